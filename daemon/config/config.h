@@ -1,0 +1,147 @@
+// The configuration: one immutable, validated value, read once and passed in parts.
+//
+// Place     Made by load() from deploy/config/posthorse.example.toml's format; handed out by
+//           node.cc. A reload (SIGHUP) reads maps, keys, certificates and passwords anew; what else
+//           changed needs a restart, and the reload says so.
+// Contract  Nodes of a pool differ by nothing in it (P7).
+// Errors    load() gives every fault at once: file, line, what is wrong and the mend.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/types/limits.h"
+#include "proto/types/result.h"
+
+namespace posthorse::config {
+
+enum class ListenerKind : std::uint8_t {
+    submission,   // 587: STARTTLS, AUTH required
+    submissions,  // 465: TLS from the first octet, AUTH required
+    mx,           // 25: STARTTLS offered, no AUTH, relay_domains only
+};
+
+struct Listener {
+    std::string name;     // unique; in logs and metrics
+    ListenerKind kind = ListenerKind::submission;
+    std::string address;  // "0.0.0.0", "::", "[::1]"
+    std::uint16_t port = 0;
+};
+
+struct Tls {
+    std::string certificate_file;  // chain, PEM; or the environment variables TLS_CERT, TLS_CA_BUNDLE
+    std::string key_file;          // PEM; or TLS_KEY
+};
+
+struct Auth {
+    std::string password_file;
+    std::vector<std::string> exempt_logins;  // may send as anyone
+    Duration failure_delay = std::chrono::seconds{2};
+};
+
+struct Dkim {
+    std::string key_table;      // OpenDKIM's KeyTable
+    std::string signing_table;  // OpenDKIM's SigningTable, refile
+    std::string canonicalization = "relaxed/relaxed";
+};
+
+struct Route {
+    std::string domain;    // "example.org" or ".example.org" (every domain below)
+    std::string next_hop;  // "smtp:[host]:port", "smtp:host", "smtp:[192.0.2.1]:2525"
+};
+
+struct Delivery {
+    std::string helo_name;                     // empty: node.host_name
+    std::uint32_t connections_max = 200;
+    std::uint32_t connections_per_destination_max = 20;
+    std::uint32_t active_max = 20000;          // messages in memory
+    Duration idle_connection = std::chrono::seconds{5};
+    std::uint32_t messages_per_connection_max = 100;
+    std::string tls = "when_offered";          // never | when_offered | required
+    bool private_addresses = false;            // may connect to loopback and private ranges of an MX
+    std::vector<std::string> dns_servers;      // empty: the system's
+    std::uint16_t port = 25;                   // of remote MXs; another only in tests
+    std::vector<Route> routes;
+    std::string routes_file;                   // sendmail's mailertable format; read after `routes`
+    std::string source_address;                // empty: the system's choice
+};
+
+struct Queue {
+    Duration lifetime = std::chrono::hours{96};
+    Duration delay_warning = std::chrono::hours{4};  // 0: none
+    Duration min_retry_age = std::chrono::minutes{5};
+    Duration max_retry_age = std::chrono::hours{1};
+    Duration bounce_lifetime = std::chrono::hours{96};
+    std::string in_doubt = "resend";                 // resend | hold | bounce
+    std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;
+    std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
+};
+
+struct Pool {
+    std::uint32_t copies = 1;
+    std::string policy = "degrade";
+};
+
+struct Intake {
+    std::vector<std::string> relay_domains;     // what 25 accepts
+    std::vector<std::string> trusted_networks;  // may submit without AUTH: "10.0.0.0/8", "::1"
+    std::uint32_t sessions_max = 1000;
+    std::uint32_t sessions_per_client_max = 50;
+    bool add_missing_headers = true;            // submissions only (RFC 6409 section 8)
+};
+
+struct Admin {
+    std::string socket = "/run/posthorse/admin.sock";
+};
+
+struct Http {
+    std::string address = "127.0.0.1";  // empty: no HTTP
+    std::uint16_t port = 9625;
+};
+
+struct Log {
+    std::string level = "info";
+    bool mask_addresses = false;
+};
+
+struct Config {
+    std::string host_name;  // empty in the file: the machine's
+    std::string data_dir = "/var/lib/posthorse";
+    std::uint32_t shards = 0;  // event loops; 0: one a core
+    Duration stop_budget = std::chrono::seconds{110};
+    std::vector<Listener> listeners;
+    Tls tls;
+    Auth auth;
+    Dkim dkim;
+    Delivery delivery;
+    Queue queue;
+    Pool pool;
+    Intake intake;
+    Admin admin;
+    Http http;
+    Log log;
+    smtp::Limits limits;
+    smtp::Timeouts timeouts;
+};
+
+// One thing wrong in a file, with its mend.
+struct Problem {
+    std::string file;
+    std::uint32_t line = 0;  // 0: the whole file
+    std::string what;        // "listener 'mx': port is missing; add `port = 25`"
+    bool fatal = true;       // false: the row is skipped, the rest is used
+    std::string to_string() const;  // "file:line: what"
+};
+
+// Reads and validates. On a fatal problem the config is not to be used; `problems` holds all.
+struct Loaded {
+    Config config;
+    std::vector<Problem> problems;
+    bool usable() const;
+};
+Loaded load(const std::string& path);
+Loaded parse(std::string_view text, const std::string& file_name);
+
+}  // namespace posthorse::config

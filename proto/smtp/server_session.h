@@ -1,0 +1,130 @@
+// The server's half of one SMTP conversation, with no socket in it.
+//
+// Place     First stage of the pipeline: driven by daemon/intake/connection.h, uses only proto/.
+//           docs/life-of-a-message.md, step 1.
+// Contract  Bytes in, effects out, in order; same bytes, same effects. No clock, no DNS, no log,
+//           no memory beyond `limits`. Questions (Check..., MessageEnd) stop the conversation: feed()
+//           takes nothing until the answer came, so a "250" cannot leave before the queue holds the
+//           message on `copies` nodes (RFC 5321 section 6.1).
+//           Bytes read before a TLS handshake are dropped, never replayed inside it
+//           (cf. RFC 3207 section 4.2).
+// Owner     One connection, one session, one shard. Not thread-safe.
+// Errors    Whatever a client sends ends in a Send or a Close. Misuse by the caller is a bug and
+//           aborts (PH_ASSERT).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proto/smtp/data_framing.h"
+#include "proto/smtp/line_splitter.h"
+#include "proto/types/envelope.h"
+#include "proto/types/limits.h"
+#include "proto/types/reply.h"
+
+namespace posthorse::smtp {
+
+// What a session offers: fixed by the listener.
+struct ServerProfile {
+    std::string host_name;          // in the greeting and EHLO
+    bool starttls = false;          // a certificate is there and TLS is not on yet
+    bool implicit_tls = false;      // TLS since before the greeting (RFC 8314)
+    bool auth = false;              // offer AUTH, after TLS or when `auth_in_clear`
+    bool auth_in_clear = false;     // the client's network is trusted
+    bool require_auth = false;      // submission: no MAIL without AUTH (RFC 6409 section 4.3)
+    bool require_tls = false;       // no MAIL and no AUTH without TLS
+    Limits limits;
+};
+
+// One mail transaction (RFC 5321 section 3.3) so far.
+struct Transaction {
+    std::string sender;
+    std::vector<std::string> recipients;
+    BodyKind body = BodyKind::seven_bit;
+    std::uint64_t declared_bytes = 0;  // SIZE=; 0: not given
+};
+
+struct SessionFacts {
+    std::string helo;
+    bool esmtp = false;
+    bool tls = false;
+    std::string login;  // empty: not authenticated
+};
+
+// --- effects, to be carried out in order
+struct Send { std::string bytes; };
+struct StartTls {};  // flush what was sent, handshake, then tls_established(); input read before is void
+// The credentials of PLAIN or LOGIN (RFC 4616). Answer with auth_verdict().
+struct CheckAuth { std::string mechanism; std::string authzid; std::string user; std::string password; };
+struct CheckMail { std::string sender; std::uint64_t declared_bytes; };  // answer with verdict()
+struct CheckRcpt { std::string recipient; };                             // answer with verdict()
+struct BodyBegin {};                      // transaction() is complete; get ready for bytes. No answer.
+struct BodyData { std::string_view bytes; };  // un-stuffed; a view into feed()'s input
+// The message is complete. `fault` says why it must be refused although the client sent it all
+// (bare CR or LF, too large, NUL); then the driver drops what it has and the session has already
+// queued the refusal: no answer. Without a fault: answer with verdict().
+struct MessageEnd { std::optional<Reply> fault; };
+struct BodyAbort {};  // the body will not be completed (disconnect, limit): drop what was taken
+struct Close {};      // after what was sent is flushed
+using Effect = std::variant<Send, StartTls, CheckAuth, CheckMail, CheckRcpt, BodyBegin, BodyData,
+                            MessageEnd, BodyAbort, Close>;
+using Effects = std::vector<Effect>;
+
+enum class EndReason : std::uint8_t {
+    peer_closed,   // EOF or reset
+    idle,          // the driver's deadline passed: 421 4.4.2
+    shutdown,      // the node stops: 421 4.3.2
+    overloaded,    // 421 4.3.2 / 4.7.0
+};
+
+class ServerSession {
+public:
+    enum class State : std::uint8_t {
+        greeting,  // start() was not called yet
+        command,   // between commands, in or out of a transaction
+        question,  // waits for verdict() or auth_verdict()
+        auth,      // in an AUTH exchange: waits for the client's next line
+        tls,       // StartTls was issued
+        data,      // between DATA and the end of data
+        closed,
+    };
+
+    explicit ServerSession(ServerProfile profile);
+
+    // Sends the greeting. Before it nothing may be fed.
+    void start(Effects& out);
+    // Takes a prefix of `input` and appends effects to `out`. Returns bytes taken; 0 means more is
+    // needed or, in question, tls and closed, stop reading: that is the back-pressure. Keep what
+    // was not taken and feed it again with more behind it.
+    std::size_t feed(std::string_view input, Effects& out);
+
+    // Answers CheckMail, CheckRcpt and MessageEnd. For the checks a positive reply lets the command
+    // take effect; any other only answers it. A reply of code 421 also closes.
+    void verdict(const Reply& reply, Effects& out);
+    // Answers CheckAuth. `login` empty: refused with `reply`.
+    void auth_verdict(std::string login, const Reply& reply, Effects& out);
+    // The handshake that StartTls asked for is done: all state is forgotten (RFC 3207 section 4.2).
+    void tls_established(Effects& out);
+    // The caller's timer fired, the peer left or the node stops. Ends in State::closed. While a
+    // message's verdict is awaited, `shutdown` is refused by returning false: answer first.
+    bool end(EndReason reason, Effects& out);
+
+    State state() const noexcept { return state_; }
+    bool in_transaction() const noexcept { return transaction_.has_value(); }
+    const Transaction& transaction() const { return *transaction_; }
+    const SessionFacts& facts() const noexcept { return facts_; }
+    const ServerProfile& profile() const noexcept { return profile_; }
+
+private:
+    ServerProfile profile_;
+    SessionFacts facts_;
+    State state_ = State::greeting;
+    std::optional<Transaction> transaction_;
+};
+
+}  // namespace posthorse::smtp

@@ -1,0 +1,107 @@
+// The values that cross stages: what a message is, apart from its bytes.
+//
+// Place     Made by intake, kept by storage, claimed by the scheduler, changed by storage/queue_ops
+//           only. docs/life-of-a-message.md.
+// Contract  Plain values; no invariant that a default-constructed one breaks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proto/types/chunk.h"
+#include "proto/types/ids.h"
+#include "proto/types/reply.h"
+#include "proto/types/time.h"
+
+namespace posthorse {
+
+// What the last attempt at one recipient met. `reply.code` is 0 when no server answered.
+struct DeliveryStatus {
+    Reply reply;
+    std::string remote;  // "mx1.example.net[192.0.2.1]:25", or empty: nobody was asked
+    std::string tls;     // "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty: in clear
+    WallTime at{};
+    bool operator==(const DeliveryStatus&) const = default;
+};
+
+enum class RecipientState : std::uint8_t {
+    pending,    // still to be delivered
+    delivered,  // a server took responsibility (2yz to the final dot)
+    failed,     // refused for good or expired: the sender has been told, or needs not be
+};
+
+struct Recipient {
+    std::string address;  // as in RCPT TO, without the angle brackets
+    RecipientState state = RecipientState::pending;
+    std::uint32_t attempts = 0;
+    DeliveryStatus last;
+    bool operator==(const Recipient&) const = default;
+};
+
+// RFC 6152: what MAIL FROM's BODY= said; seven_bit when it said nothing.
+enum class BodyKind : std::uint8_t { seven_bit, eight_bit };
+
+// Who brought the message. For Received, logs and policy; never for routing.
+struct Origin {
+    std::string listener;        // name of the listener; "bounce" for our own notices
+    std::string client_address;  // "192.0.2.7" or "2001:db8::7"
+    std::string helo;
+    std::string login;  // empty: not authenticated
+    std::string protocol;  // RFC 3848: "ESMTPSA"
+    std::string tls;       // as DeliveryStatus::tls
+    bool operator==(const Origin&) const = default;
+};
+
+// A message without its bytes, and where each recipient stands. Every change bumps `version`.
+struct Envelope {
+    QueueId id;
+    std::uint64_t version = 0;
+    std::string sender;  // MAIL FROM without angle brackets; empty is <>
+    std::vector<Recipient> recipients;
+    BodyKind body = BodyKind::seven_bit;
+    Origin origin;
+    WallTime accepted_at{};
+    WallTime expires_at{};  // accepted_at + queue_lifetime
+    WallTime warn_at{};     // accepted_at + delay_warning; never: warned already or not wanted
+    WallTime due_at{};      // next attempt; `never` while held
+    bool held = false;      // by an operator or a guard; `held_why` says
+    std::string held_why;
+    std::uint32_t in_doubt = 0;  // attempts whose end nobody knows (P4)
+    std::uint64_t size_bytes = 0;    // head and chunks together, as sent
+    std::uint32_t chunk_count = 0;   // chunks 1..chunk_count follow the head (chunk 0)
+    std::string message_id;          // of the header field, for logs; may be empty
+
+    bool operator==(const Envelope&) const = default;
+};
+
+// Later than every due time.
+inline constexpr WallTime never{std::chrono::milliseconds{INT64_C(0x0000'FFFF'FFFF'FFFF)}};
+
+// A small message that is whole in memory: our own notices.
+struct NewMessage {
+    Envelope envelope;  // chunk_count is 0
+    Chunk head;         // the whole message, CRLF lines
+};
+
+// Recorded before the final dot of an attempt may be sent. An intent without an outcome, found
+// after a crash or takeover, is an attempt *in doubt* (P4).
+struct Intent {
+    QueueId id;
+    std::uint32_t attempt = 0;                // unique within the message
+    std::vector<std::uint32_t> recipients;    // indices into Envelope::recipients
+    std::string remote;
+    WallTime started{};
+    bool operator==(const Intent&) const = default;
+};
+
+enum class OutcomeKind : std::uint8_t { delivered, deferred, failed };
+
+// What one attempt did to one recipient.
+struct RecipientOutcome {
+    std::uint32_t recipient = 0;  // index into Envelope::recipients
+    OutcomeKind kind = OutcomeKind::deferred;
+    DeliveryStatus status;
+};
+
+}  // namespace posthorse

@@ -1,0 +1,56 @@
+#include "proto/types/reply.h"
+
+namespace posthorse {
+
+std::string EnhancedCode::to_string() const {
+    if (klass == 0) return {};
+    return std::to_string(klass) + '.' + std::to_string(subject) + '.' + std::to_string(detail);
+}
+
+std::string Reply::to_wire() const {
+    const std::string digits = std::to_string(code);
+    const std::string status = enhanced.to_string();
+    std::string wire;
+    std::string_view rest = text;
+    for (bool last = false; !last;) {
+        const auto end = rest.find('\n');
+        last = end == std::string_view::npos;
+        wire += digits;
+        wire += last ? ' ' : '-';
+        if (!status.empty()) (wire += status) += ' ';
+        wire += rest.substr(0, end);
+        wire += "\r\n";
+        if (!last) rest.remove_prefix(end + 1);
+    }
+    return wire;
+}
+
+std::string Reply::to_line() const {
+    std::string line;
+    const auto word = [&line](std::string_view part) {
+        if (part.empty()) return;
+        if (!line.empty()) line += ' ';
+        line += part;
+    };
+    if (code != 0) word(std::to_string(code));
+    word(enhanced.to_string());
+    word(sanitise(text));
+    return line;
+}
+
+std::string sanitise(std::string_view text, std::size_t bytes_max) {
+    std::string safe;
+    for (const char c : text) {
+        if (safe.size() >= bytes_max) break;
+        if (c == '\r') continue;
+        const auto octet = static_cast<unsigned char>(c);
+        if (c == '\n' || c == '\t') {
+            safe += ' ';
+        } else {
+            safe += octet < 32 || octet > 126 ? '?' : c;
+        }
+    }
+    return safe;
+}
+
+}  // namespace posthorse

@@ -1,0 +1,120 @@
+// The queue as the daemon sees it: one queue on `copies` disks, one owner at a time.
+//
+// Place     Stages 2 to 7 call it; it drives storage/queue_store.h, the holders and the control
+//           plane. The daemon sees no partition, epoch or holder.
+// Contract  commit() completes with success only when the message is durable on every in-sync
+//           holder (P1): the caller's "250" waits for it. `unknown` means that it may have
+//           happened. Every write is stamped with the partition's epoch and refused without a
+//           live lease (P3).
+//           A message that this node may deliver is handed out by claim(), or by commit() itself
+//           (born claimed), and comes back by settle() or park(): exactly one of the two.
+//           Operators' actions apply at once, on claimed messages too: an attempt under way learns
+//           of it from may_send_dot().
+// Owner     node.cc. One executor ("home"): every call is made and every completion runs there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/types/envelope.h"
+#include "proto/types/executor.h"
+#include "proto/types/result.h"
+#include "replication/control_plane.h"
+#include "replication/holder_link.h"
+#include "storage/queue_store.h"
+
+namespace posthorse::replication {
+
+// How an attempt (or several that ran side by side) ended for a claimed message.
+struct Settlement {
+    QueueId id;
+    std::vector<RecipientOutcome> outcomes;
+    WallTime next_due{};                  // for recipients still pending afterwards
+    std::vector<NewMessage> notices;      // bounce or warning; ids are minted by the queue
+    bool warned = false;                  // the notices hold the delay warning
+    std::vector<std::uint32_t> ended_attempts;
+};
+
+enum class Action : std::uint8_t {
+    retry,   // due now
+    hold,    // no attempt until resume
+    resume,  // due now
+    remove,  // ends without a bounce; audited by the caller
+};
+
+struct QueueCounters {
+    std::uint64_t messages = 0;
+    std::uint64_t claimed = 0;
+    std::uint64_t in_doubt = 0;          // attempts found without an outcome since start
+    std::uint64_t under_replicated = 0;  // messages with fewer holders than `copies`
+};
+
+class ReplicatedQueue {
+public:
+    struct Settings {
+        Duration replication_timeout = std::chrono::seconds{60};  // then commit() answers `unknown`
+        Duration holder_silence = std::chrono::seconds{1};        // then a holder is proposed to be dropped
+        std::function<std::uint32_t()> random;  // spreads messages over the open partitions
+    };
+
+    // All references must outlive the queue.
+    ReplicatedQueue(Executor& home, const Clock& clock, storage::QueueStore& store,
+                    ControlPlane& control, HolderLinks& holders, Settings settings);
+    ~ReplicatedQueue();
+    ReplicatedQueue(const ReplicatedQueue&) = delete;
+    ReplicatedQueue& operator=(const ReplicatedQueue&) = delete;
+
+    // Takes up the partitions that the pool state gives this node: fences them, and resolves the
+    // attempts in doubt (they are counted in their envelopes and due again at once).
+    void start(Completion<> done);
+    // Takes no new message. What is under way goes on.
+    void stop_accepting();
+    // Drives time-outs; call it every 100 ms or so.
+    void tick();
+
+    // --- accept
+    // Mints the id of a message that begins to arrive. unavailable: no lease or stopping. full.
+    void begin(std::uint64_t size_hint_bytes, Completion<QueueId> done);
+    void append(QueueId id, std::uint32_t index, Chunk bytes, Completion<> done);
+    // Requires begin(). On success the message is claimed: settle() or park() it. On any error but
+    // `unknown` nothing remains of it.
+    void commit(Envelope envelope, Chunk head, Completion<> done);
+    // Ends what begin() began. Ignored after commit().
+    void abort(QueueId id);
+
+    // --- deliver
+    // Due messages of the partitions that this node owns, at most `limit`.
+    void claim(std::size_t limit, Completion<std::vector<Envelope>> done);
+    // When claim() is worth calling next; `never` when nothing waits.
+    void next_due(Completion<WallTime> done);
+    // Completes when the attempt's record has reached the log and every in-sync holder.
+    void intend(Intent intent, Completion<> done);
+    // Asked just before the octets that end the message: lease live by the drift margin, message
+    // neither removed nor held meanwhile.
+    bool may_send_dot(QueueId id) const;
+    void settle(Settlement settlement, Completion<> done);
+    // Gives a claim back for a later time without an attempt.
+    void park(QueueId id, WallTime due);
+
+    // --- operate
+    void act(QueueId id, Action action, std::string why, Completion<Envelope> done);
+    // Claims a message for an operator's bounce (settle() follows). conflict: being delivered.
+    void claim_one(QueueId id, Completion<Envelope> done);
+    void find(QueueId id, Completion<Envelope> done);
+    void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done);
+    // Messages with ids above `after`, in id order within a partition; a short page is the end.
+    void list(QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done);
+    // Called when messages became due without a claim: retry, resume, takeover.
+    void on_due(UniqueFunction<void()> wake);
+
+    QueueCounters counters() const;
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace posthorse::replication

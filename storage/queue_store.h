@@ -1,0 +1,142 @@
+// The queue on one disk, as a port. What a queue back-end must do, and what each call means.
+//
+// Place     Driven by replication/replicated_queue.h alone. Implementations: rocks_store.h and
+//           memory_store.h; tests/unit/storage/queue_store_conformance.h is the suite that any
+//           further one must pass. docs/adr/ and FORMAT.md say why and how.
+// Contract  *Operations* (below) are facts about one partition, each stamped with the partition,
+//           the owner's epoch and a sequence that grows by one. They are blind: applying one needs
+//           no read, so an owner and a holder apply the same operation to the same effect, and a
+//           second application of one changes nothing.
+//             Durable   Commit and Settle complete only after they and every earlier operation of
+//                       the partition are synced to disk. Append and Intend complete when they are
+//                       in the write-ahead log, unsynced: they survive the process, not the power.
+//             Order     Operations of one partition become visible and durable in stamp order.
+//                       Among partitions there is no order. Many share one sync.
+//             Fence     After fence(p, e) completed, an operation of p stamped below e fails with
+//                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
+//                       lower epochs are void.
+//             Claim     A claimed message is returned by no further claim until it is settled,
+//                       released or fenced off. A committed message is born claimed by its epoch:
+//                       nothing can send it before its acceptor says that it was accepted
+//                       (release) or hands it on. Claims are memory of this process: a restart
+//                       begins with none.
+//             Bodies    Chunk 0, the head (trace header, signatures, and the whole of a small
+//                       body), comes with Commit; chunks 1..n come before it by Append. A body
+//                       without a Commit is garbage: collected at recovery and on Abort.
+// Owner     One process. Completions run on the executor passed to the implementation. Any thread
+//           may call. Destroying the store completes what is pending with `cancelled`, and joins.
+// Errors    full: below the disk floor; nothing was written; Settle and Abort are taken still.
+//           io: a write or sync failed; from then on every operation fails so (a failed sync is
+//           never tried again as if it had worked) and healthy() is false.
+//           corrupt: a record cannot be read; it is set aside, counted, and the rest goes on.
+// Bounds    Append completes late when the writer is behind: keep at most a few per message under
+//           way. That is the back-pressure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "proto/types/envelope.h"
+#include "proto/types/result.h"
+
+namespace posthorse::storage {
+
+struct Stamp {
+    PartitionId partition;
+    Epoch epoch;
+    Sequence sequence;
+};
+
+// Bytes of a body that is still arriving. Index 1 and up, in order.
+struct Append {
+    QueueId id;
+    std::uint32_t index = 1;
+    Chunk bytes;
+};
+
+// The message exists from here on. Requires envelope.chunk_count appended chunks.
+struct Commit {
+    Envelope envelope;
+    Chunk head;
+};
+
+// The body will not be committed: withdraw it.
+struct Abort {
+    QueueId id;
+    std::uint32_t chunk_count = 0;  // appended so far
+};
+
+// An attempt is about to send.
+struct Intend {
+    Intent intent;
+};
+
+// A message's new state, or its end. Drops its intents named in `ended_attempts`. Notices (bounces,
+// warnings) that the change causes become messages in the same atomic write.
+struct Settle {
+    QueueId id;
+    WallTime due_before{};              // the due time stored so far
+    std::uint32_t chunk_count = 0;      // of the message, for its removal
+    std::optional<Envelope> after;      // nullopt: the message is done and goes
+    std::vector<NewMessage> notices;
+    std::vector<std::uint32_t> ended_attempts;
+};
+
+struct Operation {
+    Stamp stamp;
+    std::variant<Append, Commit, Abort, Intend, Settle> change;
+};
+
+// What recovery found of one partition.
+struct PartitionInfo {
+    PartitionId id;
+    Epoch fence;
+    Sequence last;  // highest sequence applied in the fence's epoch; 0: none
+    std::uint64_t messages = 0;
+};
+
+struct StoreStats {
+    std::uint64_t messages = 0;        // committed and not removed
+    std::uint64_t set_aside = 0;       // records that could not be read
+    std::uint64_t disk_free_bytes = 0;
+    std::uint64_t syncs = 0;           // since start
+    std::uint64_t synced_operations = 0;
+    bool accepting = true;             // false: below the disk floor
+};
+
+class QueueStore {
+public:
+    virtual ~QueueStore() = default;
+
+    virtual void fence(PartitionId partition, Epoch epoch, Completion<> done) = 0;
+    virtual void apply(Operation operation, Completion<> done) = 0;
+
+    // Claims up to `limit` messages of `partition` due at or before `until`, soonest first.
+    virtual void claim(PartitionId partition, Epoch epoch, WallTime until, std::size_t limit,
+                       Completion<std::vector<Envelope>> done) = 0;
+    // Claims one message whatever its due time. conflict: claimed already.
+    virtual void claim_one(Epoch epoch, QueueId id, Completion<Envelope> done) = 0;
+    // Gives a claim back unchanged. Unknown ids are ignored.
+    virtual void release(QueueId id) = 0;
+    // The due time of the next unclaimed message; `never` when there is none.
+    virtual void next_due(PartitionId partition, Completion<WallTime> done) = 0;
+
+    virtual void envelope(QueueId id, Completion<Envelope> done) = 0;
+    // Chunk 0 is the head. not_found past the last.
+    virtual void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) = 0;
+    // Committed messages of `partition` with ids above `after`, in id order.
+    virtual void list(PartitionId partition, QueueId after, std::size_t limit,
+                      Completion<std::vector<Envelope>> done) = 0;
+    // Intents without an outcome.
+    virtual void intents(PartitionId partition, Completion<std::vector<Intent>> done) = 0;
+
+    // What open() found on disk.
+    virtual std::vector<PartitionInfo> partitions() const = 0;
+    virtual StoreStats stats() const = 0;
+    // False for ever after a failed write or sync.
+    virtual bool healthy() const = 0;
+};
+
+}  // namespace posthorse::storage

@@ -1,0 +1,40 @@
+// What the scheduler asks of delivery, and what it hears back: the values between stages 5 and 6.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proto/types/envelope.h"
+
+namespace posthorse {
+
+// The recipients of one message that go to one destination: one SMTP transaction.
+struct DeliveryJob {
+    QueueId id;
+    std::uint32_t attempt = 0;  // unique within the message; names the intent
+    std::string destination;    // "mx:example.org", "smtp:mail.example.org:25", "smtp:[192.0.2.1]:2525"
+    std::string sender;
+    std::vector<std::uint32_t> recipients;  // indices into Envelope::recipients
+    std::vector<std::string> addresses;     // of the same, in the same order
+    std::uint64_t size_bytes = 0;
+    std::uint32_t chunk_count = 0;
+    BodyKind body = BodyKind::seven_bit;
+};
+
+// How good the destination looked, beside what the recipients met.
+enum class DestinationHealth : std::uint8_t {
+    good,         // a transaction was completed, whatever its replies
+    unreachable,  // nobody could be asked: DNS, connect, greeting, TLS; the same awaits other messages
+};
+
+struct JobResult {
+    QueueId id;
+    std::uint32_t attempt = 0;
+    std::string destination;
+    std::vector<RecipientOutcome> outcomes;  // one for each recipient of the job
+    DestinationHealth health = DestinationHealth::good;
+    bool in_doubt = false;  // the reply to the final dot was lost
+};
+
+}  // namespace posthorse

@@ -32,9 +32,9 @@ namespace posthorse::replication {
 struct Settlement {
     QueueId id;
     std::vector<RecipientOutcome> outcomes;
-    WallTime next_due{};                  // for recipients still pending afterwards
-    std::vector<NewMessage> notices;      // bounce or warning; ids are minted by the queue
-    bool warned = false;                  // the notices hold the delay warning
+    WallTime next_due{};              // for recipients still pending afterwards
+    std::vector<NewMessage> notices;  // bounce or warning; ids are minted by the queue
+    bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
 };
 
@@ -56,13 +56,18 @@ class ReplicatedQueue {
 public:
     struct Settings {
         Duration replication_timeout = std::chrono::seconds{60};  // then commit() answers `unknown`
-        Duration holder_silence = std::chrono::seconds{1};        // then a holder is proposed to be dropped
+        Duration holder_silence =
+            std::chrono::seconds{1};            // then a holder is proposed to be dropped
         std::function<std::uint32_t()> random;  // spreads messages over the open partitions
     };
 
     // All references must outlive the queue.
-    ReplicatedQueue(Executor& home, const Clock& clock, storage::QueueStore& store,
-                    ControlPlane& control, HolderLinks& holders, Settings settings);
+    ReplicatedQueue(Executor& home,
+                    const Clock& clock,
+                    storage::QueueStore& store,
+                    ControlPlane& control,
+                    HolderLinks& holders,
+                    Settings settings);
     ~ReplicatedQueue();
     ReplicatedQueue(const ReplicatedQueue&) = delete;
     ReplicatedQueue& operator=(const ReplicatedQueue&) = delete;

@@ -77,9 +77,9 @@ struct Intend {
 // warnings) that the change causes become messages in the same atomic write.
 struct Settle {
     QueueId id;
-    WallTime due_before{};              // the due time stored so far
-    std::uint32_t chunk_count = 0;      // of the message, for its removal
-    std::optional<Envelope> after;      // nullopt: the message is done and goes
+    WallTime due_before{};          // the due time stored so far
+    std::uint32_t chunk_count = 0;  // of the message, for its removal
+    std::optional<Envelope> after;  // nullopt: the message is done and goes
     std::vector<NewMessage> notices;
     std::vector<std::uint32_t> ended_attempts;
 };
@@ -98,12 +98,12 @@ struct PartitionInfo {
 };
 
 struct StoreStats {
-    std::uint64_t messages = 0;        // committed and not removed
-    std::uint64_t set_aside = 0;       // records that could not be read
+    std::uint64_t messages = 0;   // committed and not removed
+    std::uint64_t set_aside = 0;  // records that could not be read
     std::uint64_t disk_free_bytes = 0;
-    std::uint64_t syncs = 0;           // since start
+    std::uint64_t syncs = 0;  // since start
     std::uint64_t synced_operations = 0;
-    bool accepting = true;             // false: below the disk floor
+    bool accepting = true;  // false: below the disk floor
 };
 
 class QueueStore {
@@ -114,7 +114,10 @@ public:
     virtual void apply(Operation operation, Completion<> done) = 0;
 
     // Claims up to `limit` messages of `partition` due at or before `until`, soonest first.
-    virtual void claim(PartitionId partition, Epoch epoch, WallTime until, std::size_t limit,
+    virtual void claim(PartitionId partition,
+                       Epoch epoch,
+                       WallTime until,
+                       std::size_t limit,
                        Completion<std::vector<Envelope>> done) = 0;
     // Claims one message whatever its due time. conflict: claimed already.
     virtual void claim_one(Epoch epoch, QueueId id, Completion<Envelope> done) = 0;
@@ -127,7 +130,9 @@ public:
     // Chunk 0 is the head. not_found past the last.
     virtual void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) = 0;
     // Committed messages of `partition` with ids above `after`, in id order.
-    virtual void list(PartitionId partition, QueueId after, std::size_t limit,
+    virtual void list(PartitionId partition,
+                      QueueId after,
+                      std::size_t limit,
                       Completion<std::vector<Envelope>> done) = 0;
     // Intents without an outcome.
     virtual void intents(PartitionId partition, Completion<std::vector<Intent>> done) = 0;

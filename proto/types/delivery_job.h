@@ -13,7 +13,8 @@ namespace posthorse {
 struct DeliveryJob {
     QueueId id;
     std::uint32_t attempt = 0;  // unique within the message; names the intent
-    std::string destination;    // "mx:example.org", "smtp:mail.example.org:25", "smtp:[192.0.2.1]:2525"
+    std::string
+        destination;  // "mx:example.org", "smtp:mail.example.org:25", "smtp:[192.0.2.1]:2525"
     std::string sender;
     std::vector<std::uint32_t> recipients;  // indices into Envelope::recipients
     std::vector<std::string> addresses;     // of the same, in the same order
@@ -25,7 +26,8 @@ struct DeliveryJob {
 // How good the destination looked, beside what the recipients met.
 enum class DestinationHealth : std::uint8_t {
     good,         // a transaction was completed, whatever its replies
-    unreachable,  // nobody could be asked: DNS, connect, greeting, TLS; the same awaits other messages
+    unreachable,  // nobody could be asked: DNS, connect, greeting, TLS; the same awaits other
+                  // messages
 };
 
 struct JobResult {

@@ -47,7 +47,7 @@ struct Origin {
     std::string listener;        // name of the listener; "bounce" for our own notices
     std::string client_address;  // "192.0.2.7" or "2001:db8::7"
     std::string helo;
-    std::string login;  // empty: not authenticated
+    std::string login;     // empty: not authenticated
     std::string protocol;  // RFC 3848: "ESMTPSA"
     std::string tls;       // as DeliveryStatus::tls
     bool operator==(const Origin&) const = default;
@@ -67,10 +67,10 @@ struct Envelope {
     WallTime due_at{};      // next attempt; `never` while held
     bool held = false;      // by an operator or a guard; `held_why` says
     std::string held_why;
-    std::uint32_t in_doubt = 0;  // attempts whose end nobody knows (P4)
-    std::uint64_t size_bytes = 0;    // head and chunks together, as sent
-    std::uint32_t chunk_count = 0;   // chunks 1..chunk_count follow the head (chunk 0)
-    std::string message_id;          // of the header field, for logs; may be empty
+    std::uint32_t in_doubt = 0;     // attempts whose end nobody knows (P4)
+    std::uint64_t size_bytes = 0;   // head and chunks together, as sent
+    std::uint32_t chunk_count = 0;  // chunks 1..chunk_count follow the head (chunk 0)
+    std::string message_id;         // of the header field, for logs; may be empty
 
     bool operator==(const Envelope&) const = default;
 };
@@ -88,8 +88,8 @@ struct NewMessage {
 // after a crash or takeover, is an attempt *in doubt* (P4).
 struct Intent {
     QueueId id;
-    std::uint32_t attempt = 0;                // unique within the message
-    std::vector<std::uint32_t> recipients;    // indices into Envelope::recipients
+    std::uint32_t attempt = 0;              // unique within the message
+    std::vector<std::uint32_t> recipients;  // indices into Envelope::recipients
     std::string remote;
     WallTime started{};
     bool operator==(const Intent&) const = default;

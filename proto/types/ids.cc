@@ -49,7 +49,8 @@ std::optional<NodeId> NodeId::parse(std::string_view text) {
 }
 
 QueueId QueueId::make(WallTime minted, PartitionId partition, Epoch epoch, std::uint32_t counter) {
-    const auto ms = static_cast<std::uint64_t>(minted.time_since_epoch().count()) & 0xFFFF'FFFF'FFFFu;
+    const auto ms =
+        static_cast<std::uint64_t>(minted.time_since_epoch().count()) & 0xFFFF'FFFF'FFFFu;
     const std::uint64_t high = (ms << 16) | (partition.value >> 16);
     const std::uint64_t low = (std::uint64_t{partition.value & 0xFFFFu} << 48) |
                               ((epoch.value & 0xFF'FFFFu) << 24) | (counter & 0xFF'FFFFu);

@@ -25,7 +25,7 @@ struct StrongId {
 
 using PartitionId = StrongId<struct PartitionTag, std::uint32_t>;  // never reused in a pool
 using Epoch = StrongId<struct EpochTag, std::uint64_t>;            // of one partition; only grows
-using Sequence = StrongId<struct SequenceTag, std::uint64_t>;      // of operations in one epoch's log
+using Sequence = StrongId<struct SequenceTag, std::uint64_t>;  // of operations in one epoch's log
 using PoolVersion = StrongId<struct PoolVersionTag, std::uint64_t>;
 
 // Made once for each data directory; 128 random bits.
@@ -68,7 +68,9 @@ public:
     PartitionId partition() const;
 
     constexpr auto operator<=>(const QueueId&) const = default;
-    std::size_t hash() const { return static_cast<std::size_t>(high_ ^ (low_ * 0x9E3779B97F4A7C15u)); }
+    std::size_t hash() const {
+        return static_cast<std::size_t>(high_ ^ (low_ * 0x9E3779B97F4A7C15u));
+    }
 
 private:
     constexpr QueueId(std::uint64_t high, std::uint64_t low) : high_(high), low_(low) {}

@@ -26,19 +26,21 @@ struct Limits {
     std::uint32_t recipients_max = 1000;  // at least 100 (RFC 5321 section 4.5.3.1.8)
     std::uint32_t received_max = 100;     // hops; RFC 5321 section 6.3
     std::uint32_t errors_max = 20;        // 5yz replies in a session, then 421
-    std::uint32_t idle_commands_max = 100;  // NOOP, RSET, VRFY, EHLO without a message between, then 421
+    std::uint32_t idle_commands_max =
+        100;  // NOOP, RSET, VRFY, EHLO without a message between, then 421
     std::uint64_t message_bytes_max = 52'428'800;
 };
 
-// Server side: RFC 5321 section 4.5.3.2.7 asks for 5 minutes. Client side: the same section, by step.
+// Server side: RFC 5321 section 4.5.3.2.7 asks for 5 minutes. Client side: the same section, by
+// step.
 struct Timeouts {
     Duration server_command = std::chrono::minutes{5};
-    Duration server_data = std::chrono::minutes{3};     // between two reads of a body
-    Duration server_session = std::chrono::hours{1};    // whole session without a message accepted
+    Duration server_data = std::chrono::minutes{3};   // between two reads of a body
+    Duration server_session = std::chrono::hours{1};  // whole session without a message accepted
     Duration tls_handshake = std::chrono::seconds{60};
     Duration connect = std::chrono::seconds{30};
     Duration greeting = std::chrono::minutes{5};
-    Duration command = std::chrono::minutes{5};         // EHLO, STARTTLS, MAIL, RCPT
+    Duration command = std::chrono::minutes{5};  // EHLO, STARTTLS, MAIL, RCPT
     Duration data_start = std::chrono::minutes{2};
     Duration data_block = std::chrono::minutes{3};
     Duration final_dot = std::chrono::minutes{10};

@@ -1,0 +1,186 @@
+#include "daemon/runtime/stream.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <linux/sockios.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "daemon/runtime/tls.h"
+
+namespace posthorse::runtime {
+namespace {
+
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+IoError io_error(const boost::system::error_code& code, bool timed_out) {
+    if (timed_out) return {IoEnd::timed_out, "timed out"};
+    if (code == asio::error::eof || code == asio::error::connection_reset ||
+        code == asio::error::broken_pipe || code == asio::ssl::error::stream_truncated) {
+        return {IoEnd::closed, "connection closed by peer"};
+    }
+    if (code == asio::error::operation_aborted) return {IoEnd::cancelled, "cancelled"};
+    return {IoEnd::failed, code.message()};
+}
+
+}  // namespace
+
+// Cancels the socket's operations when an operation outlasts its time. (Awaiting `operation ||
+// timer` instead would halve the throughput.) The timer's handler may already be queued when the
+// operation ends or the stream dies: it finds the state changed and does nothing.
+class Stream::Deadline {
+public:
+    explicit Deadline(tcp::socket& socket)
+        : timer_(socket.get_executor()), state_(std::make_shared<State>(State{&socket})) {}
+    ~Deadline() { state_->socket = nullptr; }
+
+    void begin(Duration duration) {
+        state_->timed_out = false;
+        const auto operation = ++state_->operation;
+        timer_.expires_after(duration);
+        timer_.async_wait([state = state_, operation](const boost::system::error_code& code) {
+            if (code || state->socket == nullptr || state->operation != operation) return;
+            state->timed_out = true;
+            boost::system::error_code ignored;
+            state->socket->cancel(ignored);
+        });
+    }
+
+    // Ends the watch; true: the deadline had passed.
+    bool end() {
+        ++state_->operation;
+        timer_.cancel();
+        return state_->timed_out;
+    }
+
+private:
+    struct State {
+        tcp::socket* socket;
+        std::uint64_t operation = 0;
+        bool timed_out = false;
+    };
+    asio::steady_timer timer_;
+    std::shared_ptr<State> state_;
+};
+
+struct Stream::Tls {
+    Tls(tcp::socket& socket, std::shared_ptr<asio::ssl::context> with)
+        : context(std::move(with)), stream(socket, *context) {}
+    std::shared_ptr<asio::ssl::context> context;  // outlives the stream that was made from it
+    asio::ssl::stream<tcp::socket&> stream;
+};
+
+Stream::Stream(tcp::socket socket)
+    : socket_(std::move(socket)),
+      read_deadline_(std::make_unique<Deadline>(socket_)),
+      write_deadline_(std::make_unique<Deadline>(socket_)) {
+    boost::system::error_code code;
+    peer_ = socket_.remote_endpoint(code);
+    if (!code) socket_.set_option(tcp::no_delay(true), code);
+}
+
+Stream::~Stream() = default;
+
+asio::awaitable<IoResult<void>> Stream::connect(tcp::endpoint peer, Duration deadline) {
+    write_deadline_->begin(deadline);
+    auto [code] = co_await socket_.async_connect(peer, as_result);
+    const bool late = write_deadline_->end();
+    if (code) co_return io_error(code, late);
+    peer_ = peer;
+    socket_.set_option(tcp::no_delay(true), code);
+    co_return IoResult<void>{};
+}
+
+asio::awaitable<IoResult<std::size_t>> Stream::read_some(std::span<char> into, Duration deadline) {
+    const auto buffer = asio::buffer(into.data(), into.size());
+    boost::system::error_code code;
+    std::size_t count = 0;
+    read_deadline_->begin(deadline);
+    if (tls_) {
+        std::tie(code, count) = co_await tls_->stream.async_read_some(buffer, as_result);
+    } else {
+        std::tie(code, count) = co_await socket_.async_read_some(buffer, as_result);
+    }
+    const bool late = read_deadline_->end();
+    if (code) co_return io_error(code, late);
+    co_return count;
+}
+
+asio::awaitable<IoResult<void>> Stream::write(std::string_view bytes, Duration deadline) {
+    const auto buffer = asio::buffer(bytes.data(), bytes.size());
+    boost::system::error_code code;
+    std::size_t count = 0;
+    write_deadline_->begin(deadline);
+    if (tls_) {
+        std::tie(code, count) = co_await asio::async_write(tls_->stream, buffer, as_result);
+    } else {
+        std::tie(code, count) = co_await asio::async_write(socket_, buffer, as_result);
+    }
+    const bool late = write_deadline_->end();
+    if (code) co_return io_error(code, late);
+    co_return IoResult<void>{};
+}
+
+asio::awaitable<IoResult<TlsInfo>> Stream::server_handshake(
+    std::shared_ptr<asio::ssl::context> context, Duration deadline) {
+    tls_ = std::make_unique<Tls>(socket_, std::move(context));
+    co_return co_await handshake(true, deadline);
+}
+
+asio::awaitable<IoResult<TlsInfo>> Stream::client_handshake(
+    std::shared_ptr<asio::ssl::context> context, std::string host, Duration deadline) {
+    tls_ = std::make_unique<Tls>(socket_, std::move(context));
+    if (!host.empty()) set_server_name(tls_->stream.native_handle(), host);
+    co_return co_await handshake(false, deadline);
+}
+
+asio::awaitable<IoResult<TlsInfo>> Stream::handshake(bool server, Duration deadline) {
+    using Side = asio::ssl::stream_base;
+    read_deadline_->begin(deadline);
+    auto [code] =
+        co_await tls_->stream.async_handshake(server ? Side::server : Side::client, as_result);
+    const bool late = read_deadline_->end();
+    if (code) co_return io_error(code, late);
+    tls_info_ = describe(tls_->stream.native_handle());
+    co_return tls_info_;
+}
+
+std::size_t Stream::unsent_bytes() const {
+    int queued = 0;
+    const int descriptor = const_cast<tcp::socket&>(socket_).native_handle();
+    return ioctl(descriptor, SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
+}
+
+void Stream::cancel() {
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+asio::awaitable<void> Stream::close_in_order() {
+    constexpr Duration farewell = std::chrono::seconds{1};
+    if (tls_ && socket_.is_open()) {
+        read_deadline_->begin(farewell);
+        co_await tls_->stream.async_shutdown(as_result);
+        read_deadline_->end();
+    }
+    close();
+}
+
+void Stream::close() {
+    boost::system::error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    socket_.close(ignored);
+}
+
+void Stream::reset() {
+    boost::system::error_code ignored;
+    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+    socket_.close(ignored);
+}
+
+}  // namespace posthorse::runtime

@@ -1,0 +1,104 @@
+// One TCP connection, in clear or under TLS, with a deadline on every operation.
+//
+// Place     Under intake's and delivery's connections; the only file with sockets' I/O and, with
+//           tls.h, the only one with OpenSSL's streams.
+// Contract  One read and one write may be under way at once, each by one coroutine of the stream's
+//           shard. A deadline that passes ends the operation with timed_out and leaves the
+//           connection unusable. After a handshake the connection speaks TLS alone: octets read
+//           in clear and not yet consumed are the caller's to drop (RFC 3207 section 4.2).
+// Owner     The coroutine that drives the connection.
+// Errors    IoError; never throws but for cancellation of the awaiting coroutine's task.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/result.hpp>
+
+#include "proto/types/time.h"
+
+namespace posthorse::runtime {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+enum class IoEnd : std::uint8_t {
+    closed,     // the peer closed, in order or not
+    timed_out,  // our deadline passed
+    failed,     // `what` says
+    cancelled,  // cancel(), or the task was cancelled
+};
+
+struct IoError {
+    IoEnd end = IoEnd::failed;
+    std::string what;  // "connection reset by peer"
+};
+
+template <class T>
+using IoResult = boost::system::result<T, IoError>;
+
+// What a handshake agreed on.
+struct TlsInfo {
+    std::string description;  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
+    std::string peer_name;    // subject of the peer's certificate; empty: none
+    bool verified = false;
+};
+
+class Stream {
+public:
+    explicit Stream(tcp::socket socket);
+    ~Stream();
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    // Connects a fresh socket.
+    asio::awaitable<IoResult<void>> connect(tcp::endpoint peer, Duration deadline);
+    // At least one octet, at most `into.size()`.
+    asio::awaitable<IoResult<std::size_t>> read_some(std::span<char> into, Duration deadline);
+    // All of `bytes`, or an error. The deadline is for the whole.
+    asio::awaitable<IoResult<void>> write(std::string_view bytes, Duration deadline);
+
+    asio::awaitable<IoResult<TlsInfo>> server_handshake(std::shared_ptr<asio::ssl::context> context,
+                                                        Duration deadline);
+    // `host` goes into SNI; empty: none.
+    asio::awaitable<IoResult<TlsInfo>> client_handshake(std::shared_ptr<asio::ssl::context> context,
+                                                        std::string host,
+                                                        Duration deadline);
+
+    bool secure() const noexcept { return tls_ != nullptr; }
+    const TlsInfo& tls_info() const noexcept { return tls_info_; }
+    // Octets accepted by write() that the kernel has not yet sent and had acknowledged (SIOCOUTQ).
+    std::size_t unsent_bytes() const;
+
+    // Ends the operation that is under way, from the shard's thread.
+    void cancel();
+    // Closes in order: under TLS says close_notify and waits up to a second for the peer's.
+    asio::awaitable<void> close_in_order();
+    // Closes at once; what the kernel has still to send goes out.
+    void close();
+    // Closes with RST: what is queued is dropped.
+    void reset();
+
+    tcp::socket& socket() noexcept { return socket_; }
+    tcp::endpoint peer() const noexcept { return peer_; }
+
+private:
+    struct Tls;
+    class Deadline;
+    asio::awaitable<IoResult<TlsInfo>> handshake(bool server, Duration deadline);
+
+    tcp::socket socket_;
+    tcp::endpoint peer_;
+    std::unique_ptr<Tls> tls_;
+    TlsInfo tls_info_;
+    std::unique_ptr<Deadline> read_deadline_;
+    std::unique_ptr<Deadline> write_deadline_;
+};
+
+}  // namespace posthorse::runtime

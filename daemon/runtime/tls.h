@@ -1,0 +1,37 @@
+// OpenSSL's contexts: what this node shows as a server and accepts as a client.
+//
+// Place     With stream.h the only files that name OpenSSL for connections.
+// Contract  TLS 1.2 and 1.3 (RFC 8996 ends the older ones), Mozilla's intermediate ciphers, no
+//           renegotiation, no compression; sessions are resumed both ways.
+//           A context is immutable; a reload makes a new one, and connections keep theirs: no
+//           session is dropped by a renewal.
+// Errors    Result with `invalid`, naming the file and what is wrong with it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/ssl/context.hpp>
+
+#include "daemon/runtime/stream.h"
+#include "proto/types/result.h"
+
+namespace posthorse::runtime {
+
+// Where a server's identity comes from: files, or the environment variables TLS_CERT, TLS_KEY and
+// TLS_CA_BUNDLE (PEM texts) when the files are not named.
+struct TlsIdentity {
+    std::string certificate_file;
+    std::string key_file;
+    bool configured() const;
+};
+
+Result<std::shared_ptr<asio::ssl::context>> make_server_context(const TlsIdentity& identity);
+// For opportunistic TLS: no certificate is verified (RFC 7435).
+std::shared_ptr<asio::ssl::context> make_client_context();
+
+// --- for stream.cc
+TlsInfo describe(SSL* connection);
+void set_server_name(SSL* connection, const std::string& host);
+
+}  // namespace posthorse::runtime

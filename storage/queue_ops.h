@@ -1,0 +1,52 @@
+// The legal changes of a message after its acceptance, as pure functions on envelopes.
+//
+// Place     replication/replicated_queue calls them and wraps what they give into operations of
+//           storage/queue_store.h. Nobody else changes an envelope.
+// Contract  Every change bumps `version`. A recipient that is final (delivered, failed) stays as it
+//           is, whatever is said about it later (P2, P4). A held message is due `never`: only
+//           resume() makes it due again.
+// Errors    Misuse (a recipient that does not exist, an illegal change) is a bug and aborts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proto/types/envelope.h"
+#include "storage/queue_store.h"
+
+namespace posthorse::storage {
+
+// What one attempt, or several side by side, did. nullopt: no recipient is pending any more, the
+// message is done.
+std::optional<Envelope> apply_outcomes(Envelope current,
+                                       std::span<const RecipientOutcome> outcomes,
+                                       WallTime next_due);
+
+// The delay warning has been written: no second one.
+Envelope mark_warned(Envelope current);
+
+// No attempt until resume().
+Envelope hold(Envelope current, std::string why);
+Envelope resume(Envelope current, WallTime now);
+
+// Due now, unless held.
+Envelope retry(Envelope current, WallTime now);
+
+// Back to the queue without an attempt.
+Envelope park(Envelope current, WallTime due);
+
+// An attempt whose end nobody knows: counted, in the envelope and for its pending recipients.
+Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due);
+
+// The operation that stores the change from `before` to `after` (nullopt: the message goes), with
+// the notices that it causes. Asserts that the change is legal: same id, body and recipients, a
+// higher version, nothing final undone, notices in the same partition and whole.
+Settle settle(const Envelope& before,
+              std::optional<Envelope> after,
+              std::vector<NewMessage> notices,
+              std::vector<std::uint32_t> ended_attempts);
+
+}  // namespace posthorse::storage

@@ -8,8 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proto/types/limits.h"
@@ -24,15 +24,16 @@ enum class ListenerKind : std::uint8_t {
 };
 
 struct Listener {
-    std::string name;     // unique; in logs and metrics
+    std::string name;  // unique; in logs and metrics
     ListenerKind kind = ListenerKind::submission;
-    std::string address;  // "0.0.0.0", "::", "[::1]"
+    std::string address;  // an IP address: "0.0.0.0", "::" (takes IPv4 too), "192.0.2.1"
     std::uint16_t port = 0;
 };
 
 struct Tls {
-    std::string certificate_file;  // chain, PEM; or the environment variables TLS_CERT, TLS_CA_BUNDLE
-    std::string key_file;          // PEM; or TLS_KEY
+    std::string
+        certificate_file;  // chain, PEM; or the environment variables TLS_CERT, TLS_CA_BUNDLE
+    std::string key_file;  // PEM; or TLS_KEY
 };
 
 struct Auth {
@@ -53,19 +54,19 @@ struct Route {
 };
 
 struct Delivery {
-    std::string helo_name;                     // empty: node.host_name
+    std::string helo_name;  // empty: node.host_name
     std::uint32_t connections_max = 200;
     std::uint32_t connections_per_destination_max = 20;
-    std::uint32_t active_max = 20000;          // messages in memory
+    std::uint32_t active_max = 20000;  // messages in memory
     Duration idle_connection = std::chrono::seconds{5};
     std::uint32_t messages_per_connection_max = 100;
-    std::string tls = "when_offered";          // never | when_offered | required
-    bool private_addresses = false;            // may connect to loopback and private ranges of an MX
-    std::vector<std::string> dns_servers;      // empty: the system's
-    std::uint16_t port = 25;                   // of remote MXs; another only in tests
+    std::string tls = "when_offered";      // never | when_offered | required
+    bool private_addresses = false;        // may connect to loopback and private ranges of an MX
+    std::vector<std::string> dns_servers;  // empty: the system's
+    std::uint16_t port = 25;               // of remote MXs; another only in tests
     std::vector<Route> routes;
-    std::string routes_file;                   // sendmail's mailertable format; read after `routes`
-    std::string source_address;                // empty: the system's choice
+    std::string routes_file;     // sendmail's mailertable format; read after `routes`
+    std::string source_address;  // empty: the system's choice
 };
 
 struct Queue {
@@ -74,14 +75,9 @@ struct Queue {
     Duration min_retry_age = std::chrono::minutes{5};
     Duration max_retry_age = std::chrono::hours{1};
     Duration bounce_lifetime = std::chrono::hours{96};
-    std::string in_doubt = "resend";                 // resend | hold | bounce
+    std::string in_doubt = "resend";  // resend | hold | bounce
     std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;
     std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
-};
-
-struct Pool {
-    std::uint32_t copies = 1;
-    std::string policy = "degrade";
 };
 
 struct Intake {
@@ -89,7 +85,7 @@ struct Intake {
     std::vector<std::string> trusted_networks;  // may submit without AUTH: "10.0.0.0/8", "::1"
     std::uint32_t sessions_max = 1000;
     std::uint32_t sessions_per_client_max = 50;
-    bool add_missing_headers = true;            // submissions only (RFC 6409 section 8)
+    bool add_missing_headers = true;  // submissions only (RFC 6409 section 8)
 };
 
 struct Admin {
@@ -117,7 +113,6 @@ struct Config {
     Dkim dkim;
     Delivery delivery;
     Queue queue;
-    Pool pool;
     Intake intake;
     Admin admin;
     Http http;
@@ -129,19 +124,34 @@ struct Config {
 // One thing wrong in a file, with its mend.
 struct Problem {
     std::string file;
-    std::uint32_t line = 0;  // 0: the whole file
-    std::string what;        // "listener 'mx': port is missing; add `port = 25`"
-    bool fatal = true;       // false: the row is skipped, the rest is used
+    std::uint32_t line = 0;         // 0: the whole file
+    std::string what;               // "listener 'mx': port is missing; add `port = 25`"
+    bool fatal = true;              // false: the row is skipped, the rest is used
     std::string to_string() const;  // "file:line: what"
 };
 
-// Reads and validates. On a fatal problem the config is not to be used; `problems` holds all.
+// On a fatal problem the config is not to be used; `problems` holds all.
 struct Loaded {
     Config config;
     std::vector<Problem> problems;
     bool usable() const;
 };
-Loaded load(const std::string& path);
+// Pure: the text and what its settings say about each other. Without a [[listener]] the config has
+// those of default_listeners().
 Loaded parse(std::string_view text, const std::string& file_name);
+// Reads `path`, parses it, and checks that the files named in it can be read.
+Loaded load(const std::string& path);
+
+std::vector<Listener> default_listeners();
+
+// One setting as text: {"queue.lifetime", "4d"}, {"listener.0.port", "587"}; in the schema's order.
+struct Setting {
+    std::string key;
+    std::string value;
+    bool operator==(const Setting&) const = default;
+};
+std::vector<Setting> settings(const Config& config);
+// The keys whose values differ or which only one of the two has: what a reload cannot change.
+std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
 }  // namespace posthorse::config

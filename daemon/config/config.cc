@@ -1,0 +1,108 @@
+#include "daemon/config/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace posthorse::config {
+namespace {
+
+bool readable(const std::string& path) {
+    return access(path.c_str(), R_OK) == 0;
+}
+
+// Whether the files that the settings name are there, before sockets are opened on their word.
+class FileCheck {
+public:
+    FileCheck(const Config& config, const std::string& file, std::vector<Problem>& problems)
+        : config_(config), file_(file), problems_(problems) {}
+
+    void run() {
+        certificate();
+        named("tls.certificate_file", config_.tls.certificate_file);
+        named("tls.key_file", config_.tls.key_file);
+        named("dkim.key_table", config_.dkim.key_table);
+        named("dkim.signing_table", config_.dkim.signing_table);
+        named("delivery.routes_file", config_.delivery.routes_file);
+        passwords();
+    }
+
+private:
+    void add(std::string what, bool fatal) {
+        problems_.push_back({file_, 0, std::move(what), fatal});
+    }
+
+    void named(const std::string& key, std::string path) {
+        // OpenDKIM's tables may carry their type in front.
+        for (const std::string_view type : {"refile:", "file:"}) {
+            if (path.starts_with(type)) path.erase(0, type.size());
+        }
+        if (path.empty() || readable(path)) return;
+        add(key + ": cannot read '" + path + "' (" + std::strerror(errno) +
+                "); correct the path or the file's permissions",
+            true);
+    }
+
+    void certificate() {
+        const bool given =
+            !config_.tls.certificate_file.empty() || std::getenv("TLS_CERT") != nullptr;
+        const auto needs_tls = [](const Listener& one) { return one.kind != ListenerKind::mx; };
+        if (given || std::none_of(config_.listeners.begin(), config_.listeners.end(), needs_tls))
+            return;
+        add("tls: a submission listener needs a certificate; set tls.certificate_file and "
+            "tls.key_file, "
+            "or the environment variables TLS_CERT and TLS_KEY",
+            true);
+    }
+
+    void passwords() {
+        const auto& path = config_.auth.password_file;
+        if (path.empty() || readable(path)) return;
+        add("auth.password_file: cannot read '" + path + "' (" + std::strerror(errno) +
+                "); nobody can log in until `posthorse user add LOGIN` makes it",
+            false);
+    }
+
+    const Config& config_;
+    const std::string& file_;
+    std::vector<Problem>& problems_;
+};
+
+}  // namespace
+
+std::string Problem::to_string() const {
+    return line == 0 ? file + ": " + what : file + ':' + std::to_string(line) + ": " + what;
+}
+
+bool Loaded::usable() const {
+    return std::none_of(problems.begin(), problems.end(), [](const Problem& p) { return p.fatal; });
+}
+
+std::vector<Listener> default_listeners() {
+    return {{"submission", ListenerKind::submission, "::", 587},
+            {"submissions", ListenerKind::submissions, "::", 465}};
+}
+
+Loaded load(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (!file || !(text << file.rdbuf())) {
+        // An empty file sets the fail bit as well, and is as good as a missing one: name it.
+        return {
+            {},
+            {{path, 0,
+              "cannot be read or is empty; write one (posthorse.example.toml has every setting) "
+              "or correct the path",
+              true}}};
+    }
+    auto loaded = parse(text.str(), path);
+    FileCheck(loaded.config, path, loaded.problems).run();
+    return loaded;
+}
+
+}  // namespace posthorse::config

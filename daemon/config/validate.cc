@@ -1,0 +1,222 @@
+#include "daemon/config/validate.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "daemon/config/units.h"
+
+namespace posthorse::config {
+namespace {
+
+std::string without_brackets(const std::string& text) {
+    const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
+    return bracketed ? text.substr(1, text.size() - 2) : text;
+}
+
+bool parses_as(int family, const std::string& text) {
+    std::array<unsigned char, sizeof(in6_addr)> address{};
+    return inet_pton(family, text.c_str(), address.data()) == 1;
+}
+
+bool is_number(std::string_view text, unsigned max) {
+    unsigned number = 0;
+    const auto* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, number);
+    return error == std::errc{} && end == last && number <= max;
+}
+
+bool is_label_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+}
+
+bool is_label(std::string_view label) {
+    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+           std::all_of(label.begin(), label.end(), is_label_char);
+}
+
+// "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53".
+bool is_server(const std::string& text) {
+    if (is_ip_address(text)) return true;
+    const auto colon = text.rfind(':');
+    return colon != std::string::npos && is_ip_address(text.substr(0, colon)) &&
+           is_number(std::string_view(text).substr(colon + 1), 65535);
+}
+
+class Validator {
+public:
+    explicit Validator(const Config& config) : config_(config) {}
+
+    std::vector<Fault> run() {
+        node();
+        listeners();
+        pairs();
+        delivery();
+        queue();
+        intake();
+        if (!config_.http.address.empty()) address("http.address", config_.http.address);
+        return std::move(faults_);
+    }
+
+private:
+    void fault(std::string key, std::string what) {
+        faults_.push_back({std::move(key), std::move(what)});
+    }
+
+    void address(std::string key, const std::string& text) {
+        if (is_ip_address(text)) return;
+        fault(std::move(key),
+              "'" + text + "' is no IP address; write one such as \"192.0.2.1\" or \"::1\"");
+    }
+
+    void domain(std::string key, std::string_view text) {
+        if (is_domain(text)) return;
+        fault(std::move(key), "'" + std::string(text) +
+                                  "' is no domain name; write one such as \"mail.example.org\"");
+    }
+
+    void node() {
+        if (!config_.host_name.empty()) domain("host_name", config_.host_name);
+        if (config_.data_dir.empty()) {
+            fault("data_dir", "is empty; name a directory that only this node uses");
+        }
+    }
+
+    void listeners() {
+        std::set<std::string> names;
+        std::set<std::pair<std::string, std::uint16_t>> ports;
+        for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+            const auto& one = config_.listeners[i];
+            const auto key = "listener." + std::to_string(i) + '.';
+            if (!is_label(one.name) || one.name == "bounce") {
+                fault(key + "name", "'" + one.name +
+                                        "' cannot name a listener; use letters, digits and hyphens "
+                                        "(\"bounce\" is taken by our own notices)");
+            }
+            if (!names.insert(one.name).second) {
+                fault(key + "name", "'" + one.name + "' names two listeners; rename one");
+            }
+            address(key + "address", one.address);
+            if (!ports.emplace(one.address, one.port).second) {
+                fault(key + "port", "two listeners have address " + one.address + " and port " +
+                                        std::to_string(one.port) + "; change or remove one");
+            }
+        }
+    }
+
+    // Settings of which one is worthless without the other.
+    void pairs() {
+        const auto both = [this](std::string a_key, const std::string& a, std::string b_key,
+                                 const std::string& b) {
+            if (a.empty() == b.empty()) return;
+            auto& missing = a.empty() ? a_key : b_key;
+            auto& present = a.empty() ? b_key : a_key;
+            fault(present, "needs " + missing + " too; set both or neither");
+        };
+        both("tls.certificate_file", config_.tls.certificate_file, "tls.key_file",
+             config_.tls.key_file);
+        both("dkim.key_table", config_.dkim.key_table, "dkim.signing_table",
+             config_.dkim.signing_table);
+    }
+
+    void delivery() {
+        const auto& delivery = config_.delivery;
+        if (!delivery.helo_name.empty()) domain("delivery.helo_name", delivery.helo_name);
+        if (!delivery.source_address.empty()) {
+            address("delivery.source_address", delivery.source_address);
+        }
+        for (const auto& server : delivery.dns_servers) {
+            if (is_server(server)) continue;
+            fault("delivery.dns_servers",
+                  "'" + server +
+                      "' is no DNS server; write an IP address, with a port "
+                      "if it is not 53: \"127.0.0.1:5353\"");
+        }
+        routes();
+    }
+
+    void routes() {
+        std::set<std::string> domains;
+        for (std::size_t i = 0; i < config_.delivery.routes.size(); ++i) {
+            const auto& route = config_.delivery.routes[i];
+            const auto key = "delivery.route." + std::to_string(i) + '.';
+            std::string_view name = route.domain;
+            if (name.starts_with('.')) name.remove_prefix(1);
+            domain(key + "domain", name);
+            if (!domains.insert(route.domain).second) {
+                fault(key + "domain", "'" + route.domain + "' has two routes; remove one");
+            }
+            if (!route.next_hop.starts_with("smtp:")) {
+                fault(key + "next_hop",
+                      "'" + route.next_hop +
+                          "' is no next hop; write \"smtp:[host]:port\" (brackets: "
+                          "no MX lookup) or \"smtp:host\"");
+            }
+        }
+    }
+
+    void queue() {
+        const auto& queue = config_.queue;
+        if (queue.min_retry_age > queue.max_retry_age) {
+            fault("queue.min_retry_age", "is longer than max_retry_age (" +
+                                             format_duration(queue.max_retry_age) +
+                                             "); lower it or raise the other");
+        }
+        if (queue.delay_warning >= queue.lifetime) {
+            fault("queue.delay_warning",
+                  "is not shorter than lifetime (" + format_duration(queue.lifetime) +
+                      "), so nobody would be warned; lower it, or \"0s\" for none");
+        }
+    }
+
+    void intake() {
+        for (const auto& name : config_.intake.relay_domains) {
+            domain("intake.relay_domains", name.starts_with('.') ? name.substr(1) : name);
+        }
+        for (const auto& network : config_.intake.trusted_networks) {
+            if (is_network(network)) continue;
+            fault("intake.trusted_networks",
+                  "'" + network + "' is no network; write one such as \"10.0.0.0/8\" or \"::1\"");
+        }
+    }
+
+    const Config& config_;
+    std::vector<Fault> faults_;
+};
+
+}  // namespace
+
+bool is_ip_address(const std::string& text) {
+    const auto bare = without_brackets(text);
+    return parses_as(AF_INET6, bare) || (bare == text && parses_as(AF_INET, text));
+}
+
+bool is_network(const std::string& text) {
+    const auto slash = text.find('/');
+    if (slash == std::string::npos) return is_ip_address(text);
+    const auto address = text.substr(0, slash);
+    const auto prefix = std::string_view(text).substr(slash + 1);
+    if (parses_as(AF_INET, address)) return is_number(prefix, 32);
+    return parses_as(AF_INET6, address) && is_number(prefix, 128);
+}
+
+bool is_domain(std::string_view text) {
+    if (text.empty() || text.size() > 253) return false;
+    while (true) {
+        const auto dot = text.find('.');
+        if (!is_label(text.substr(0, dot))) return false;
+        if (dot == std::string_view::npos) return true;
+        text.remove_prefix(dot + 1);
+    }
+}
+
+std::vector<Fault> validate(const Config& config) {
+    return Validator(config).run();
+}
+
+}  // namespace posthorse::config

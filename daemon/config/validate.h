@@ -1,0 +1,26 @@
+// What settings say about each other, and values whose form only a look at the text can judge.
+//
+// Contract  Pure: no file, no name and no network is looked up.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.h"
+
+namespace posthorse::config {
+
+struct Fault {
+    std::string key;   // "listener.0.address", as Setting::key
+    std::string what;  // with the mend
+};
+std::vector<Fault> validate(const Config& config);
+
+// "192.0.2.1", "2001:db8::1", also in brackets.
+bool is_ip_address(const std::string& text);
+// "10.0.0.0/8", "2001:db8::/32", or an address alone.
+bool is_network(const std::string& text);
+// Letters, digits, hyphens and dots as RFC 1035 has them; at most 253 characters.
+bool is_domain(std::string_view text);
+
+}  // namespace posthorse::config

@@ -2,8 +2,9 @@
 //
 // Place     Stage 6: driven by daemon/deliver/connection.h, uses only proto/.
 // Contract  As server_session.h: bytes in, effects out. One connection carries many messages, one
-//           after another. Every recipient of a job gets exactly one RecipientResult before JobDone.
-//           The final dot leaves only after dot(permit): the driver checks the lease there (P3).
+//           after another. Every recipient of a job gets exactly one RecipientResult before
+//           JobDone. The final dot leaves only after dot(permit): the driver checks the lease there
+//           (P3).
 // Errors    A server that breaks the protocol ends in results of code 0 and Close. A reply lost
 //           after the final dot gives `lost_after_dot`: it may have been delivered (RFC 1047).
 #pragma once
@@ -42,22 +43,32 @@ struct Job {
 enum class Step : std::uint8_t { greeting, command, data_start, final_dot, quit };
 
 // --- effects
-struct ClientSend { std::string bytes; };
-struct ClientStartTls {};           // handshake, then tls_established() or tls_failed()
-struct Ready {};                    // deliver() or quit() may be called
-struct SendBody {};                 // write the message, dot-stuffed, ending in CRLF, no final dot;
-                                    // then body_sent()
-struct MayEnd {};                   // is the lease good? then dot()
+struct ClientSend {
+    std::string bytes;
+};
+struct ClientStartTls {};  // handshake, then tls_established() or tls_failed()
+struct Ready {};           // deliver() or quit() may be called
+struct SendBody {};        // write the message, dot-stuffed, ending in CRLF, no final dot;
+                           // then body_sent()
+struct MayEnd {};          // is the lease good? then dot()
 struct RecipientResult {
-    std::uint32_t recipient = 0;    // index into Job::recipients
+    std::uint32_t recipient = 0;  // index into Job::recipients
     OutcomeKind kind = OutcomeKind::deferred;
-    Reply reply;                    // code 0: no reply; text says why
+    Reply reply;  // code 0: no reply; text says why
     bool lost_after_dot = false;
 };
-struct JobDone { bool connection_usable = false; };
+struct JobDone {
+    bool connection_usable = false;
+};
 struct ClientClose {};
-using ClientEffect = std::variant<ClientSend, ClientStartTls, Ready, SendBody, MayEnd,
-                                  RecipientResult, JobDone, ClientClose>;
+using ClientEffect = std::variant<ClientSend,
+                                  ClientStartTls,
+                                  Ready,
+                                  SendBody,
+                                  MayEnd,
+                                  RecipientResult,
+                                  JobDone,
+                                  ClientClose>;
 using ClientEffects = std::vector<ClientEffect>;
 
 // What the server's EHLO offered.
@@ -76,8 +87,19 @@ enum class ClientEnd : std::uint8_t { peer_closed, timed_out, lease_lost, shutdo
 class ClientSession {
 public:
     enum class State : std::uint8_t {
-        greeting, ehlo, helo, starttls, tls, ready, envelope, data_start, body, may_end, final_dot,
-        quit, closed,
+        greeting,
+        ehlo,
+        helo,
+        starttls,
+        tls,
+        ready,
+        envelope,
+        data_start,
+        body,
+        may_end,
+        final_dot,
+        quit,
+        closed,
     };
 
     explicit ClientSession(ClientProfile profile);

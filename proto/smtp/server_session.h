@@ -3,11 +3,10 @@
 // Place     First stage of the pipeline: driven by daemon/intake/connection.h, uses only proto/.
 //           docs/life-of-a-message.md, step 1.
 // Contract  Bytes in, effects out, in order; same bytes, same effects. No clock, no DNS, no log,
-//           no memory beyond `limits`. Questions (Check..., MessageEnd) stop the conversation: feed()
-//           takes nothing until the answer came, so a "250" cannot leave before the queue holds the
-//           message on `copies` nodes (RFC 5321 section 6.1).
-//           Bytes read before a TLS handshake are dropped, never replayed inside it
-//           (cf. RFC 3207 section 4.2).
+//           no memory beyond `limits`. Questions (Check..., MessageEnd) stop the conversation:
+//           feed() takes nothing until the answer came, so a "250" cannot leave before the queue
+//           holds the message on `copies` nodes (RFC 5321 section 6.1). Bytes read before a TLS
+//           handshake are dropped, never replayed inside it (cf. RFC 3207 section 4.2).
 // Owner     One connection, one session, one shard. Not thread-safe.
 // Errors    Whatever a client sends ends in a Send or a Close. Misuse by the caller is a bug and
 //           aborts (PH_ASSERT).
@@ -21,6 +20,8 @@
 #include <variant>
 #include <vector>
 
+#include "proto/smtp/auth_exchange.h"
+#include "proto/smtp/command.h"
 #include "proto/smtp/data_framing.h"
 #include "proto/smtp/line_splitter.h"
 #include "proto/types/envelope.h"
@@ -31,13 +32,13 @@ namespace posthorse::smtp {
 
 // What a session offers: fixed by the listener.
 struct ServerProfile {
-    std::string host_name;          // in the greeting and EHLO
-    bool starttls = false;          // a certificate is there and TLS is not on yet
-    bool implicit_tls = false;      // TLS since before the greeting (RFC 8314)
-    bool auth = false;              // offer AUTH, after TLS or when `auth_in_clear`
-    bool auth_in_clear = false;     // the client's network is trusted
-    bool require_auth = false;      // submission: no MAIL without AUTH (RFC 6409 section 4.3)
-    bool require_tls = false;       // no MAIL and no AUTH without TLS
+    std::string host_name;       // in the greeting and EHLO
+    bool starttls = false;       // a certificate is there and TLS is not on yet
+    bool implicit_tls = false;   // TLS since before the greeting (RFC 8314)
+    bool auth = false;           // offer AUTH, after TLS or when `auth_in_clear`
+    bool auth_in_clear = false;  // the client's network is trusted
+    bool require_auth = false;   // submission: no MAIL without AUTH (RFC 6409 section 4.3)
+    bool require_tls = false;    // no MAIL and no AUTH without TLS
     Limits limits;
 };
 
@@ -57,29 +58,54 @@ struct SessionFacts {
 };
 
 // --- effects, to be carried out in order
-struct Send { std::string bytes; };
-struct StartTls {};  // flush what was sent, handshake, then tls_established(); input read before is void
+struct Send {
+    std::string bytes;
+};
+struct StartTls {
+};  // flush what was sent, handshake, then tls_established(); input read before is void
 // The credentials of PLAIN or LOGIN (RFC 4616). Answer with auth_verdict().
-struct CheckAuth { std::string mechanism; std::string authzid; std::string user; std::string password; };
-struct CheckMail { std::string sender; std::uint64_t declared_bytes; };  // answer with verdict()
-struct CheckRcpt { std::string recipient; };                             // answer with verdict()
-struct BodyBegin {};                      // transaction() is complete; get ready for bytes. No answer.
-struct BodyData { std::string_view bytes; };  // un-stuffed; a view into feed()'s input
+struct CheckAuth {
+    std::string mechanism;
+    std::string authzid;
+    std::string user;
+    std::string password;
+};
+struct CheckMail {
+    std::string sender;
+    std::uint64_t declared_bytes;
+};  // answer with verdict()
+struct CheckRcpt {
+    std::string recipient;
+};                    // answer with verdict()
+struct BodyBegin {};  // transaction() is complete; get ready for bytes. No answer.
+struct BodyData {
+    std::string_view bytes;
+};  // un-stuffed; a view into feed()'s input
 // The message is complete. `fault` says why it must be refused although the client sent it all
 // (bare CR or LF, too large, NUL); then the driver drops what it has and the session has already
 // queued the refusal: no answer. Without a fault: answer with verdict().
-struct MessageEnd { std::optional<Reply> fault; };
+struct MessageEnd {
+    std::optional<Reply> fault;
+};
 struct BodyAbort {};  // the body will not be completed (disconnect, limit): drop what was taken
 struct Close {};      // after what was sent is flushed
-using Effect = std::variant<Send, StartTls, CheckAuth, CheckMail, CheckRcpt, BodyBegin, BodyData,
-                            MessageEnd, BodyAbort, Close>;
+using Effect = std::variant<Send,
+                            StartTls,
+                            CheckAuth,
+                            CheckMail,
+                            CheckRcpt,
+                            BodyBegin,
+                            BodyData,
+                            MessageEnd,
+                            BodyAbort,
+                            Close>;
 using Effects = std::vector<Effect>;
 
 enum class EndReason : std::uint8_t {
-    peer_closed,   // EOF or reset
-    idle,          // the driver's deadline passed: 421 4.4.2
-    shutdown,      // the node stops: 421 4.3.2
-    overloaded,    // 421 4.3.2 / 4.7.0
+    peer_closed,  // EOF or reset
+    idle,         // the driver's deadline passed: 421 4.4.2
+    shutdown,     // the node stops: 421 4.3.2
+    overloaded,   // 421 4.3.2 / 4.7.0
 };
 
 class ServerSession {
@@ -104,14 +130,16 @@ public:
     std::size_t feed(std::string_view input, Effects& out);
 
     // Answers CheckMail, CheckRcpt and MessageEnd. For the checks a positive reply lets the command
-    // take effect; any other only answers it. A reply of code 421 also closes.
+    // take effect; any other only answers it. A reply of code 421 also closes. Ignored once closed,
+    // so that an answer may come after the peer left.
     void verdict(const Reply& reply, Effects& out);
     // Answers CheckAuth. `login` empty: refused with `reply`.
     void auth_verdict(std::string login, const Reply& reply, Effects& out);
     // The handshake that StartTls asked for is done: all state is forgotten (RFC 3207 section 4.2).
     void tls_established(Effects& out);
     // The caller's timer fired, the peer left or the node stops. Ends in State::closed. While a
-    // message's verdict is awaited, `shutdown` is refused by returning false: answer first.
+    // message's verdict is awaited, all but `peer_closed` is refused by returning false: answer
+    // first, or the client would send the message again.
     bool end(EndReason reason, Effects& out);
 
     State state() const noexcept { return state_; }
@@ -121,10 +149,61 @@ public:
     const ServerProfile& profile() const noexcept { return profile_; }
 
 private:
+    enum class Question : std::uint8_t { none, auth, mail, rcpt, message };
+
+    // Input, by state.
+    std::size_t take(std::string_view input, Effects& out);
+    std::size_t take_line(std::string_view input, Effects& out);
+    std::size_t take_data(std::string_view input, Effects& out);
+    std::size_t line_bytes_max(std::string_view input) const;
+    void on_line_fault(LineFault fault, bool auth_line, Effects& out);
+    void on_command(std::string_view line, Effects& out);
+    void on_auth_step(AuthStep step, Effects& out);
+    void on_end_of_data(Effects& out);
+
+    // Commands.
+    bool worn_out(Verb verb, Effects& out);
+    void dispatch(const Command& command, Effects& out);
+    void helo(std::string_view argument, Effects& out);
+    void ehlo(std::string_view argument, Effects& out);
+    void mail(std::string_view argument, Effects& out);
+    void rcpt(std::string_view argument, Effects& out);
+    void data(std::string_view argument, Effects& out);
+    void rset(Effects& out);
+    void auth(std::string_view argument, Effects& out);
+    void starttls(std::string_view argument, Effects& out);
+    void quit(Effects& out);
+
+    // What stands in the way of a command, if anything.
+    std::optional<Reply> before_mail() const;
+    std::optional<Reply> before_rcpt() const;
+    std::optional<Reply> before_data(std::string_view argument) const;
+    std::optional<Reply> before_auth() const;
+    bool auth_offered() const;
+    bool greet(std::string_view argument, Effects& out);
+    std::string ehlo_text() const;
+
+    // Output.
+    void respond(const Reply& reply, Effects& out);
+    void ask(Question question, Effect effect, Effects& out);
+    void hang_up(const Reply& reply, Effects& out);
+    void close(Effects& out);
+
     ServerProfile profile_;
     SessionFacts facts_;
     State state_ = State::greeting;
     std::optional<Transaction> transaction_;
+    // Meaningful while state_ is question.
+    Question question_ = Question::none;
+    Transaction offered_;            // by MAIL
+    std::string offered_recipient_;  // by RCPT
+    // Meaningful in auth and in data.
+    AuthExchange exchange_;
+    DataDecoder decoder_{0};
+    // Of the whole session.
+    LineSplitter lines_;
+    std::uint32_t errors_ = 0;
+    std::uint32_t idle_commands_ = 0;
 };
 
 }  // namespace posthorse::smtp

@@ -10,7 +10,8 @@
 //           (born claimed), and comes back by settle() or park(): exactly one of the two.
 //           Operators' actions apply at once, on claimed messages too: an attempt under way learns
 //           of it from may_send_dot().
-// Owner     node.cc. One executor ("home"): every call is made and every completion runs there.
+// Owner     node.cc. One executor ("home", the store's and the control plane's): every call is made
+//           and every completion runs there, some before the call returns.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,6 @@
 #include <vector>
 
 #include "proto/types/envelope.h"
-#include "proto/types/executor.h"
 #include "proto/types/result.h"
 #include "replication/control_plane.h"
 #include "replication/holder_link.h"
@@ -45,6 +45,9 @@ enum class Action : std::uint8_t {
     remove,  // ends without a bounce; audited by the caller
 };
 
+// What becomes of an attempt whose end nobody knows (P4), once there is nobody left to ask.
+enum class InDoubtPolicy : std::uint8_t { resend, hold, bounce };
+
 struct QueueCounters {
     std::uint64_t messages = 0;
     std::uint64_t claimed = 0;
@@ -55,15 +58,18 @@ struct QueueCounters {
 class ReplicatedQueue {
 public:
     struct Settings {
-        Duration replication_timeout = std::chrono::seconds{60};  // then commit() answers `unknown`
-        Duration holder_silence =
-            std::chrono::seconds{1};            // then a holder is proposed to be dropped
+        // Then a commit that the holders did not acknowledge is withdrawn, and refused.
+        Duration replication_timeout = std::chrono::seconds{60};
+        // Then a holder is proposed to be dropped from the in-sync set.
+        Duration holder_silence = std::chrono::seconds{1};
+        // The lease must outlast the final dot by this much.
+        Duration drift_margin = std::chrono::milliseconds{500};
+        InDoubtPolicy in_doubt = InDoubtPolicy::resend;
         std::function<std::uint32_t()> random;  // spreads messages over the open partitions
     };
 
     // All references must outlive the queue.
-    ReplicatedQueue(Executor& home,
-                    const Clock& clock,
+    ReplicatedQueue(const Clock& clock,
                     storage::QueueStore& store,
                     ControlPlane& control,
                     HolderLinks& holders,
@@ -112,14 +118,18 @@ public:
     void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done);
     // Messages with ids above `after`, in id order within a partition; a short page is the end.
     void list(QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done);
-    // Called when messages became due without a claim: retry, resume, takeover.
+    // Called when messages became due without a claim: retry, resume, notices, takeover.
     void on_due(UniqueFunction<void()> wake);
+    // InDoubtPolicy::bounce: takes the claimed message, and must settle() it. Set before start().
+    void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce);
+    // Nothing is claimed, arriving or under way.
+    bool idle() const;
 
     QueueCounters counters() const;
 
 private:
     class Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;  // completions that outlive the queue find it gone
 };
 
 }  // namespace posthorse::replication

@@ -1,0 +1,46 @@
+// The service of posthorse/v1/admin.proto: checks a request and starts the call that answers it.
+//
+// Place     Registered by admin_server.h. The longer calls are in admin_calls.h.
+// Contract  As the .proto says. Methods run on gRPC's threads and touch nothing but their request;
+//           the queue and the ports are touched on the home executor alone.
+// Owner     AdminServer.
+#pragma once
+
+#include "daemon/admin/admin_ports.h"
+#include "posthorse/v1/admin.grpc.pb.h"
+
+namespace posthorse::admin {
+
+class AdminService final : public v1::Admin::CallbackService {
+public:
+    using Rpc = grpc::CallbackServerContext;
+    using Unary = grpc::ServerUnaryReactor;
+
+    explicit AdminService(AdminContext context);
+
+    Unary* GetStatus(Rpc* rpc,
+                     const v1::GetStatusRequest* request,
+                     v1::GetStatusResponse* response) override;
+    Unary* ListMessages(Rpc* rpc,
+                        const v1::ListMessagesRequest* request,
+                        v1::ListMessagesResponse* response) override;
+    Unary* GetMessage(Rpc* rpc,
+                      const v1::GetMessageRequest* request,
+                      v1::GetMessageResponse* response) override;
+    grpc::ServerWriteReactor<v1::ReadMessageResponse>* ReadMessage(
+        Rpc* rpc, const v1::ReadMessageRequest* request) override;
+    grpc::ServerWriteReactor<v1::ActResponse>* Act(Rpc* rpc,
+                                                   const v1::ActRequest* request) override;
+    Unary* Flush(Rpc* rpc, const v1::FlushRequest* request, v1::FlushResponse* response) override;
+    Unary* Summarize(Rpc* rpc,
+                     const v1::SummarizeRequest* request,
+                     v1::SummarizeResponse* response) override;
+    Unary* Reload(Rpc* rpc,
+                  const v1::ReloadRequest* request,
+                  v1::ReloadResponse* response) override;
+
+private:
+    AdminContext context_;
+};
+
+}  // namespace posthorse::admin

@@ -1,0 +1,87 @@
+#include "daemon/admin/queue_filter.h"
+
+#include <algorithm>
+
+namespace posthorse::admin {
+namespace {
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+std::string lowered(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), lower);
+    return out;
+}
+
+// `wanted` is in lower case.
+bool equals_lowered(std::string_view text, std::string_view wanted) {
+    return std::ranges::equal(text, wanted, {}, lower);
+}
+
+std::string_view domain_view(std::string_view address) {
+    const auto at = address.rfind('@');
+    return at == std::string_view::npos ? address : address.substr(at + 1);
+}
+
+bool waits_for_domain(const Envelope& envelope, std::string_view domain) {
+    return std::ranges::any_of(envelope.recipients, [&](const Recipient& recipient) {
+        return recipient.state == RecipientState::pending &&
+               equals_lowered(domain_view(recipient.address), domain);
+    });
+}
+
+bool has_recipient(const Envelope& envelope, const AddressPattern& pattern) {
+    return std::ranges::any_of(envelope.recipients, [&](const Recipient& recipient) {
+        return pattern.matches(recipient.address);
+    });
+}
+
+bool state_matches(MessageState wanted, const Envelope& envelope, bool delivering) {
+    if (wanted == MessageState::in_doubt) return envelope.in_doubt > 0;
+    return state_of(envelope, delivering) == wanted;
+}
+
+}  // namespace
+
+MessageState state_of(const Envelope& envelope, bool delivering) {
+    if (envelope.held) return MessageState::held;
+    if (delivering) return MessageState::active;
+    return envelope.in_doubt > 0 ? MessageState::in_doubt : MessageState::deferred;
+}
+
+std::string domain_of(std::string_view address) {
+    return lowered(domain_view(address));
+}
+
+std::optional<AddressPattern> AddressPattern::parse(std::string_view text) {
+    if (text == "<>") return AddressPattern(false, "");
+    const bool any_local = text.starts_with("*@");
+    if (any_local) text.remove_prefix(2);
+    if (text.empty() || text.find('*') != std::string_view::npos) return std::nullopt;
+    return AddressPattern(any_local, lowered(text));
+}
+
+bool AddressPattern::matches(std::string_view address) const {
+    if (any_local_ && address.empty()) return false;
+    return equals_lowered(any_local_ ? domain_view(address) : address, wanted_);
+}
+
+bool QueueFilter::empty() const {
+    return !sender && !recipient && domain.empty() && !state && !older_than && !newer_than &&
+           id_prefix.empty();
+}
+
+bool QueueFilter::matches(const Envelope& envelope, bool delivering, WallTime now) const {
+    const auto age = now - envelope.accepted_at;
+    if (older_than && age <= *older_than) return false;
+    if (newer_than && age >= *newer_than) return false;
+    if (state && !state_matches(*state, envelope, delivering)) return false;
+    if (sender && !sender->matches(envelope.sender)) return false;
+    if (!id_prefix.empty() && !envelope.id.to_string().starts_with(id_prefix)) return false;
+    if (!domain.empty() && !waits_for_domain(envelope, domain)) return false;
+    return !recipient || has_recipient(envelope, *recipient);
+}
+
+}  // namespace posthorse::admin

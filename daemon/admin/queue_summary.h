@@ -1,0 +1,55 @@
+// How long mail has been waiting, by destination domain: what Postfix's qshape shows.
+//
+// Place     Fed by admin_calls.cc with one envelope after the other.
+// Contract  Counts messages with pending recipients, by the age since they were accepted. A message
+//           to several domains counts in each of their rows and once in the total.
+// Bounds    Memory grows with the number of domains up to domains_max; messages to any further one
+//           are counted in the row `other_domains`.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proto/types/envelope.h"
+
+namespace posthorse::admin {
+
+// Upper ends of the age buckets; one more bucket takes what is older.
+inline constexpr std::array<std::chrono::minutes, 10> age_bounds{
+    std::chrono::minutes{5},   std::chrono::minutes{10},  std::chrono::minutes{20},
+    std::chrono::minutes{40},  std::chrono::minutes{80},  std::chrono::minutes{160},
+    std::chrono::minutes{320}, std::chrono::minutes{640}, std::chrono::minutes{1280},
+    std::chrono::minutes{2560}};
+
+struct SummaryRow {
+    std::string domain;  // empty: the total
+    std::uint64_t messages = 0;
+    std::uint64_t recipients = 0;  // pending
+    std::array<std::uint64_t, age_bounds.size() + 1> by_age{};
+};
+
+class QueueSummary {
+public:
+    static constexpr std::size_t domains_max = 20'000;
+    // A domain name cannot have this form, so the row cannot be mistaken for a domain's.
+    static constexpr const char* other_domains = "(others)";
+
+    void add(const Envelope& envelope, WallTime now);
+
+    const SummaryRow& total() const { return total_; }
+    // The `limit` largest rows by messages, ties by name.
+    std::vector<SummaryRow> largest(std::size_t limit) const;
+    std::size_t domain_count() const { return rows_.size(); }
+
+private:
+    SummaryRow& row_for(const std::string& domain);
+
+    SummaryRow total_;
+    std::unordered_map<std::string, SummaryRow> rows_;
+};
+
+}  // namespace posthorse::admin

@@ -1,0 +1,224 @@
+#include "storage/queue_record.h"
+
+#include <limits>
+#include <utility>
+
+#include "posthorse/v1/queue_record.pb.h"
+#include "storage/big_endian.h"
+#include "storage/crc32c.h"
+
+namespace posthorse::storage {
+namespace {
+
+constexpr std::size_t header_length = 1 + 4;
+
+std::string seal(std::string_view payload) {
+    std::string record;
+    record.reserve(header_length + payload.size());
+    record.push_back(static_cast<char>(record_format));
+    append_big_endian(record, crc32c(payload));
+    return record.append(payload);
+}
+
+Error corrupt(std::string why) {
+    return {.code = Errc::corrupt, .what = "queue record: " + std::move(why)};
+}
+
+Result<std::string_view> unseal(std::string_view record) {
+    if (record.size() < header_length)
+        return corrupt(std::to_string(record.size()) + " bytes are too short for any record");
+    const auto version = static_cast<std::uint8_t>(record[0]);
+    if (version != record_format)
+        return corrupt("format " + std::to_string(version) + ", this release reads " +
+                       std::to_string(record_format));
+    const std::string_view payload = record.substr(header_length);
+    if (read_big_endian<std::uint32_t>(record, 1) != crc32c(payload))
+        return corrupt("the checksum does not match");
+    return payload;
+}
+
+template <class Message>
+Result<Message> parse(std::string_view record) {
+    const Result<std::string_view> payload = unseal(record);
+    if (!payload) return payload.error();
+    Message message;
+    if (payload->size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+        !message.ParseFromArray(payload->data(), static_cast<int>(payload->size())))
+        return corrupt("the payload is no message of its kind");
+    return message;
+}
+
+std::int64_t to_ms(WallTime time) {
+    return time.time_since_epoch().count();
+}
+
+WallTime from_ms(std::int64_t ms) {
+    return WallTime{std::chrono::milliseconds{ms}};
+}
+
+void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out) {
+    v1::EnvelopeRecord::Reply& reply = *out.mutable_reply();
+    reply.set_code(static_cast<std::uint32_t>(status.reply.code));
+    reply.set_enhanced_class(static_cast<std::uint32_t>(status.reply.enhanced.klass));
+    reply.set_enhanced_subject(static_cast<std::uint32_t>(status.reply.enhanced.subject));
+    reply.set_enhanced_detail(static_cast<std::uint32_t>(status.reply.enhanced.detail));
+    reply.set_text(status.reply.text);
+    out.set_remote(status.remote);
+    out.set_tls(status.tls);
+    out.set_at_ms(to_ms(status.at));
+}
+
+DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
+    return {
+        .reply = {.code = static_cast<int>(in.reply().code()),
+                  .enhanced = {.klass = static_cast<int>(in.reply().enhanced_class()),
+                               .subject = static_cast<int>(in.reply().enhanced_subject()),
+                               .detail = static_cast<int>(in.reply().enhanced_detail())},
+                  .text = in.reply().text()},
+        .remote = in.remote(),
+        .tls = in.tls(),
+        .at = from_ms(in.at_ms()),
+    };
+}
+
+void write_recipient(const Recipient& recipient, v1::EnvelopeRecord::Recipient& out) {
+    out.set_address(recipient.address);
+    out.set_state(static_cast<v1::EnvelopeRecord::State>(recipient.state));
+    out.set_attempts(recipient.attempts);
+    if (recipient.last != DeliveryStatus{}) write_status(recipient.last, *out.mutable_last());
+}
+
+Recipient read_recipient(const v1::EnvelopeRecord::Recipient& in) {
+    return {
+        .address = in.address(),
+        .state = static_cast<RecipientState>(in.state()),
+        .attempts = in.attempts(),
+        .last = in.has_last() ? read_status(in.last()) : DeliveryStatus{},
+    };
+}
+
+void write_origin(const Origin& origin, v1::EnvelopeRecord::Origin& out) {
+    out.set_listener(origin.listener);
+    out.set_client_address(origin.client_address);
+    out.set_helo(origin.helo);
+    out.set_login(origin.login);
+    out.set_protocol(origin.protocol);
+    out.set_tls(origin.tls);
+}
+
+Origin read_origin(const v1::EnvelopeRecord::Origin& in) {
+    return {
+        .listener = in.listener(),
+        .client_address = in.client_address(),
+        .helo = in.helo(),
+        .login = in.login(),
+        .protocol = in.protocol(),
+        .tls = in.tls(),
+    };
+}
+
+bool valid(const v1::EnvelopeRecord& record) {
+    if (record.id().size() != QueueId::byte_length) return false;
+    if (!v1::EnvelopeRecord::BodyKind_IsValid(record.body())) return false;
+    for (const auto& recipient : record.recipients())
+        if (!v1::EnvelopeRecord::State_IsValid(recipient.state())) return false;
+    return true;
+}
+
+static_assert(static_cast<int>(RecipientState::delivered) == v1::EnvelopeRecord::DELIVERED);
+static_assert(static_cast<int>(RecipientState::failed) == v1::EnvelopeRecord::FAILED);
+static_assert(static_cast<int>(BodyKind::eight_bit) == v1::EnvelopeRecord::EIGHT_BIT);
+
+}  // namespace
+
+std::string encode(const Envelope& envelope) {
+    v1::EnvelopeRecord record;
+    record.set_id(envelope.id.to_bytes());
+    record.set_version(envelope.version);
+    record.set_sender(envelope.sender);
+    for (const Recipient& recipient : envelope.recipients)
+        write_recipient(recipient, *record.add_recipients());
+    record.set_body(static_cast<v1::EnvelopeRecord::BodyKind>(envelope.body));
+    write_origin(envelope.origin, *record.mutable_origin());
+    record.set_accepted_at_ms(to_ms(envelope.accepted_at));
+    record.set_expires_at_ms(to_ms(envelope.expires_at));
+    record.set_warn_at_ms(to_ms(envelope.warn_at));
+    record.set_due_at_ms(to_ms(envelope.due_at));
+    record.set_held(envelope.held);
+    record.set_held_why(envelope.held_why);
+    record.set_in_doubt(envelope.in_doubt);
+    record.set_size_bytes(envelope.size_bytes);
+    record.set_chunk_count(envelope.chunk_count);
+    record.set_message_id(envelope.message_id);
+    return seal(record.SerializeAsString());
+}
+
+std::string encode(const Intent& intent) {
+    v1::IntentRecord record;
+    record.set_id(intent.id.to_bytes());
+    record.set_attempt(intent.attempt);
+    record.mutable_recipients()->Add(intent.recipients.begin(), intent.recipients.end());
+    record.set_remote(intent.remote);
+    record.set_started_ms(to_ms(intent.started));
+    return seal(record.SerializeAsString());
+}
+
+std::string encode(const PartitionMark& mark) {
+    std::string payload;
+    append_big_endian(payload, mark.fence.value);
+    append_big_endian(payload, mark.last.value);
+    return seal(payload);
+}
+
+Result<Envelope> decode_envelope(std::string_view record) {
+    const Result<v1::EnvelopeRecord> parsed = parse<v1::EnvelopeRecord>(record);
+    if (!parsed) return parsed.error();
+    if (!valid(*parsed)) return corrupt("the envelope holds a value that no release writes");
+    Envelope envelope{
+        .id = QueueId::from_bytes(parsed->id()),
+        .version = parsed->version(),
+        .sender = parsed->sender(),
+        .recipients = {},
+        .body = static_cast<BodyKind>(parsed->body()),
+        .origin = read_origin(parsed->origin()),
+        .accepted_at = from_ms(parsed->accepted_at_ms()),
+        .expires_at = from_ms(parsed->expires_at_ms()),
+        .warn_at = from_ms(parsed->warn_at_ms()),
+        .due_at = from_ms(parsed->due_at_ms()),
+        .held = parsed->held(),
+        .held_why = parsed->held_why(),
+        .in_doubt = parsed->in_doubt(),
+        .size_bytes = parsed->size_bytes(),
+        .chunk_count = parsed->chunk_count(),
+        .message_id = parsed->message_id(),
+    };
+    envelope.recipients.reserve(static_cast<std::size_t>(parsed->recipients_size()));
+    for (const auto& recipient : parsed->recipients())
+        envelope.recipients.push_back(read_recipient(recipient));
+    return envelope;
+}
+
+Result<Intent> decode_intent(std::string_view record) {
+    const Result<v1::IntentRecord> parsed = parse<v1::IntentRecord>(record);
+    if (!parsed) return parsed.error();
+    if (parsed->id().size() != QueueId::byte_length) return corrupt("the intent names no message");
+    return Intent{
+        .id = QueueId::from_bytes(parsed->id()),
+        .attempt = parsed->attempt(),
+        .recipients = {parsed->recipients().begin(), parsed->recipients().end()},
+        .remote = parsed->remote(),
+        .started = from_ms(parsed->started_ms()),
+    };
+}
+
+Result<PartitionMark> decode_mark(std::string_view record) {
+    const Result<std::string_view> payload = unseal(record);
+    if (!payload) return payload.error();
+    if (payload->size() != 16) return corrupt("a partition's mark has 16 bytes");
+    return PartitionMark{
+        .fence = Epoch{read_big_endian<std::uint64_t>(*payload, 0)},
+        .last = Sequence{read_big_endian<std::uint64_t>(*payload, 8)},
+    };
+}
+
+}  // namespace posthorse::storage

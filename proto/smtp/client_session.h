@@ -11,12 +11,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
-#include <vector>
 
-#include "proto/types/envelope.h"
+#include "proto/smtp/client_effect.h"
+#include "proto/smtp/client_transaction.h"
+#include "proto/smtp/reply_parser.h"
+#include "proto/smtp/server_offer.h"
 #include "proto/types/limits.h"
 #include "proto/types/reply.h"
 
@@ -31,56 +33,8 @@ struct ClientProfile {
     Limits limits;
 };
 
-// One message for this connection.
-struct Job {
-    std::string sender;
-    std::vector<std::string> recipients;
-    std::uint64_t size_bytes = 0;
-    BodyKind body = BodyKind::seven_bit;
-};
-
 // What the client waits for, so that the driver knows which deadline applies (limits.h, Timeouts).
 enum class Step : std::uint8_t { greeting, command, data_start, final_dot, quit };
-
-// --- effects
-struct ClientSend {
-    std::string bytes;
-};
-struct ClientStartTls {};  // handshake, then tls_established() or tls_failed()
-struct Ready {};           // deliver() or quit() may be called
-struct SendBody {};        // write the message, dot-stuffed, ending in CRLF, no final dot;
-                           // then body_sent()
-struct MayEnd {};          // is the lease good? then dot()
-struct RecipientResult {
-    std::uint32_t recipient = 0;  // index into Job::recipients
-    OutcomeKind kind = OutcomeKind::deferred;
-    Reply reply;  // code 0: no reply; text says why
-    bool lost_after_dot = false;
-};
-struct JobDone {
-    bool connection_usable = false;
-};
-struct ClientClose {};
-using ClientEffect = std::variant<ClientSend,
-                                  ClientStartTls,
-                                  Ready,
-                                  SendBody,
-                                  MayEnd,
-                                  RecipientResult,
-                                  JobDone,
-                                  ClientClose>;
-using ClientEffects = std::vector<ClientEffect>;
-
-// What the server's EHLO offered.
-struct ServerOffer {
-    bool esmtp = false;
-    bool starttls = false;
-    bool pipelining = false;
-    bool eight_bit_mime = false;
-    bool enhanced_codes = false;
-    bool size = false;
-    std::uint64_t size_bytes_max = 0;  // 0: no limit stated
-};
 
 enum class ClientEnd : std::uint8_t { peer_closed, timed_out, lease_lost, shutdown };
 
@@ -106,7 +60,9 @@ public:
 
     // The connection stands; waits for the greeting.
     void start(ClientEffects& out);
-    // Takes whole reply lines from `input`; returns bytes taken.
+    // Takes whole reply lines from `input`; returns bytes taken. Keep what was not taken and feed
+    // it again with more behind it. While the body is written, replies may be fed too: a server
+    // that refuses early is heard.
     std::size_t feed(std::string_view input, ClientEffects& out);
     void tls_established(ClientEffects& out);
     // `when_offered`: the driver connects again with TlsUse::never; this session ends.
@@ -128,10 +84,36 @@ public:
     const Reply& refusal() const noexcept { return refusal_; }
 
 private:
+    void on_reply(const Reply& reply, ClientEffects& out);
+    void on_greeting(const Reply& reply, ClientEffects& out);
+    void on_ehlo(const Reply& reply, ClientEffects& out);
+    void on_helo(const Reply& reply, ClientEffects& out);
+    void on_starttls(const Reply& reply, ClientEffects& out);
+    void on_envelope(const Reply& reply, ClientEffects& out);
+    void on_early_reply(const Reply& reply, ClientEffects& out);
+    void on_final_reply(const Reply& reply, ClientEffects& out);
+    void on_service_closing(const Reply& reply, ClientEffects& out);
+
+    void send_ehlo(ClientEffects& out);
+    void after_hello(ClientEffects& out);
+    void become_ready(ClientEffects& out);
+    void send_commands(ClientEffects& out);
+    void reset(ClientEffects& out);
+    void finish_job(ClientEffects& out);
+
+    void refuse(Reply why, ClientEffects& out);
+    void broken(std::string why, ClientEffects& out);
+    void abandon(const Reply& why, ClientEffects& out);
+    void close(ClientEffects& out);
+
     ClientProfile profile_;
     ServerOffer offer_;
     Reply refusal_;
     State state_ = State::greeting;
+    bool tls_ = false;
+    ReplyParser replies_;
+    std::optional<ClientTransaction> transaction_;  // between deliver() and JobDone
+    bool resetting_ = false;  // in State::envelope: RSET was sent, all recipients are settled
 };
 
 }  // namespace posthorse::smtp

@@ -76,7 +76,7 @@ struct CheckMail {
 };  // answer with verdict()
 struct CheckRcpt {
     std::string recipient;
-};                    // answer with verdict()
+};  // answer with verdict()
 struct BodyBegin {};  // transaction() is complete; get ready for bytes. No answer.
 struct BodyData {
     std::string_view bytes;

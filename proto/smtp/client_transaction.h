@@ -1,0 +1,73 @@
+// One message's MAIL, RCPTs and DATA: what to send, and what each reply means for each recipient.
+//
+// Place     Inside ClientSession, from deliver() to JobDone.
+// Contract  Each recipient gets exactly one RecipientResult. With PIPELINING the commands leave in
+//           groups (RFC 2920), without it one by one; a group is bounded so that neither side
+//           blocks on the other's unread bytes.
+// Errors    An address that cannot be written in a command fails here, before anything is sent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/smtp/client_effect.h"
+#include "proto/smtp/server_offer.h"
+
+namespace posthorse::smtp {
+
+class ClientTransaction {
+public:
+    enum class Progress : std::uint8_t {
+        waiting,    // for the reply to another command that was sent
+        next,       // everything sent is answered: next_commands()
+        body,       // 354, and somebody wants the message
+        empty_end,  // 354, and nobody does: end the data at once (RFC 2920 section 3.1)
+        protocol_error,
+    };
+
+    ClientTransaction(Job job, const ServerOffer& offer);
+
+    // Settles what needs no server: a message too large for it, addresses that it could not be
+    // told.
+    void begin(ClientEffects& out);
+    // What to send now; empty: nothing is left to ask, every recipient is settled.
+    std::string next_commands();
+    // The reply to the oldest command without one.
+    Progress on_reply(const Reply& reply, ClientEffects& out);
+    // The reply to the message itself, or the refusal of all that is still open.
+    void settle_open(const Reply& reply, ClientEffects& out);
+    // No reply came: `why` with code 0. `lost_after_dot` when the message may have been taken.
+    void defer_open(const Reply& why, bool lost_after_dot, ClientEffects& out);
+
+    bool anybody_accepted() const noexcept { return accepted_count_ > 0; }
+    // Only DATA is unanswered.
+    bool data_awaited() const noexcept;
+
+private:
+    enum class Standing : std::uint8_t { open, accepted, settled };
+
+    void settle(std::uint32_t recipient, RecipientResult result, ClientEffects& out);
+    void fail_all(const Reply& why, ClientEffects& out);
+    Progress on_mail(const Reply& reply, ClientEffects& out);
+    Progress on_rcpt(std::uint32_t recipient, const Reply& reply, ClientEffects& out);
+    Progress on_data(const Reply& reply, ClientEffects& out);
+    Progress after_reply() const;
+    bool may_send_data(bool rcpt_in_group) const;
+    std::string mail_command() const;
+    std::size_t data_index() const noexcept { return named_.size() + 1; }
+
+    Job job_;
+    ServerOffer offer_;
+    std::vector<Standing> standing_;    // of each recipient of the job
+    std::vector<std::uint32_t> named_;  // recipients that are asked about, in order
+    // Commands in order: 0 is MAIL, 1..n are RCPT for named_[i - 1], n + 1 is DATA.
+    std::size_t sent_count_ = 0;
+    std::size_t answered_count_ = 0;  // never above sent_count_
+    std::size_t accepted_count_ = 0;
+    bool mail_refused_ = false;
+};
+
+}  // namespace posthorse::smtp

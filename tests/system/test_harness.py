@@ -1,15 +1,22 @@
 """The harness itself, on servers that are not ours: a proof is worth what its tools are worth."""
 
+import base64
 import smtplib
 import ssl
+import subprocess
 
+import dkim
 import dns.message
 import dns.query
 import pytest
 
-from harness import postfix, wait
+from harness import dkim_check, postfix, wait
+from harness.clients import CLIENTS, Submission
+from harness.dkim_keys import Key
 from harness.dns_server import DnsServer
-from harness.sinks import Sink
+from harness.loader import Loader
+from harness.mails import HARD_MAIL
+from harness.sinks import Doors, Sink
 
 MAIL = b"From: a@posthorse.test\r\nMessage-ID: <one@test>\r\n\r\n.dots\r\n..more\r\nend\r\n"
 
@@ -70,3 +77,61 @@ def test_dns_answers_from_its_table_alone():
             query = dns.message.make_query(name, "MX")
             answer = dns.query.udp(query, "127.0.0.1", port=server.port, timeout=5)
             assert answer.rcode() == code and not answer.answer
+
+
+@pytest.mark.parametrize("implicit_tls", [False, True], ids=["starttls", "implicit"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_send_every_byte(client, implicit_tls, certs):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certs.chain, certs.key)
+    doors = Doors(context, implicit_tls, ("rider@posthorse.test", "secret word"))
+    with Sink(doors=doors) as sink:
+        CLIENTS[client](Submission(sink.port, implicit_tls, certs.ca, *doors.login,
+                                   "rider@posthorse.test", "you@sink.test", HARD_MAIL))
+    assert [m.content for m in sink.received] == [HARD_MAIL]
+
+
+def test_loader_knows_what_was_taken():
+    with Sink() as sink:
+        tally = Loader(sink.port, sessions=3, kept=False).run(messages=30)
+    assert len(tally.acknowledged) == len(tally.waited_s) == 30
+    assert not tally.unknown and set(sink.by_message_id()) == set(tally.acknowledged)
+
+
+def test_loader_does_not_send_again_what_was_refused():
+    with Sink("bounce_data") as sink:
+        tally = Loader(sink.port, sessions=2).run(messages=10)
+    assert len(tally.refused) == 10 and sink.refused == 10 and not tally.acknowledged
+
+
+def openssl(*arguments: str, stdin: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *arguments], input=stdin, check=True,
+                          capture_output=True).stdout
+
+
+def dkim_key(kind: str, folder) -> tuple[Key, bytes]:
+    """A key and what dkimpy's signer wants of it: PEM, or the 32 octets of the seed in base64."""
+    options = ["-pkeyopt", "rsa_keygen_bits:2048"] if kind == "rsa" else []
+    pem = openssl("genpkey", "-algorithm", kind, *options)
+    public = openssl("pkey", "-pubout", "-outform", "DER", stdin=pem)
+    file = folder / f"{kind}.pem"
+    file.write_bytes(pem)
+    text = base64.b64encode(public if kind == "rsa" else public[-32:]).decode()
+    key = Key("posthorse.test", kind, file, f"v=DKIM1; k={kind}; p={text}")
+    if kind == "rsa":
+        return key, openssl("rsa", "-traditional", stdin=pem)
+    return key, base64.b64encode(openssl("pkey", "-outform", "DER", stdin=pem)[-32:])
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_judges_of_signatures_agree_on_good_and_bad(kind, tmp_path):
+    key, private = dkim_key(kind, tmp_path)
+    signature = dkim.sign(HARD_MAIL, kind.encode(), b"posthorse.test", private,
+                          canonicalize=(b"relaxed", b"relaxed"),
+                          signature_algorithm=f"{kind}-sha256".encode())
+    good, bad = signature + HARD_MAIL, signature + HARD_MAIL.replace(b"horse", b"mule", 1)
+    assert dkim_check.dkimpy_results(good, [key]) == [True]
+    assert dkim_check.dkimpy_results(bad, [key]) == [False]
+    results = dkim_check.mail_dkim_results([good, bad, HARD_MAIL], [key])
+    assert results[0] == [f"{kind}-sha256=pass"] and results[2] == []
+    assert results[1][0].startswith(f"{kind}-sha256=fail")

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 from harness.ports import free_port
 
@@ -80,22 +80,41 @@ def message_id(content: bytes) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Doors:
+    """How a sink is entered: TLS from the first octet, or STARTTLS; with a login, or without."""
+
+    tls: ssl.SSLContext | None = None
+    implicit: bool = False
+    login: tuple[str, str] | None = None
+
+
 class _Server(Controller):
-    """aiosmtpd's controller, with limits for large messages and TLS when there is a context."""
+    """aiosmtpd's controller, with limits for large messages."""
+
+    def __init__(self, handler: Recorder, port: int, doors: Doors) -> None:
+        super().__init__(handler, hostname="127.0.0.1", port=port,
+                         ssl_context=doors.tls if doors.implicit else None)
+        self._doors = doors
 
     def factory(self) -> SMTP:
+        doors = self._doors
         return SMTP(self.handler, hostname="sink.posthorse.test", data_size_limit=64 << 20,
-                    tls_context=self.starttls, enable_SMTPUTF8=False, decode_data=False,
-                    command_call_limit=1 << 30)
+                    tls_context=None if doors.implicit else doors.tls,
+                    auth_required=bool(doors.login), authenticator=self._authenticate,
+                    auth_require_tls=not doors.implicit, command_call_limit=1 << 30)
+
+    def _authenticate(self, server, session, envelope, mechanism, data) -> AuthResult:
+        given = (data.login.decode(), data.password.decode())
+        return AuthResult(success=given == self._doors.login)
 
 
 class Sink:
     def __init__(self, mode: str = "accept", port: int | None = None, keep_content: bool = True,
-                 tls: ssl.SSLContext | None = None) -> None:
+                 doors: Doors = Doors()) -> None:
         self.port = port or free_port()
         self.recorder = Recorder(mode, keep_content)
-        self._server = _Server(self.recorder, hostname="127.0.0.1", port=self.port)
-        self._server.starttls = tls
+        self._server = _Server(self.recorder, self.port, doors)
 
     def __enter__(self) -> "Sink":
         self._server.start()

@@ -1,0 +1,175 @@
+"""One Posthorse node as a process: its folder, its configuration, its start and its ends.
+
+Contract  `Node(...)` writes configuration, password file and DKIM tables below one folder; `start`
+          returns once /readyz says 200. `stop` is SIGTERM and expects exit code 0; `kill` is
+          SIGKILL. A node may be started again on the same data as often as a test likes.
+Bounds    The path of the admin socket fits sockaddr_un: the folder is /tmp/ph-XXXXXXXX by default.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import toml_text, wait
+from harness.certificates import Certificates, make
+from harness.ports import free_port
+from harness.processes import Process, descendants, status_kib
+
+BINARY = Path(os.environ.get("POSTHORSE", "build/daemon/posthorse")).absolute()
+LOGIN, PASSWORD = "rider@posthorse.test", "a fresh horse at each post"
+LISTENERS = {"submission": "submission", "submissions": "submissions", "mx": "mx"}
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """`base` with `changes` laid over it, table by table."""
+    out = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merged(out[key], value) if both else value
+    return out
+
+
+def run_posthorse(*arguments: str, stdin: str = "", timeout_s: float = 60) -> str:
+    """A command of the binary; its standard output. Raises with its message when it fails."""
+    answer = subprocess.run([str(BINARY), *arguments], input=stdin, capture_output=True, text=True,
+                            timeout=timeout_s, check=False)
+    if answer.returncode:
+        raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
+                             f"{answer.stderr.strip() or answer.stdout.strip()}")
+    return answer.stdout
+
+
+class Node:
+    def __init__(self, settings: dict | None = None, folder: Path | None = None,
+                 certificates: Certificates | None = None) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.certificates = certificates or make(self.folder / "tls")
+        self.ports = {name: free_port() for name in LISTENERS}
+        self.http_port = free_port()
+        self.config = self.folder / "posthorse.toml"
+        self.log = self.folder / "node.log"
+        self.data = self.folder / "data"
+        self._process: Process | None = None
+        self._removes_folder = folder is None
+        self.write_config(settings or {})
+
+    def __enter__(self) -> "Node":
+        return self.start()
+
+    def __exit__(self, kind, *_) -> None:
+        if self._process and self._process.running():
+            if kind is None:
+                self.stop()
+            else:
+                self.kill()
+        if kind is not None:
+            print(f"node's folder is kept: {self.folder}; last lines of its log:\n{self.tail()}")
+        elif self._removes_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_config(self, settings: dict) -> None:
+        (self.folder / "passwd").touch(mode=0o600)
+        self.config.write_text(toml_text.dumps(merged(self._defaults(), settings)))
+
+    def _defaults(self) -> dict:
+        return {
+            "host_name": "node.posthorse.test",
+            "data_dir": self.data,
+            "listener": [{"name": name, "kind": kind, "address": "127.0.0.1",
+                          "port": self.ports[name]} for name, kind in LISTENERS.items()],
+            "tls": {"certificate_file": self.certificates.chain,
+                    "key_file": self.certificates.key},
+            "auth": {"password_file": self.folder / "passwd", "failure_delay": "100ms",
+                     "exempt_logins": [LOGIN]},
+            # Nothing listens on the discard port: a lookup that was forgotten fails at once.
+            "delivery": {"dns_servers": ["127.0.0.1:9"], "private_addresses": True},
+            "admin": {"socket": self.folder / "admin.sock"},
+            "http": {"address": "127.0.0.1", "port": self.http_port},
+        }
+
+    def add_user(self, login: str = LOGIN, password: str = PASSWORD) -> None:
+        run_posthorse("user", "add", login, "--password-stdin", "--config", str(self.config),
+                      stdin=password + "\n")
+
+    def start(self, wrapper: Iterable[str] = (), timeout_s: float = 60) -> "Node":
+        """Starts the node, below `wrapper` (a tracer) when given, and waits until it is ready."""
+        self.launch(wrapper)
+        wait.until(self._ready_or_dead, f"the node is ready; see {self.log}", timeout_s)
+        if not self._process.running():
+            raise AssertionError(f"the node ended with {self._process.wait(1)} before it was ready:"
+                                 f"\n{self.tail()}")
+        return self
+
+    def launch(self, wrapper: Iterable[str] = ()) -> None:
+        command = [*wrapper, str(BINARY), "serve", "--config", str(self.config)]
+        self._process = Process(command, self.log)
+
+    def _ready_or_dead(self) -> bool:
+        return not self._process.running() or self.ready()
+
+    def ready(self) -> bool:
+        return self.http("/readyz")[0] == 200
+
+    def running(self) -> bool:
+        return self._process is not None and self._process.running()
+
+    @property
+    def pid(self) -> int:
+        """Of the node itself, not of what wraps it."""
+        for pid in descendants(self._process.pid):
+            if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
+                return pid
+        raise AssertionError("the node does not run")
+
+    def stop(self, timeout_s: float = 60) -> None:
+        code = self._process.stop(timeout_s)
+        if code != 0:
+            raise AssertionError(f"the node ended with {code} on SIGTERM:\n{self.tail()}")
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait_dead(self, timeout_s: float = 60) -> None:
+        """After something else killed it."""
+        wait.until(lambda: not self._process.running(), "the node is dead", timeout_s)
+
+    def reload(self) -> None:
+        os.kill(self.pid, signal.SIGHUP)
+
+    def tail(self, lines: int = 30) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def http(self, path: str) -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read().decode()
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its name with labels."""
+        lines = [line for line in self.http("/metrics")[1].splitlines() if line[:1] not in ("", "#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def cli(self, *arguments: str) -> str:
+        return run_posthorse("--config", str(self.config), *arguments)
+
+    def queue(self, *filters: str) -> list[dict]:
+        """`queue ls --json`: one object a line, or one list."""
+        text = self.cli("queue", "ls", "--json", *filters).strip()
+        if text.startswith("["):
+            return json.loads(text)
+        return [json.loads(line) for line in text.splitlines()]
+
+    def memory_kib(self, field: str = "VmRSS") -> int:
+        return status_kib(self.pid, field)

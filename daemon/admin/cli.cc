@@ -1,0 +1,124 @@
+#include "daemon/admin/cli.h"
+
+#include <istream>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "daemon/admin/cli_commands.h"
+#include "daemon/config/units.h"
+
+namespace posthorse::admin {
+namespace {
+
+using Options = std::shared_ptr<CliOptions>;
+using Run = CliExit (*)(AdminCliContext&, const CliOptions&);
+
+const CLI::Validator duration_check(
+    [](const std::string& text) -> std::string {
+        if (config::parse_duration(text)) return {};
+        return "'" + text + "' is not a duration: write 30s, 5m, 1h30m or 4d";
+    },
+    "DURATION");
+
+CLI::App& add(CLI::App& parent,
+              AdminCliContext& context,
+              const Options& options,
+              const char* name,
+              const char* help,
+              Run run) {
+    auto* command = parent.add_subcommand(name, help);
+    command->fallthrough();  // --config and its like belong to `posthorse` itself
+    command->add_option("--socket", options->socket, "the node's admin socket");
+    command->callback(
+        [&context, options, run] { context.exit_code = static_cast<int>(run(context, *options)); });
+    return *command;
+}
+
+void add_json(CLI::App& command, const Options& options) {
+    command.add_flag("--json", options->json, "one JSON object a line");
+}
+
+void add_filter(CLI::App& command, const Options& options) {
+    auto& filter = options->filter;
+    command.add_option("--sender", filter.sender, "address, *@domain, or <> for bounces");
+    command.add_option("--recipient", filter.recipient, "address or *@domain");
+    command.add_option("--domain", filter.domain, "of a pending recipient");
+    command.add_option("--state", filter.state, "")
+        ->check(CLI::IsMember({"deferred", "active", "held", "in_doubt"}));
+    command.add_option("--older-than", filter.older_than, "since it was accepted")
+        ->check(duration_check);
+    command.add_option("--newer-than", filter.newer_than, "")->check(duration_check);
+    command.add_option("--id", filter.id_prefix, "beginning of the queue id");
+}
+
+template <v1::Action action>
+CliExit run_action(AdminCliContext& context, const CliOptions& options) {
+    return run_act(context, options, action);
+}
+
+void add_action(CLI::App& queue,
+                AdminCliContext& context,
+                const Options& options,
+                const char* name,
+                const char* help,
+                Run run) {
+    auto& command = add(queue, context, options, name, help, run);
+    command.add_option("ids", options->ids, "queue ids; - reads them from standard input");
+    add_filter(command, options);
+    command.add_flag("--all", options->all, "the whole queue");
+    command.add_flag("--dry-run", options->dry_run, "print what would be done, do nothing");
+    command.add_option("--reason", options->reason, "for the node's log");
+    add_json(command, options);
+}
+
+void add_actions(CLI::App& queue, AdminCliContext& context, const Options& options) {
+    add_action(queue, context, options, "retry", "make messages due now",
+               run_action<v1::ACTION_RETRY>);
+    add_action(queue, context, options, "hold", "no attempt until resumed",
+               run_action<v1::ACTION_HOLD>);
+    add_action(queue, context, options, "resume", "end a hold, due now",
+               run_action<v1::ACTION_RESUME>);
+    add_action(queue, context, options, "rm", "remove messages; nobody is told",
+               run_action<v1::ACTION_REMOVE>);
+    add_action(queue, context, options, "bounce", "give messages back to their senders",
+               run_action<v1::ACTION_BOUNCE>);
+}
+
+void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) {
+    auto& queue = *app.add_subcommand("queue", "see the queue and act on it");
+    queue.require_subcommand(1);
+    queue.fallthrough();
+
+    auto& ls = add(queue, context, options, "ls", "list messages", run_ls);
+    add_filter(ls, options);
+    ls.add_option("--limit", options->limit, "stop after so many")->check(CLI::PositiveNumber);
+    add_json(ls, options);
+
+    auto& show = add(queue, context, options, "show", "all about messages", run_show);
+    show.add_option("ids", options->ids, "queue ids")->required();
+    add_json(show, options);
+
+    auto& cat = add(queue, context, options, "cat", "a message as it is sent", run_cat);
+    cat.add_option("id", options->ids, "queue id")->required()->expected(1);
+
+    add_actions(queue, context, options);
+    add_json(add(queue, context, options, "flush", "make all due now but held ones", run_flush),
+             options);
+
+    auto& summary = add(queue, context, options, "summary", "ages by destination", run_summary);
+    add_filter(summary, options);
+    summary.add_option("--top", options->top, "domains to print")->check(CLI::Range(1, 10'000));
+    add_json(summary, options);
+}
+
+}  // namespace
+
+void add_admin_commands(CLI::App& app, AdminCliContext& context) {
+    const auto options = std::make_shared<CliOptions>();
+    add_queue(app, context, options);
+    add_json(add(app, context, options, "status", "the node in figures", run_status), options);
+    add(app, context, options, "reload", "read maps, keys and certificates anew", run_reload);
+}
+
+}  // namespace posthorse::admin

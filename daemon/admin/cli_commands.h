@@ -1,0 +1,46 @@
+// What each admin command does, behind the command line of cli.h.
+//
+// Contract  Each makes its calls, prints, and says how it ended.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/admin/cli.h"
+#include "daemon/admin/cli_client.h"
+
+namespace posthorse::admin {
+
+struct CliFilter {
+    std::string sender;
+    std::string recipient;
+    std::string domain;
+    std::string state;       // "deferred"
+    std::string older_than;  // checked durations
+    std::string newer_than;
+    std::string id_prefix;
+};
+
+// The options of all commands; one command runs in a process.
+struct CliOptions {
+    std::string socket;
+    bool json = false;
+    CliFilter filter;
+    std::vector<std::string> ids;
+    bool all = false;
+    bool dry_run = false;
+    std::string reason;
+    std::uint64_t limit = UINT64_MAX;
+    std::int32_t top = 50;
+};
+
+CliExit run_ls(AdminCliContext& context, const CliOptions& options);
+CliExit run_show(AdminCliContext& context, const CliOptions& options);
+CliExit run_cat(AdminCliContext& context, const CliOptions& options);
+CliExit run_act(AdminCliContext& context, const CliOptions& options, v1::Action action);
+CliExit run_flush(AdminCliContext& context, const CliOptions& options);
+CliExit run_summary(AdminCliContext& context, const CliOptions& options);
+CliExit run_status(AdminCliContext& context, const CliOptions& options);
+CliExit run_reload(AdminCliContext& context, const CliOptions& options);
+
+}  // namespace posthorse::admin

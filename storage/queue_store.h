@@ -12,14 +12,18 @@
 //                       in the write-ahead log, unsynced: they survive the process, not the power.
 //             Order     Operations of one partition become visible and durable in stamp order.
 //                       Among partitions there is no order. Many share one sync.
+//                       An operation at or below the last sequence that was applied in its epoch
+//                       is taken as applied already and completes with success. A refused
+//                       operation leaves a gap: gaps are legal, steps back are not.
 //             Fence     After fence(p, e) completed, an operation of p stamped below e fails with
 //                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
-//                       lower epochs are void.
+//                       lower epochs are void. An operation above the fence raises it.
 //             Claim     A claimed message is returned by no further claim until it is settled,
 //                       released or fenced off. A committed message is born claimed by its epoch:
 //                       nothing can send it before its acceptor says that it was accepted
-//                       (release) or hands it on. Claims are memory of this process: a restart
-//                       begins with none.
+//                       (release) or hands it on. A notice is born free. Claims are memory of this
+//                       process: a restart begins with none. A message that nobody holds is
+//                       changed only after claim_one(), or a claim under way may win the race.
 //             Bodies    Chunk 0, the head (trace header, signatures, and the whole of a small
 //                       body), comes with Commit; chunks 1..n come before it by Append. A body
 //                       without a Commit is garbage: collected at recovery and on Abort.

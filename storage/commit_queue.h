@@ -1,0 +1,121 @@
+// Grouped commits: the operations of all sessions, one batch and one sync for many.
+//
+// Place     The only writer of the database, driven by storage/record_store.h on one worker.
+// Contract  Each round takes what has gathered since the last one, judges it in order (fence, room,
+//           applied before), writes what passed as one batch, synced when any of it is
+//           durable-class (queue_store.h), and completes all of it. A round takes at most
+//           `round_bytes_max`, so that a large body does not hold up a small commit for long. After
+//           a failed write everything is refused: a failed sync is never tried again.
+// Owner     The record store. submit() from any thread, the rest on the worker.
+// Errors    fenced, full, io, cancelled: as queue_store.h says. They reach the completion.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "proto/types/executor.h"
+#include "storage/claim_table.h"
+#include "storage/key_value.h"
+#include "storage/queue_record.h"
+#include "storage/queue_store.h"
+#include "storage/recovery.h"
+
+namespace posthorse::storage {
+
+class CommitQueue {
+public:
+    struct Fence {
+        PartitionId partition;
+        Epoch epoch;
+    };
+    // A reader could not make sense of a message's record, or of its due key: look again, and set
+    // it aside or drop the key if that is still so.
+    struct Mend {
+        QueueId id;
+        std::optional<WallTime> due;  // of the due key that led there
+    };
+
+    struct Settings {
+        std::uint64_t disk_floor_bytes = 0;
+        std::size_t round_bytes_max = 4 * 1024 * 1024;
+        std::function<void(std::string)> report;  // what operators should hear; runs at home
+    };
+
+    CommitQueue(KeyValue& disk,
+                ClaimTable& claims,
+                Executor& worker,
+                Executor& home,
+                Settings settings,
+                const Recovered& recovered);
+
+    void submit(Operation operation, Completion<> done);
+    void submit(Fence fence, Completion<> done);
+    void submit(Mend mend);
+    // What has not begun is cancelled, and so is all that follows.
+    void close();
+
+    StoreStats stats() const;
+    bool healthy() const { return !failed_ && disk_.healthy(); }
+
+private:
+    struct Request {
+        std::variant<Operation, Fence, Mend> what;
+        Completion<> done;  // none for Mend
+    };
+    enum class Verdict { apply, already_applied, refused };
+    struct Judged {
+        Request request;
+        Verdict verdict = Verdict::refused;
+        Result<void> result;
+    };
+    struct Round {
+        std::vector<Judged> judged;
+        std::vector<Write> writes;
+        std::map<PartitionId, PartitionMark> marks;  // as they will be
+        std::uint64_t room_bytes = 0;
+        Sync sync = Sync::no;
+    };
+
+    void enqueue(Request request);
+    void run_round();
+    std::vector<Request> take();
+    void judge(Judged& judged, Round& round);
+    void judge_one(Judged& judged, const Operation& operation, Round& round);
+    void judge_one(Judged& judged, const Fence& fence, Round& round);
+    void judge_one(Judged& judged, const Mend& mend, Round& round);
+    PartitionMark& mark_of(PartitionId partition, Round& round);
+    void write(Round& round);
+    void make_visible(const Round& round);
+    void make_visible(const Operation& operation);
+    void complete(Round round);
+    void set_aside(const Mend& mend, Round& round);
+    void count_gone();
+    void report(std::string what);
+
+    KeyValue& disk_;
+    ClaimTable& claims_;
+    Executor& worker_;
+    Executor& home_;
+    const Settings settings_;
+
+    std::mutex mutex_;
+    std::deque<Request> waiting_;  // mutex_
+    bool round_posted_ = false;    // mutex_
+    bool closed_ = false;          // mutex_
+
+    std::map<PartitionId, PartitionMark> marks_;  // worker only
+
+    std::atomic<bool> failed_ = false;
+    std::atomic<std::uint64_t> messages_ = 0;
+    std::atomic<std::uint64_t> set_aside_ = 0;
+    std::atomic<std::uint64_t> syncs_ = 0;
+    std::atomic<std::uint64_t> synced_operations_ = 0;
+};
+
+}  // namespace posthorse::storage

@@ -1,0 +1,86 @@
+#include "storage/memory_store.h"
+
+#include <utility>
+
+#include "storage/record_store.h"
+#include "storage/recovery.h"
+
+namespace posthorse::storage {
+
+void MemoryDisk::apply(const Write& write, Tables& tables) {
+    Table& table = tables[static_cast<std::size_t>(write.family)];
+    if (write.value)
+        table.insert_or_assign(write.key, write.value);
+    else
+        table.erase(write.key);
+}
+
+Result<void> MemoryDisk::write(std::span<const Write> writes, Sync sync) {
+    if (failed_) return Error{Errc::io, "the memory disk has failed before"};
+    for (const Write& write : writes) apply(write, now_);
+    unsynced_.emplace_back(writes.begin(), writes.end());
+    if (sync == Sync::no) return {};
+    if (faults.fail_sync == syncs_++) {
+        failed_ = true;
+        return Error{Errc::io, "the memory disk was told to fail this sync"};
+    }
+    if (faults.syncs_lie) return {};
+    for (const std::vector<Write>& batch : std::exchange(unsynced_, {}))
+        for (const Write& write : batch) apply(write, synced_);
+    return {};
+}
+
+Result<std::string> MemoryDisk::get(Family family, std::string_view key) const {
+    const Table& table = now_[static_cast<std::size_t>(family)];
+    const auto found = table.find(key);
+    if (found == table.end()) return Error{Errc::not_found, "no such key"};
+    return *found->second;
+}
+
+Result<void> MemoryDisk::scan(Family family, const KeyRange& range, const Visitor& visit) const {
+    const Table& table = now_[static_cast<std::size_t>(family)];
+    for (auto entry = table.lower_bound(range.from); entry != table.end(); ++entry) {
+        if (!range.to.empty() && entry->first >= range.to) break;
+        if (!visit(entry->first, *entry->second)) break;
+    }
+    return {};
+}
+
+void MemoryDisk::crash(std::size_t keep_unsynced_writes) {
+    const std::size_t kept = std::min(keep_unsynced_writes, unsynced_.size());
+    for (std::size_t i = 0; i < kept; ++i)
+        for (const Write& write : unsynced_[i]) apply(write, synced_);
+    unsynced_.clear();
+    now_ = synced_;
+    failed_ = false;
+}
+
+void MemoryDisk::damage(Write write) {
+    apply(write, now_);
+    apply(write, synced_);
+}
+
+namespace {
+
+std::unique_ptr<Worker> borrow(Executor& executor) {
+    return std::make_unique<BorrowedWorker>(executor);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<QueueStore>> open_memory_store(MemoryDisk& disk,
+                                                      Executor& home,
+                                                      Executor& pace,
+                                                      MemorySettings settings) {
+    const Result<Recovered> recovered = recover(disk);
+    if (!recovered) return recovered.error();
+    return std::make_unique<RecordStore>(
+        disk, home,
+        RecordStore::Workers{.writes = borrow(pace), .claims = borrow(pace), .reads = borrow(pace)},
+        CommitQueue::Settings{.disk_floor_bytes = settings.disk_floor_bytes,
+                              .round_bytes_max = settings.round_bytes_max,
+                              .report = std::move(settings.report)},
+        *recovered);
+}
+
+}  // namespace posthorse::storage

@@ -1,0 +1,27 @@
+// What an operation of the queue writes: operations in, key-value writes out. Pure.
+//
+// Place     Between storage/queue_store.h and storage/key_value.h.
+// Contract  Blind: nothing is read. The same operation gives the same writes, so an owner and its
+//           holders end with the same records, and a second application changes nothing.
+//           Writes are in order: where a key is named twice, the later one counts.
+#pragma once
+
+#include <vector>
+
+#include "storage/key_value.h"
+#include "storage/queue_record.h"
+#include "storage/queue_store.h"
+
+namespace posthorse::storage {
+
+void append_writes(const Operation& operation, std::vector<Write>& out);
+void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<Write>& out);
+
+// Must be on disk before its completion (queue_store.h, Durable).
+bool is_durable(const Operation& operation);
+// Makes the queue larger: refused below the disk floor.
+bool grows(const Operation& operation);
+// Bytes that it brings, about.
+std::size_t size_of(const Operation& operation);
+
+}  // namespace posthorse::storage

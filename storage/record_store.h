@@ -1,0 +1,73 @@
+// The queue of one disk on any ordered key-value database: queue_store.h over key_value.h.
+//
+// Place     Put together by rocks_store.cc (threads, RocksDB) and memory_store.cc (one executor,
+//           memory). All rules of the queue are here and below, so that what the simulator
+//           exercises is what production runs.
+// Contract  As queue_store.h. Writes go through one commit queue; claims, which must not overlap,
+//           through a second worker; other reads through a third.
+// Owner     The store that made it. The database must outlive it; all completions run at `home`.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "storage/claim_table.h"
+#include "storage/commit_queue.h"
+#include "storage/queue_reader.h"
+#include "storage/queue_store.h"
+#include "storage/worker.h"
+
+namespace posthorse::storage {
+
+class RecordStore final : public QueueStore {
+public:
+    struct Workers {
+        std::unique_ptr<Worker> writes;
+        std::unique_ptr<Worker> claims;
+        std::unique_ptr<Worker> reads;
+    };
+
+    // `recovered` is what recover() found in `disk`.
+    RecordStore(KeyValue& disk,
+                Executor& home,
+                Workers workers,
+                CommitQueue::Settings settings,
+                const Recovered& recovered);
+    ~RecordStore() override;
+
+    void fence(PartitionId partition, Epoch epoch, Completion<> done) override;
+    void apply(Operation operation, Completion<> done) override;
+    void claim(PartitionId partition,
+               Epoch epoch,
+               WallTime until,
+               std::size_t limit,
+               Completion<std::vector<Envelope>> done) override;
+    void claim_one(Epoch epoch, QueueId id, Completion<Envelope> done) override;
+    void release(QueueId id) override;
+    void next_due(PartitionId partition, Completion<WallTime> done) override;
+    void envelope(QueueId id, Completion<Envelope> done) override;
+    void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) override;
+    void list(PartitionId partition,
+              QueueId after,
+              std::size_t limit,
+              Completion<std::vector<Envelope>> done) override;
+    void intents(PartitionId partition, Completion<std::vector<Intent>> done) override;
+    std::vector<PartitionInfo> partitions() const override { return found_; }
+    StoreStats stats() const override { return commits_.stats(); }
+    bool healthy() const override { return commits_.healthy(); }
+
+private:
+    // Asks `question` on `worker` and completes at home.
+    template <class T, class Question>
+    void ask(Worker& worker, Question question, Completion<T> done);
+
+    Executor& home_;
+    const std::vector<PartitionInfo> found_;
+    std::atomic<bool> closing_ = false;
+    Workers workers_;
+    ClaimTable claims_;
+    CommitQueue commits_;
+    QueueReader reader_;
+};
+
+}  // namespace posthorse::storage

@@ -1,0 +1,32 @@
+// The Received field that this node puts in front of a message (RFC 5321 section 4.4).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proto/types/envelope.h"
+#include "proto/types/time.h"
+
+namespace posthorse::mail {
+
+struct TraceFacts {
+    Origin origin;          // its client_address, helo, protocol and tls are written
+    std::string host_name;  // of this node
+    std::string queue_id;
+    std::string recipient;  // only when there is exactly one: nobody learns of blind copies
+    WallTime at{};
+};
+
+// The whole field with its CR LF, folded. Holds no byte that a client could use to forge another.
+std::string received_field(const TraceFacts& facts);
+
+struct ProtocolFacts {
+    bool esmtp = false;
+    bool tls = false;
+    bool authenticated = false;
+};
+
+// The word behind "with": RFC 5321 section 4.4 and RFC 3848.
+std::string_view protocol_name(const ProtocolFacts& facts);
+
+}  // namespace posthorse::mail

@@ -1,0 +1,224 @@
+// Which message goes when over which connection: the scheduler without clock, queue or sockets.
+//
+// Place     Stage 5, driven by scheduler.h on the home executor. docs/life-of-a-message.md.
+// Contract  Events in, effects out, in order; same events, same effects.
+//           A message that was offered ends in exactly one Park, Report or forget().
+//           Its pending recipients are grouped by destination into jobs; every destination has a
+//           queue of its own, a window of concurrency (congestion.h) and a share of the active set.
+//           A *worker* is one connection's slot at one destination: it exists from StartWorker to
+//           worker_gone() and has at most one job, from Assign to job_ended(). Between jobs it
+//           lingers; the driver ends it on Dismiss or when it lingered long enough.
+//           Fairness: a destination without a worker comes before one that has some; then round
+//           robin. Of connections and of the active set a destination may take what it has not
+//           yet of the room that is left free (so at most half of all, and some is always left
+//           for others). At the limit, workers that idle, or had their turn, make room.
+//           What exceeds the share, or waits for a destination that is down, is parked.
+// Owner     scheduler.h. Not thread-safe.
+// Errors    Misuse is a bug and aborts (PH_ASSERT).
+// Bounds    Jobs: active_max. Workers: connections_max. Destinations: those with jobs or workers,
+//           and at most `remembered_max` others, for minutes.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/schedule/congestion.h"
+#include "daemon/schedule/route_table.h"
+#include "proto/types/delivery_job.h"
+#include "proto/types/time.h"
+
+namespace posthorse::schedule {
+
+struct Limits {
+    std::uint32_t active_max = 20000;  // jobs in memory
+    std::uint32_t connections_max = 200;
+    std::uint32_t connections_per_destination_max = 20;
+    RetryBounds retry;
+};
+
+struct Now {
+    WallTime wall{};
+    BootTime boot{};
+};
+
+using WorkerId = StrongId<struct WorkerTag, std::uint64_t>;  // never reused
+
+// A claimed message whose jobs have ended: to be settled.
+struct Ended {
+    Envelope envelope;                       // as it was claimed
+    std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
+    std::vector<std::uint32_t> ended_attempts;
+    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
+    WallTime next_due{};                  // for what is pending still
+};
+
+// --- effects, to be carried out in order
+struct StartWorker {
+    WorkerId worker;
+    std::string destination;
+};
+struct Assign {
+    WorkerId worker;
+    DeliveryJob job;
+};
+struct Dismiss {
+    WorkerId worker;
+};
+struct Park {
+    QueueId id;
+    WallTime due{};
+};
+struct Report {
+    Ended ended;
+};
+using Effect = std::variant<StartWorker, Assign, Dismiss, Park, Report>;
+using Effects = std::vector<Effect>;
+
+// What becomes of a worker whose job ended.
+enum class WorkerAfter : std::uint8_t { lingers, gone };
+
+// Why a message is taken back before its time.
+enum class Withdrawal : std::uint8_t {
+    removed,  // it exists no more
+    held,     // it goes back to the queue
+};
+
+class ScheduleCore {
+public:
+    static constexpr std::size_t recipients_per_job_max = 100;  // RFC 5321 section 4.5.3.1.8
+    static constexpr std::uint32_t jobs_per_turn = 10;
+    static constexpr std::size_t remembered_max = 10000;
+
+    // `seed` makes the jitter.
+    ScheduleCore(Limits limits, RouteTable routes, std::uint64_t seed);
+    ScheduleCore(const ScheduleCore&) = delete;
+    ScheduleCore& operator=(const ScheduleCore&) = delete;
+
+    // Counts for what is offered from now on.
+    void set_routes(RouteTable routes) { routes_ = std::move(routes); }
+
+    // A claimed message. Without room it is parked, due now.
+    void offer(Envelope envelope, Now now, Effects& out);
+    void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);
+    // A worker without a job is no more.
+    void worker_gone(WorkerId worker, Now now, Effects& out);
+    // An operator removed or held the message. A job of it that runs goes on; it is told by
+    // may_send_dot(), and a Report follows. Ids that are not active are ignored.
+    void forget(QueueId id, Withdrawal why, Now now, Effects& out);
+    // An operator wants everything tried now: nothing counts as down.
+    void revive(Now now, Effects& out);
+    // No new jobs: what does not run is given back, due now; what runs ends in Reports.
+    void stop(Now now, Effects& out);
+
+    // How many more messages it would take; 0 when full or stopping.
+    std::size_t wanted() const;
+    // After stop(): nothing is active any more.
+    bool drained() const { return stopping_ && active_.empty(); }
+
+    struct Counters {
+        std::size_t active = 0;   // messages
+        std::size_t waiting = 0;  // jobs without a worker
+        std::size_t running = 0;  // jobs at workers
+        std::size_t workers = 0;
+        std::size_t destinations = 0;  // in memory
+        std::size_t down = 0;
+    };
+    Counters counters() const;
+
+private:
+    struct Queue;
+    using Waiting = std::list<Queue*>;
+    using Rested = std::multimap<BootTime, Queue*>;
+
+    // Recipients of one message at one destination.
+    struct Job {
+        QueueId id;
+        std::uint32_t attempt = 0;
+        std::vector<std::uint32_t> recipients;
+        bool probe = false;  // sent to see whether the destination is up again
+    };
+    struct Queue {
+        std::string name;
+        Congestion congestion;
+        std::deque<Job> waiting;
+        std::uint32_t running = 0;
+        std::uint32_t workers = 0;
+        std::vector<WorkerId> idle;
+        Waiting* list = nullptr;  // hungry_, growing_ or none
+        Waiting::iterator place;  // in `list`
+        std::optional<Rested::iterator> rest;
+        std::string last_refusal;  // why it was unreachable last
+    };
+    struct Message {
+        Envelope envelope;
+        std::vector<Queue*> waiting_at;  // one entry for each waiting job
+        std::uint32_t jobs = 0;          // waiting and running
+        std::uint32_t attempts = 0;      // begun or planned since the claim
+        std::vector<RecipientOutcome> outcomes;
+        std::vector<std::uint32_t> ended_attempts;
+        std::vector<std::uint32_t> in_doubt;
+        WallTime put_off = never;  // earliest return of recipients that were put off
+    };
+    struct Worker {
+        Queue* queue = nullptr;
+        std::optional<Job> job;
+        std::uint32_t jobs_done = 0;
+        bool leaving = false;
+    };
+    using Active = std::map<QueueId, Message>;
+
+    Queue& queue_of(const std::string& destination);
+    using Batches = std::map<std::string, std::vector<std::uint32_t>>;
+    Batches pending_by_destination(const Envelope& envelope) const;
+    void take(Message& message, Queue& queue, const std::vector<std::uint32_t>& batch, Now now);
+    // When a job for `queue` may come back; nullopt: it may go now.
+    std::optional<WallTime> put_off(const Queue& queue, Now now);
+    void add_job(Message& message, Queue& queue, std::vector<std::uint32_t> recipients);
+    void remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job);
+    void give_up(Message& message, const Queue& queue, const Job& job, Now now);
+    // Ends the message when no job of it is left.
+    void settle_if_done(Active::iterator message, Now now, Effects& out);
+    WallTime next_due(const Message& message, Now now);
+    void learn(
+        Queue& queue, DestinationHealth health, const Message& message, Now now, Effects& out);
+    void park_waiting(Queue& queue, Now now, Effects& out);
+
+    void start_workers(Effects& out);
+    void start_worker(Queue& queue, Effects& out);
+    void assign(WorkerId id, Worker& worker, Effects& out);
+    void reassign(WorkerId id, Worker& worker, Effects& out);
+    void dismiss(WorkerId id, Worker& worker, Effects& out);
+    void make_room(Effects& out);
+    void remove_worker(WorkerId id, Now now);
+
+    void update_waiting(Queue& queue);
+    // Drops the queue, or remembers it for a while, when nothing is at it.
+    void let_rest(Queue& queue, Now now);
+    void expire_rested(BootTime now);
+    std::size_t free_connections() const;
+    std::uint32_t random();
+    Duration jitter(Duration up_to);
+
+    Limits limits_;
+    RouteTable routes_;
+    std::uint64_t random_state_;
+    bool stopping_ = false;
+
+    Active active_;
+    std::map<std::string, Queue> queues_;
+    std::map<WorkerId, Worker> workers_;
+    std::uint64_t last_worker_ = 0;
+    std::size_t jobs_ = 0;     // waiting and running
+    std::size_t leaving_ = 0;  // workers that were dismissed
+    Waiting hungry_;           // queues with jobs and no worker
+    Waiting growing_;          // queues with jobs, workers, and a window for more
+    Rested rested_;            // by the time until which they are remembered
+};
+
+}  // namespace posthorse::schedule

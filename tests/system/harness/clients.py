@@ -46,8 +46,8 @@ def _run(command: list[str], message: bytes, **environment: str) -> None:
 def swaks(job: Submission) -> None:
     tls = ["--tls-on-connect"] if job.implicit_tls else ["--tls"]
     with tempfile.NamedTemporaryFile(suffix=".eml") as file:
-        # swaks reads lines that end in LF and unfolds nothing; it sends CRLF.
-        file.write(job.message.replace(b"\r\n", b"\n"))
+        # swaks reads lines that end in LF, sends CRLF, and ends the last line itself.
+        file.write(job.message.replace(b"\r\n", b"\n").removesuffix(b"\n"))
         file.flush()
         _run(["swaks", "--server", f"localhost:{job.port}", *tls, "--tls-verify", "--tls-ca-path",
               str(job.ca), "--auth", "PLAIN", "--auth-user", job.login, "--auth-password",

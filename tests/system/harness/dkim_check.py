@@ -8,35 +8,7 @@ import dkim
 
 from harness.dkim_keys import Key
 
-# Reads files named as arguments; prints one line a file: the results of its signatures, in order.
-# The keys come from a file of `name<TAB>record` rows: nothing is looked up.
-PERL = r"""
-use strict; use warnings;
-use Mail::DKIM::Verifier;
-use Mail::DKIM::PublicKey;
-my %records;
-open(my $rows, '<', shift @ARGV) or die $!;
-while (<$rows>) { chomp; my ($name, $record) = split(/\t/, $_, 2); $records{$name} = $record; }
-{
-    no warnings 'redefine';
-    *Mail::DKIM::PublicKey::fetch_async = sub {
-        my ($class, %prms) = @_;
-        my $name = "$prms{Selector}._domainkey.$prms{Domain}";
-        my $key = exists $records{$name} ? $class->parse($records{$name}) : undef;
-        if ($key) { $key->{Selector} = $prms{Selector}; $key->{Domain} = $prms{Domain}; }
-        return sub { $key or die "no key $name\n" };
-    };
-}
-for my $file (@ARGV) {
-    open(my $mail, '<:raw', $file) or die "$file: $!";
-    local $/;
-    my $text = <$mail>;
-    my $verifier = Mail::DKIM::Verifier->new;
-    $verifier->PRINT($text);
-    $verifier->CLOSE;
-    print join(' ', map { $_->algorithm . '=' . $_->result_detail } $verifier->signatures), "\n";
-}
-"""
+VERIFIER = Path(__file__).with_name("mail_dkim.pl")
 
 
 def dkimpy_results(message: bytes, keys: list[Key]) -> list[bool]:
@@ -66,6 +38,6 @@ def mail_dkim_results(messages: list[bytes], keys: list[Key]) -> list[list[str]]
         files = [Path(folder) / f"{n}.eml" for n in range(len(messages))]
         for file, message in zip(files, messages):
             file.write_bytes(message)
-        answer = subprocess.run(["perl", "-e", PERL, str(records), *map(str, files)], check=True,
+        answer = subprocess.run(["perl", str(VERIFIER), str(records), *map(str, files)], check=True,
                                 capture_output=True, text=True)
     return [line.split() if line else [] for line in answer.stdout.split("\n")[:len(messages)]]

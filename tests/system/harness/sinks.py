@@ -61,12 +61,12 @@ class Recorder:
         if answer and answer[0] == "DATA":
             self.refused += 1
             return answer[1]
-        self.received.append(self._record(session, envelope))
+        channel = server.transport.get_extra_info("ssl_object")
+        self.received.append(self._record(envelope, channel.version() if channel else ""))
         return "250 2.0.0 taken"
 
-    def _record(self, session, envelope) -> Received:
+    def _record(self, envelope, tls: str) -> Received:
         content = envelope.original_content
-        tls = session.ssl.get_extra_info("ssl_object").version() if session.ssl else ""
         return Received(message_id(content), envelope.mail_from, tuple(envelope.rcpt_tos),
                         content if self.keep_content else b"", hashlib.sha256(content).hexdigest(),
                         time.monotonic(), tls)

@@ -1,0 +1,140 @@
+#include "proto/smtp/command.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "proto/smtp/base64.h"
+#include "proto/smtp/parameters.h"
+#include "proto/smtp/server_offer.h"
+#include "proto/smtp/xtext.h"
+
+using namespace posthorse;
+using namespace posthorse::smtp;
+
+TEST_CASE("verbs are known in any case, arguments lose the space around them") {
+    CHECK(parse_command("ehlo example.org").verb == Verb::ehlo);
+    CHECK(parse_command("eHlO \t example.org \t").argument == "example.org");
+    CHECK(parse_command("MAIL FROM:<a@b.example>").verb == Verb::mail);
+    CHECK(parse_command("MAIL FROM:<a@b.example>").argument == "FROM:<a@b.example>");
+    CHECK(parse_command("QUIT ").verb == Verb::quit);
+    CHECK(parse_command("QUITE").verb == Verb::unknown);
+    CHECK(parse_command("").verb == Verb::unknown);
+    CHECK(parse_command(" QUIT").verb == Verb::unknown);
+    CHECK(parse_command("GET / HTTP/1.1").verb == Verb::http);
+}
+
+TEST_CASE("controls and 8-bit octets are told apart") {
+    using namespace std::string_view_literals;
+    CHECK(parse_command("NOOP x").fault == CommandFault::none);
+    CHECK(parse_command("NOOP \x01").fault == CommandFault::control_character);
+    CHECK(parse_command("NO\0OP"sv).fault == CommandFault::control_character);
+    CHECK(parse_command("NOOP \x7f").fault == CommandFault::control_character);
+    CHECK(parse_command("NOOP\ta").fault == CommandFault::control_character);
+    CHECK(parse_command("NOOP \xc3\xa4").fault == CommandFault::eight_bit);
+    CHECK(parse_command("NOOP \xc3\x1b").fault == CommandFault::control_character);
+}
+
+TEST_CASE("keywords in front of paths") {
+    CHECK(after_keyword("from:<x>", "FROM:") == "<x>");
+    CHECK(after_keyword("FROM:", "FROM:") == "");
+    CHECK_FALSE(after_keyword("FROM <x>", "FROM:"));
+    CHECK_FALSE(after_keyword("", "FROM:"));
+}
+
+TEST_CASE("a HELO name holds nothing that a Received field could misread (attacks: S31)") {
+    for (const auto* good :
+         {"example.org", "a_b.example", "[192.0.2.1]", "[IPv6:2001:db8::1]", "localhost"}) {
+        CHECK(is_helo_name(good));
+    }
+    for (const auto* bad :
+         {"", "a b", "a(b)", "<a>", "a;b", "a@b", "a\x1b[31m", "a\"b", "\xc3\xa4"}) {
+        CHECK_FALSE(is_helo_name(bad));
+    }
+    CHECK(is_helo_name(std::string(255, 'a')));
+    CHECK_FALSE(is_helo_name(std::string(256, 'a')));
+}
+
+TEST_CASE("MAIL parameters that are offered") {
+    MailParameters parameters;
+    CHECK_FALSE(parse_mail_parameters("", parameters));
+    CHECK_FALSE(parse_mail_parameters(" size=12345 BODY=8bitmime AUTH=<>", parameters));
+    CHECK(parameters.size_bytes == 12345);
+    CHECK(parameters.body == BodyKind::eight_bit);
+    CHECK_FALSE(parse_mail_parameters(" AUTH=user+2Btag@example.org", parameters));
+    CHECK_FALSE(parse_mail_parameters(" SIZE=99999999999999999999", parameters));
+    CHECK(parameters.size_bytes == UINT64_MAX);
+}
+
+TEST_CASE("MAIL parameters that are not, and those that are malformed (attacks: S25)") {
+    struct Case {
+        const char* text;
+        int code;
+    };
+    for (const auto& [text, code] :
+         {Case{" foo", 555}, Case{" SMTPUTF8", 555}, Case{" RET=HDRS", 555},
+          Case{" SIZE=1 SIZE=1", 501}, Case{" BODY=7BIT BODY=7BIT", 501},
+          Case{" AUTH=<> AUTH=<>", 501}, Case{" SIZE", 501}, Case{" SIZE=", 501},
+          Case{" SIZE=-1", 501}, Case{" SIZE=0x10", 501}, Case{" SIZE=100000000000000000000", 501},
+          Case{" BODY=BINARYMIME", 501}, Case{" BODY", 501}, Case{" AUTH=", 501},
+          Case{" AUTH=+0D+0Ax@example.org", 501}, Case{" AUTH=+4", 501}, Case{"SIZE=1", 501},
+          Case{">", 501}}) {
+        CAPTURE(text);
+        MailParameters parameters;
+        const auto refusal = parse_mail_parameters(text, parameters);
+        REQUIRE(refusal);
+        CHECK(refusal->code == code);
+        CHECK(refusal->enhanced == EnhancedCode{5, 5, 4});
+    }
+}
+
+TEST_CASE("RCPT takes no parameter") {
+    CHECK_FALSE(parse_rcpt_parameters(""));
+    CHECK(parse_rcpt_parameters(" NOTIFY=NEVER")->code == 555);
+    CHECK(parse_rcpt_parameters("x")->code == 501);
+}
+
+TEST_CASE("xtext survives every octet and refuses what is none") {
+    std::string octets;
+    for (int c = 0; c < 256; ++c) octets += static_cast<char>(c);
+    CHECK(decode_xtext(encode_xtext(octets)) == octets);
+    CHECK(encode_xtext("a+b=c d") == "a+2Bb+3Dc+20d");
+    for (const auto* bad : {"+", "+2", "+2g", "+2b", "a b", "a=b", "\x80"})
+        CHECK_FALSE(decode_xtext(bad));
+}
+
+TEST_CASE("base64: RFC 4648 section 10, and what it forbids") {
+    struct Case {
+        const char *octets, *text;
+    };
+    for (const auto& [octets, text] :
+         {Case{"", ""}, Case{"f", "Zg=="}, Case{"fo", "Zm8="}, Case{"foo", "Zm9v"},
+          Case{"foob", "Zm9vYg=="}, Case{"foobar", "Zm9vYmFy"}}) {
+        CHECK(encode_base64(octets) == text);
+        CHECK(decode_base64(text) == octets);
+    }
+    for (const auto* bad :
+         {"Z", "Zg", "Zg=", "Zg===", "====", "Zh==", "Zm9=", "Zg==Zg==", "Zm 9v", "Z-_v"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(decode_base64(bad));
+    }
+    std::string octets;
+    for (int c = 0; c < 256; ++c) octets += static_cast<char>(c);
+    CHECK(decode_base64(encode_base64(octets)) == octets);
+}
+
+TEST_CASE("an EHLO answer is read keyword by keyword (attacks: C7)") {
+    const auto offer =
+        parse_offer("mx.example.org hello\nPIPELINING\nsize 1000\n8BITMIME\nSTARTTLS\nXFOO a b\n");
+    CHECK(offer.esmtp);
+    CHECK(offer.pipelining);
+    CHECK(offer.eight_bit_mime);
+    CHECK(offer.starttls);
+    CHECK_FALSE(offer.enhanced_codes);
+    CHECK(offer.size);
+    CHECK(offer.size_bytes_max == 1000);
+    CHECK(parse_offer("x\nSIZE").size_bytes_max == 0);
+    CHECK(parse_offer("x\nSIZE 10k").size_bytes_max == 0);
+    CHECK(parse_offer("x\nSIZE 99999999999999999999999").size_bytes_max == 0);
+    CHECK_FALSE(parse_offer("PIPELINING SIZE 1").pipelining);  // the first line is the host's name
+}

@@ -58,6 +58,7 @@ class Loader:
         self.stop()
 
     def stop(self) -> Tally:
+        """Returns when every session has its last answer, or a broken connection."""
         self._stopping.set()
         if self._thread:
             self._thread.join(150)

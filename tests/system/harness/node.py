@@ -6,6 +6,7 @@ Contract  `Node(...)` writes configuration, password file and DKIM tables below 
 Bounds    The path of the admin socket fits sockaddr_un: the folder is /tmp/ph-XXXXXXXX by default.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from harness.ports import free_port
 from harness.processes import Process, descendants, status_kib
 
 BINARY = Path(os.environ.get("POSTHORSE", "build/daemon/posthorse")).absolute()
-LOGIN, PASSWORD = "rider@posthorse.test", "a fresh horse at each post"
+LOGIN, PASSWORD = "rider@posthorse.test", "a-fresh-horse"
 LISTENERS = {"submission": "submission", "submissions": "submissions", "mx": "mx"}
 
 
@@ -44,6 +45,10 @@ def run_posthorse(*arguments: str, stdin: str = "", timeout_s: float = 60) -> st
         raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
                              f"{answer.stderr.strip() or answer.stdout.strip()}")
     return answer.stdout
+
+
+class GoneError(AssertionError):
+    """The process that was asked for has ended."""
 
 
 class Node:
@@ -87,8 +92,7 @@ class Node:
                           "port": self.ports[name]} for name, kind in LISTENERS.items()],
             "tls": {"certificate_file": self.certificates.chain,
                     "key_file": self.certificates.key},
-            "auth": {"password_file": self.folder / "passwd", "failure_delay": "100ms",
-                     "exempt_logins": [LOGIN]},
+            "auth": {"password_file": self.folder / "passwd", "failure_delay": "100ms"},
             # Nothing listens on the discard port: a lookup that was forgotten fails at once.
             "delivery": {"dns_servers": ["127.0.0.1:9"], "private_addresses": True},
             "admin": {"socket": self.folder / "admin.sock"},
@@ -127,15 +131,23 @@ class Node:
         for pid in descendants(self._process.pid):
             if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
                 return pid
-        raise AssertionError("the node does not run")
+        raise GoneError("the node does not run")
 
     def stop(self, timeout_s: float = 60) -> None:
-        code = self._process.stop(timeout_s)
-        if code != 0:
-            raise AssertionError(f"the node ended with {code} on SIGTERM:\n{self.tail()}")
+        if not self.stop_or_killed(timeout_s):
+            raise AssertionError(f"the node was killed while it stopped:\n{self.tail()}")
 
     def kill(self) -> None:
         self._process.kill()
+
+    def stop_or_killed(self, timeout_s: float = 60) -> bool:
+        """SIGTERM to a node that something else may kill meanwhile; whether it stopped by itself."""
+        with contextlib.suppress(ProcessLookupError, GoneError):
+            os.kill(self.pid, signal.SIGTERM)
+        code = self._process.wait_or_kill(timeout_s)
+        if code not in (0, -signal.SIGKILL):
+            raise AssertionError(f"the node ended with {code}:\n{self.tail()}")
+        return code == 0
 
     def wait_dead(self, timeout_s: float = 60) -> None:
         """After something else killed it."""
@@ -173,3 +185,14 @@ class Node:
 
     def memory_kib(self, field: str = "VmRSS") -> int:
         return status_kib(self.pid, field)
+
+
+def routes_to(ports: dict[str, int]) -> dict:
+    """Settings by which each domain goes to a port of this machine, without a lookup."""
+    return {"delivery": {"route": [{"domain": domain, "next_hop": f"smtp:[127.0.0.1]:{port}"}
+                                   for domain, port in ports.items()]}}
+
+
+# Settings by which this machine may submit on the port of kind `mx` without TLS and login: for
+# loads that know neither.
+TRUSTING = {"intake": {"trusted_networks": ["127.0.0.0/8"], "sessions_per_client_max": 1000}}

@@ -32,14 +32,18 @@ class Process:
         return self._child.wait(timeout_s)
 
     def stop(self, timeout_s: float = 30) -> int:
-        """SIGTERM, and SIGKILL to the whole group when that is not heard in time."""
+        """SIGTERM; the exit code."""
         self.signal(signal.SIGTERM)
+        return self.wait_or_kill(timeout_s)
+
+    def wait_or_kill(self, timeout_s: float) -> int:
+        """The exit code; one that does not end in time is killed, which is an error."""
         try:
             return self.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.command[0]} did not stop in {timeout_s} s on SIGTERM; "
-                                 f"its output is in {self.log}") from None
+            raise AssertionError(f"{' '.join(self.command)} did not stop in {timeout_s} s; its "
+                                 f"output is in {self.log}") from None
 
     def kill(self) -> None:
         """SIGKILL to the group: also to what a tracer or a shell started."""
@@ -72,9 +76,13 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all below it that still live."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
+        try:
+            children = task.read_text().split()
+        except OSError:  # the task ended meanwhile
+            continue
+        for child in children:
             found += descendants(int(child))
     return found

@@ -2,17 +2,15 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
+#include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
 #include "proto/types/assert.h"
 
 namespace posthorse::runtime {
 
-TaskGroup::TaskGroup(Shard& shard)
-    : shard_(shard), emptied_(shard.context(), asio::steady_timer::time_point::max()) {}
+TaskGroup::TaskGroup(Shard& shard) : shard_(shard) {}
 
 TaskGroup::~TaskGroup() {
     PH_ASSERT(tasks_.empty());
@@ -34,11 +32,13 @@ void TaskGroup::cancel() {
     }
 }
 
+void TaskGroup::when_empty(Completion<> done) {
+    if (!tasks_.empty()) return waiting_.push_back(std::move(done));
+    shard_.post([done = std::move(done)]() mutable { done({}); });
+}
+
 asio::awaitable<void> TaskGroup::join() {
-    while (!tasks_.empty()) {
-        boost::system::error_code ignored;
-        co_await emptied_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    }
+    co_await completed<void>([this](Completion<> done) { when_empty(std::move(done)); });
 }
 
 void TaskGroup::ended(std::list<Task>::iterator task, std::exception_ptr failure) {
@@ -54,7 +54,8 @@ void TaskGroup::ended(std::list<Task>::iterator task, std::exception_ptr failure
             log::error("task_failed", {{"what", error.what()}});
         }
     }
-    if (tasks_.empty()) emptied_.cancel();
+    if (!tasks_.empty()) return;
+    for (auto& done : std::exchange(waiting_, {})) when_empty(std::move(done));
 }
 
 }  // namespace posthorse::runtime

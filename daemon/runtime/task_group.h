@@ -10,12 +10,13 @@
 #pragma once
 
 #include <list>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/runtime/shard.h"
+#include "proto/types/result.h"
 
 namespace posthorse::runtime {
 
@@ -28,6 +29,8 @@ public:
 
     void spawn(asio::awaitable<void> task);
     void cancel();
+    // Calls back once the last task has ended, from the shard's loop.
+    void when_empty(Completion<> done);
     asio::awaitable<void> join();
 
     std::size_t size() const noexcept { return tasks_.size(); }
@@ -42,7 +45,7 @@ private:
 
     Shard& shard_;
     std::list<Task> tasks_;
-    asio::steady_timer emptied_;  // never expires; cancelled when the last task ends
+    std::vector<Completion<>> waiting_;  // for the last task to end
 };
 
 }  // namespace posthorse::runtime

@@ -1,0 +1,261 @@
+#include "daemon/intake/acceptance.h"
+
+#include <algorithm>
+
+#include "daemon/runtime/await.h"
+#include "daemon/runtime/log.h"
+#include "daemon/runtime/system_clock.h"
+#include "proto/mail/address_list.h"
+#include "proto/mail/header_fix.h"
+#include "proto/mail/trace_header.h"
+#include "proto/types/assert.h"
+
+namespace posthorse::intake {
+namespace {
+
+Reply reply_to(const Error& error) {
+    if (error.code == Errc::full)
+        return {452, {4, 3, 1}, "the queue's disk is nearly full; try later"};
+    return {451, {4, 3, 0}, "the message cannot be queued now; try later"};
+}
+
+}  // namespace
+
+Acceptance::Acceptance(IntakeContext& context,
+                       Client client,
+                       Origin origin,
+                       smtp::Transaction transaction)
+    : context_(context),
+      client_(std::move(client)),
+      origin_(std::move(origin)),
+      transaction_(std::move(transaction)) {}
+
+Acceptance::~Acceptance() {
+    abort();
+}
+
+// ------------------------------------------------------------------ bytes in
+
+asio::awaitable<void> Acceptance::write(std::string_view bytes) {
+    PH_ASSERT(!finished_);
+    if (refusal_) co_return;
+    if (in_header_) {
+        take_header_end(bytes);
+    } else {
+        add_body(bytes);
+    }
+    while (!refusal_ && !in_header_ && buffer_.size() >= chunk_bytes) co_await flush_chunk();
+}
+
+// Collects the header section until the empty line that ends it.
+void Acceptance::take_header_end(std::string_view bytes) {
+    const auto seen = buffer_.size();
+    buffer_ += bytes;
+    if (mail::find_body(buffer_, seen) != std::string::npos) return end_header();
+    if (buffer_.size() > context_.config.limits.header_bytes_max) {
+        refuse({552, {5, 3, 4}, "the header section is too large"});
+    }
+}
+
+// `buffer_` holds the header section; an empty line and some of the body may follow.
+void Acceptance::end_header() {
+    in_header_ = false;
+    const auto whole = std::exchange(buffer_, {});
+    const auto& limits = context_.config.limits;
+    auto header = mail::parse_header(whole, {limits.header_bytes_max, limits.header_fields_max});
+    if (header.end == mail::HeaderEnd::limit) {
+        return refuse({552, {5, 3, 4}, "the header section is too large"});
+    }
+    if (mail::count_received(header) >= limits.received_max) {
+        return refuse({554, {5, 4, 6}, "too many hops: this message loops"});
+    }
+    const auto body_at = header.length + (header.end == mail::HeaderEnd::empty_line ? 2 : 0);
+    std::string section = whole.substr(0, header.length);
+    if (is_submission(client_) && !fix_and_sign(header, section)) return;
+    message_id_ = mail::message_id(mail::parse_header(section));
+    buffer_ = std::move(section);
+    buffer_ += "\r\n";
+    size_bytes_ = buffer_.size();
+    add_body(std::string_view(whole).substr(body_at));
+}
+
+// False: refused.
+bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) {
+    if (context_.config.intake.add_missing_headers) {
+        const auto unique = std::to_string(runtime::random_u64());
+        section = mail::fix_header(header, {.sender = transaction_.sender,
+                                            .host_name = context_.config.host_name,
+                                            .unique = unique,
+                                            .now = context_.clock.wall()});
+    }
+    auto signing = context_.signer.begin(author(section));
+    if (!signing) {
+        refuse(signing.error(), "the signing key cannot be used");
+        return false;
+    }
+    signing_ = std::move(*signing);
+    if (!signing_) return true;
+    if (auto fed = signing_->header(section); !fed) {
+        refuse(fed.error(), "the header cannot be signed");
+        return false;
+    }
+    return true;
+}
+
+// Whose signature the message wants: the From field decides, the envelope when there is none.
+std::string Acceptance::author(std::string_view section) const {
+    const auto header = mail::parse_header(section);
+    const auto* from = header.find("From");
+    if (from == nullptr) return transaction_.sender;
+    const auto addresses = mail::addresses_of(from->value);
+    return addresses.empty() ? transaction_.sender : addresses.front();
+}
+
+void Acceptance::add_body(std::string_view bytes) {
+    buffer_ += bytes;
+    size_bytes_ += bytes.size();
+    if (!signing_) return;
+    if (auto fed = signing_->body(bytes); !fed) refuse(fed.error(), "the body cannot be signed");
+}
+
+asio::awaitable<void> Acceptance::flush_chunk() {
+    co_await ensure_begun();
+    if (refusal_) co_return;
+    const auto size = std::min(buffer_.size(), chunk_bytes);
+    auto chunk = make_chunk(buffer_.substr(0, size));
+    buffer_.erase(0, size);
+    auto appended = co_await runtime::completed_on<void>(
+        context_.home, [&queue = context_.queue, id = id_, index = ++chunk_count_,
+                        chunk = std::move(chunk)](Completion<> done) mutable {
+            queue.append(id, index, std::move(chunk), std::move(done));
+        });
+    if (!appended) refuse(appended.error(), "the body cannot be stored");
+}
+
+asio::awaitable<void> Acceptance::ensure_begun() {
+    if (begun_ || refusal_) co_return;
+    auto id = co_await runtime::completed_on<QueueId>(
+        context_.home, [&queue = context_.queue, size = transaction_.declared_bytes](
+                           Completion<QueueId> done) { queue.begin(size, std::move(done)); });
+    if (!id) {
+        refuse(id.error(), "the queue takes no message");
+        co_return;
+    }
+    id_ = *id;
+    begun_ = true;
+}
+
+// ------------------------------------------------------------------ the end of data
+
+asio::awaitable<Reply> Acceptance::finish() {
+    PH_ASSERT(!finished_);
+    if (in_header_ && !refusal_) end_header();
+    co_await ensure_begun();
+    auto head = co_await make_head();
+    if (!head) {
+        abort();
+        co_return *refusal_;
+    }
+    auto envelope = make_envelope(head->size());
+    finished_ = true;
+    auto stored = co_await runtime::completed_on<void>(
+        context_.home, [&context = context_, envelope,
+                        head = make_chunk(std::move(*head))](Completion<> done) mutable {
+            auto hand_on = [&context, envelope,
+                            done = std::move(done)](Result<void> result) mutable {
+                if (result) context.accepted(std::move(envelope));
+                done(std::move(result));
+            };
+            context.queue.commit(std::move(envelope), std::move(head), std::move(hand_on));
+        });
+    if (!stored) {
+        refuse(stored.error(), "the message could not be committed");
+        co_return *refusal_;
+    }
+    size_bytes_ = envelope.size_bytes;
+    co_return Reply{250, {2, 0, 0}, "ok: queued as " + id_.to_string()};
+}
+
+// Chunk 0: trace field, signatures, and the whole message when it is small. nullopt: refused.
+asio::awaitable<std::optional<std::string>> Acceptance::make_head() {
+    const bool streamed = chunk_count_ > 0;
+    while (streamed && !buffer_.empty() && !refusal_) co_await flush_chunk();
+    if (refusal_) co_return std::nullopt;
+    auto head = trace_field();
+    if (signing_) {
+        auto fields = co_await sign();
+        if (!fields) {
+            refuse(fields.error(), "the message cannot be signed");
+            co_return std::nullopt;
+        }
+        head += *fields;
+    }
+    if (!streamed) head += buffer_;
+    co_return head;
+}
+
+// A signature takes a millisecond: not on an event loop.
+asio::awaitable<Result<std::string>> Acceptance::sign() {
+    co_return co_await runtime::completed<std::string>([this](Completion<std::string> done) {
+        auto shared = std::make_shared<Completion<std::string>>(std::move(done));
+        auto job = [signing = &*signing_, shared] { (*shared)(signing->finish()); };
+        if (!context_.signing_workers.submit(std::move(job))) {
+            (*shared)(Error{Errc::unavailable, "too many messages wait for a signature"});
+        }
+    });
+}
+
+void Acceptance::abort() {
+    if (std::exchange(finished_, true) || !begun_) return;
+    context_.home.post([&queue = context_.queue, id = id_] { queue.abort(id); });
+}
+
+void Acceptance::refuse(Reply why) {
+    if (!refusal_) refusal_ = std::move(why);
+    buffer_ = {};
+    signing_.reset();
+}
+
+void Acceptance::refuse(const Error& error, const char* what) {
+    runtime::log::warning("not_accepted", {{"why", what},
+                                           {"error", error.what},
+                                           {"client", origin_.client_address},
+                                           {"listener", origin_.listener}});
+    refuse(reply_to(error));
+}
+
+Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
+    const auto& queue = context_.config.queue;
+    Envelope envelope;
+    envelope.id = id_;
+    envelope.sender = transaction_.sender;
+    for (const auto& recipient : transaction_.recipients) {
+        Recipient entry;
+        entry.address = qualified(context_.config, recipient);
+        envelope.recipients.push_back(std::move(entry));
+    }
+    envelope.body = transaction_.body;
+    envelope.origin = origin_;
+    envelope.accepted_at = context_.clock.wall();
+    envelope.due_at = envelope.accepted_at;
+    envelope.expires_at = envelope.accepted_at +
+                          (transaction_.sender.empty() ? queue.bounce_lifetime : queue.lifetime);
+    const bool warns = queue.delay_warning > Duration::zero() && !transaction_.sender.empty();
+    envelope.warn_at = warns ? envelope.accepted_at + queue.delay_warning : never;
+    // Without chunks the head holds everything; with them size_bytes_ went into the chunks.
+    envelope.size_bytes = chunk_count_ == 0 ? head_bytes : head_bytes + size_bytes_;
+    envelope.chunk_count = chunk_count_;
+    envelope.message_id = message_id_;
+    return envelope;
+}
+
+std::string Acceptance::trace_field() const {
+    const auto& recipients = transaction_.recipients;
+    return mail::received_field({.origin = origin_,
+                                 .host_name = context_.config.host_name,
+                                 .queue_id = id_.to_string(),
+                                 .recipient = recipients.size() == 1 ? recipients.front() : "",
+                                 .at = context_.clock.wall()});
+}
+
+}  // namespace posthorse::intake

@@ -1,0 +1,78 @@
+// One message on its way from the end of RCPT to custody: header fixed, signed, in the queue.
+//
+// Place     Stage 2. Driven by connection.h; calls replication/replicated_queue.h on home.
+//           docs/life-of-a-message.md, steps 2 and 3.
+// Contract  begin(), then write() for each piece, then finish() or abort(): exactly one of the two.
+//           finish() gives a positive reply only after the queue's commit: then the message is in
+//           custody (P1). Every other reply means that nothing of it remains, but for a result
+//           that the queue calls unknown.
+//           A message that must be signed and cannot be gets 451 and is not kept (P8).
+//           Only submissions are altered: header fields that they lack are added (RFC 6409
+//           section 8); mail from port 25 gets its trace field and nothing else.
+// Owner     The connection's coroutine.
+// Bounds    Memory: the header section (limits.header_bytes_max) and two chunks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "daemon/intake/admission.h"
+#include "daemon/intake/intake_context.h"
+#include "proto/mail/header.h"
+#include "proto/smtp/server_session.h"
+
+namespace posthorse::intake {
+
+namespace asio = boost::asio;
+
+class Acceptance {
+public:
+    Acceptance(IntakeContext& context, Client client, Origin origin, smtp::Transaction transaction);
+    ~Acceptance();  // aborts what was begun and not finished
+    Acceptance(const Acceptance&) = delete;
+    Acceptance& operator=(const Acceptance&) = delete;
+
+    asio::awaitable<void> write(std::string_view bytes);
+    asio::awaitable<Reply> finish();
+    void abort();
+
+    QueueId id() const noexcept { return id_; }
+    std::uint64_t size_bytes() const noexcept { return size_bytes_; }
+
+private:
+    void take_header_end(std::string_view bytes);
+    void end_header();
+    bool fix_and_sign(const mail::Header& header, std::string& section);
+    std::string author(std::string_view section) const;
+    void add_body(std::string_view bytes);
+    asio::awaitable<void> flush_chunk();
+    asio::awaitable<void> ensure_begun();
+    asio::awaitable<std::optional<std::string>> make_head();
+    asio::awaitable<Result<std::string>> sign();
+    void refuse(Reply why);
+    void refuse(const Error& error, const char* what);
+    Envelope make_envelope(std::uint64_t head_bytes) const;
+    std::string trace_field() const;
+
+    IntakeContext& context_;
+    Client client_;
+    Origin origin_;
+    smtp::Transaction transaction_;
+    QueueId id_;
+    bool begun_ = false;
+    bool finished_ = false;
+    bool in_header_ = true;
+    std::optional<Reply> refusal_;  // decided; the rest of the body is swallowed
+    std::string buffer_;            // header section while in_header_, then the chunk that fills
+    std::uint32_t chunk_count_ = 0;
+    std::uint64_t size_bytes_ = 0;  // of what is stored
+    std::string message_id_;
+    std::optional<sign::Signing> signing_;  // nullopt: not to be signed
+};
+
+}  // namespace posthorse::intake

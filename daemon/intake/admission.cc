@@ -1,0 +1,41 @@
+#include "daemon/intake/admission.h"
+
+#include <algorithm>
+
+#include "proto/mail/header.h"
+#include "proto/smtp/address.h"
+
+namespace posthorse::intake {
+
+bool is_submission(const Client& client) {
+    return client.trusted || !client.login.empty();
+}
+
+Reply admit_sender(const auth::SenderPolicy& policy,
+                   const Client& client,
+                   const std::string& sender) {
+    const Reply ok{250, {2, 1, 0}, "sender ok"};
+    if (client.login.empty() || policy.allows(client.login, sender)) return ok;
+    return {553, {5, 7, 1}, "this login may not send as that address"};
+}
+
+Reply admit_recipient(const config::Config& config,
+                      const Client& client,
+                      const std::string& recipient) {
+    const Reply ok{250, {2, 1, 5}, "recipient ok"};
+    if (is_submission(client)) return ok;
+    const auto address = qualified(config, recipient);
+    const auto domain = smtp::domain_of(address);
+    const auto& relayed = config.intake.relay_domains;
+    const bool ours = std::ranges::any_of(
+        relayed, [&](const auto& name) { return mail::equal_ignoring_case(name, domain); });
+    if (ours || mail::equal_ignoring_case(address, "postmaster@" + config.host_name)) return ok;
+    return {550, {5, 7, 1}, "relaying denied"};
+}
+
+std::string qualified(const config::Config& config, std::string recipient) {
+    if (smtp::domain_of(recipient).empty()) recipient += '@' + config.host_name;
+    return recipient;
+}
+
+}  // namespace posthorse::intake

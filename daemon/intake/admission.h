@@ -1,0 +1,37 @@
+// May this client do this? Policy of intake, as pure functions of values.
+//
+// Place     Asked by connection.h at MAIL and RCPT.
+// Contract  A positive reply lets the command take effect. Replies never tell more than the client
+//           may know (RFC 5321 section 7.3).
+#pragma once
+
+#include <string>
+
+#include "daemon/auth/sender_policy.h"
+#include "daemon/config/config.h"
+#include "proto/smtp/server_session.h"
+#include "proto/types/reply.h"
+
+namespace posthorse::intake {
+
+// Who asks.
+struct Client {
+    config::ListenerKind listener = config::ListenerKind::mx;
+    bool trusted = false;  // its network may submit without AUTH
+    std::string login;     // empty: not authenticated
+};
+
+// Submissions are signed and may go anywhere; mail from strangers only to the relay domains.
+bool is_submission(const Client& client);
+
+Reply admit_sender(const auth::SenderPolicy& policy,
+                   const Client& client,
+                   const std::string& sender);
+Reply admit_recipient(const config::Config& config,
+                      const Client& client,
+                      const std::string& recipient);
+
+// "postmaster" without a domain is this host's (RFC 5321 section 4.5.1).
+std::string qualified(const config::Config& config, std::string recipient);
+
+}  // namespace posthorse::intake

@@ -1,0 +1,299 @@
+#include "daemon/intake/connection.h"
+
+#include <algorithm>
+#include <array>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/runtime/await.h"
+#include "daemon/runtime/log.h"
+#include "proto/mail/trace_header.h"
+
+namespace posthorse::intake {
+namespace {
+
+using config::ListenerKind;
+
+constexpr std::size_t command_read_bytes = 4 * 1024;  // thousands of sessions may idle here
+constexpr std::size_t body_read_bytes = 64 * 1024;
+constexpr std::size_t output_bytes_max = 64 * 1024;
+
+smtp::ServerProfile profile(const IntakeContext& context,
+                            const config::Listener& listener,
+                            bool trusted) {
+    const bool submission = listener.kind != ListenerKind::mx;
+    const bool has_tls = context.server_tls.get() != nullptr;
+    smtp::ServerProfile offered;
+    offered.host_name = context.config.host_name;
+    offered.implicit_tls = listener.kind == ListenerKind::submissions;
+    offered.starttls = has_tls && !offered.implicit_tls;
+    offered.auth = submission;
+    offered.auth_in_clear = submission && trusted;
+    offered.require_auth = submission && !trusted;
+    offered.require_tls = submission && !trusted;
+    offered.limits = context.config.limits;
+    return offered;
+}
+
+boost::asio::ip::address plain_address(const runtime::tcp::endpoint& peer) {
+    const auto address = peer.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+    }
+    return address;
+}
+
+}  // namespace
+
+Connection::Connection(IntakeContext& context,
+                       const config::Listener& listener,
+                       runtime::tcp::socket socket)
+    : context_(context),
+      listener_(listener),
+      stream_(std::move(socket)),
+      peer_(plain_address(stream_.peer()).to_string()),
+      trusted_(context.trusted_networks.contains(stream_.peer().address())),
+      session_(profile(context, listener, trusted_)),
+      began_(context.clock.boot()),
+      step_began_(began_) {}
+
+asio::awaitable<void> Connection::run() {
+    if (session_.profile().implicit_tls && !co_await implicit_tls()) co_return;
+    co_await converse();
+    co_await flush();
+    co_await stream_.close_in_order();
+}
+
+void Connection::stop() {
+    stopping_ = true;
+    if (!session_.in_transaction()) stream_.cancel();
+}
+
+asio::awaitable<bool> Connection::implicit_tls() {
+    auto context = context_.server_tls.get();
+    if (!context) co_return false;
+    const auto done = co_await stream_.server_handshake(std::move(context),
+                                                        context_.config.timeouts.tls_handshake);
+    // Probes of load balancers connect and leave: nothing to report.
+    if (!done && done.error().end != runtime::IoEnd::closed) {
+        context_.metrics.tls_failures.add();
+        runtime::log::debug("tls_failed", {{"client", peer_}, {"why", done.error().what}});
+    }
+    co_return done.has_value();
+}
+
+asio::awaitable<void> Connection::converse() {
+    session_.start(effects_);
+    co_await carry_out();
+    while (!closing_) {
+        const auto before = session_.state();
+        const auto taken = session_.feed(input_, effects_);
+        const bool progress = taken > 0 || !effects_.empty() || session_.state() != before;
+        co_await carry_out();  // BodyData points into input_
+        input_.erase(0, taken);
+        if (input_.empty() && !acceptance_) input_.shrink_to_fit();
+        if (progress || closing_) continue;
+        if (wants_stop()) {
+            session_.end(smtp::EndReason::shutdown, effects_);
+            co_await carry_out();
+            break;
+        }
+        co_await flush();
+        if (!closing_ && !co_await read_more()) break;
+    }
+    acceptance_.reset();
+}
+
+// False: the conversation is over.
+asio::awaitable<bool> Connection::read_more() {
+    const auto old_size = input_.size();
+    input_.resize(old_size + (acceptance_ ? body_read_bytes : command_read_bytes));
+    const auto count = co_await stream_.read_some(std::span(input_).subspan(old_size), patience());
+    input_.resize(old_size + (count ? *count : 0));
+    if (count) co_return true;
+    switch (count.error().end) {
+        case runtime::IoEnd::timed_out:
+            session_.end(smtp::EndReason::idle, effects_);
+            break;
+        case runtime::IoEnd::cancelled:
+            session_.end(smtp::EndReason::shutdown, effects_);
+            break;
+        default:
+            session_.end(smtp::EndReason::peer_closed, effects_);
+            break;
+    }
+    co_await carry_out();
+    co_return false;
+}
+
+// How long to wait for the client's next octets.
+Duration Connection::patience() const {
+    const auto& timeouts = context_.config.timeouts;
+    const auto now = context_.clock.boot();
+    BootTime until = step_began_ + timeouts.server_command;
+    if (acceptance_) {
+        const auto owed = std::chrono::seconds{body_bytes_ / body_bytes_per_second_min};
+        until = std::min(step_began_ + timeouts.server_data + owed, now + timeouts.server_data);
+    }
+    until = std::min(until, began_ + timeouts.server_session);
+    return std::max(Duration{1}, until - now);
+}
+
+// ------------------------------------------------------------------ effects
+
+asio::awaitable<void> Connection::carry_out() {
+    while (!effects_.empty()) {
+        auto batch = std::exchange(effects_, {});
+        for (auto& effect : batch) co_await carry_out_one(std::move(effect));
+    }
+}
+
+asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
+    if (auto* send = std::get_if<smtp::Send>(&effect)) {
+        output_ += send->bytes;
+        step_began_ = context_.clock.boot();
+        if (output_.size() > output_bytes_max) co_await flush();
+    } else if (auto* data = std::get_if<smtp::BodyData>(&effect)) {
+        body_bytes_ += data->bytes.size();
+        if (acceptance_) co_await acceptance_->write(data->bytes);
+    } else if (auto* auth = std::get_if<smtp::CheckAuth>(&effect)) {
+        co_await check_auth(std::move(*auth));
+    } else if (auto* mail = std::get_if<smtp::CheckMail>(&effect)) {
+        check_mail(mail->sender);
+    } else if (auto* recipient = std::get_if<smtp::CheckRcpt>(&effect)) {
+        check_recipient(recipient->recipient);
+    } else if (std::holds_alternative<smtp::BodyBegin>(effect)) {
+        body_bytes_ = 0;
+        acceptance_ =
+            std::make_unique<Acceptance>(context_, client(), origin(), session_.transaction());
+    } else if (auto* end = std::get_if<smtp::MessageEnd>(&effect)) {
+        co_await end_message(std::move(end->fault));
+    } else if (std::holds_alternative<smtp::BodyAbort>(effect)) {
+        acceptance_.reset();
+    } else if (std::holds_alternative<smtp::StartTls>(effect)) {
+        co_await start_tls();
+    } else if (std::holds_alternative<smtp::Close>(effect)) {
+        closing_ = true;
+    }
+}
+
+asio::awaitable<void> Connection::check_auth(smtp::CheckAuth credentials) {
+    const bool acts_for_itself =
+        credentials.authzid.empty() || credentials.authzid == credentials.user;
+    Result<bool> good = false;
+    if (acts_for_itself) {
+        good = co_await runtime::completed<bool>([&](Completion<bool> done) {
+            context_.authenticator.check(credentials.user, std::move(credentials.password),
+                                         context_.home, std::move(done));
+        });
+    }
+    if (!good) {
+        session_.auth_verdict("", {454, {4, 7, 0}, "authentication is not possible now; try later"},
+                              effects_);
+    } else if (*good) {
+        context_.metrics.auth_accepted.add();
+        session_.auth_verdict(auth::normalise_login(credentials.user).value_or(credentials.user),
+                              {235, {2, 7, 0}, "authenticated"}, effects_);
+    } else {
+        context_.metrics.auth_refused.add();
+        runtime::log::info("auth_failed", {{"client", peer_}, {"login", credentials.user}});
+        co_await pause(context_.config.auth.failure_delay);
+        session_.auth_verdict("", {535, {5, 7, 8}, "authentication failed"}, effects_);
+    }
+}
+
+void Connection::check_mail(const std::string& sender) {
+    switch (context_.door.load(std::memory_order_relaxed)) {
+        case Door::full:
+            return answer({452, {4, 3, 1}, "the queue's disk is nearly full; try later"});
+        case Door::failed:
+            return answer({451, {4, 3, 0}, "the queue cannot take mail now; try later"});
+        case Door::open:
+            break;
+    }
+    if (stopping_) return answer({421, {4, 3, 2}, "this server stops; try another"});
+    answer(admit_sender(context_.sender_policy, client(), sender));
+}
+
+void Connection::check_recipient(const std::string& recipient) {
+    answer(admit_recipient(context_.config, client(), recipient));
+}
+
+asio::awaitable<void> Connection::end_message(std::optional<Reply> fault) {
+    const auto acceptance = std::exchange(acceptance_, nullptr);
+    if (fault) {  // the session has answered
+        context_.metrics.refused_for_good.add();
+        co_return;
+    }
+    const auto ended = context_.clock.boot();
+    const auto reply = co_await acceptance->finish();
+    if (reply.positive()) {
+        context_.metrics.messages.add();
+        context_.metrics.bytes.add(static_cast<double>(acceptance->size_bytes()));
+        context_.metrics.custody_seconds.observe(
+            std::chrono::duration<double>(context_.clock.boot() - ended).count());
+        began_ = context_.clock.boot();  // a session that brings mail may stay
+    }
+    answer(reply);
+}
+
+asio::awaitable<void> Connection::start_tls() {
+    co_await flush();
+    input_.clear();  // RFC 3207 section 4.2: nothing said in clear counts inside
+    auto context = context_.server_tls.get();
+    const auto done = co_await stream_.server_handshake(std::move(context),
+                                                        context_.config.timeouts.tls_handshake);
+    if (done) {
+        session_.tls_established(effects_);
+        co_return;
+    }
+    context_.metrics.tls_failures.add();
+    runtime::log::info("tls_failed", {{"client", peer_}, {"why", done.error().what}});
+    output_.clear();
+    closing_ = true;
+}
+
+asio::awaitable<void> Connection::flush() {
+    if (output_.empty()) co_return;
+    const auto said = std::exchange(output_, {});
+    const auto sent = co_await stream_.write(said, context_.config.timeouts.server_command);
+    if (!sent) closing_ = true;
+}
+
+asio::awaitable<void> Connection::pause(Duration duration) {
+    asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+void Connection::answer(const Reply& reply) {
+    if (!reply.positive()) {
+        (reply.transient() ? context_.metrics.refused_temporarily
+                           : context_.metrics.refused_for_good)
+            .add();
+        runtime::log::info(
+            "refused",
+            {{"client", peer_}, {"listener", listener_.name}, {"reply", reply.to_line()}});
+    }
+    session_.verdict(reply, effects_);
+}
+
+Client Connection::client() const {
+    return {listener_.kind, trusted_, session_.facts().login};
+}
+
+Origin Connection::origin() const {
+    const auto& facts = session_.facts();
+    const auto protocol =
+        mail::protocol_name({facts.esmtp, stream_.secure(), !facts.login.empty()});
+    return {listener_.name,
+            peer_,
+            facts.helo,
+            facts.login,
+            std::string(protocol),
+            stream_.tls_info().description};
+}
+
+}  // namespace posthorse::intake

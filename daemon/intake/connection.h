@@ -1,0 +1,71 @@
+// One client's connection: the socket around smtp::ServerSession.
+//
+// Place     Stage 1's edge. listener.h makes one for each socket it accepts; it carries out the
+//           session's effects, asks admission.h and auth, and feeds acceptance.h.
+// Contract  run() returns when the conversation is over and the socket is closed. Bytes are read
+//           only when the session wants them: that is the back-pressure.
+//           A client that sends too slowly is cut off: each command has its time, a body must come
+//           at `body_bytes_per_second_min` on average.
+// Owner     One shard; run() is one task of the listener's group.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/intake/acceptance.h"
+#include "daemon/intake/admission.h"
+#include "daemon/intake/intake_context.h"
+#include "daemon/runtime/stream.h"
+#include "proto/smtp/server_session.h"
+
+namespace posthorse::intake {
+
+class Connection {
+public:
+    static constexpr std::uint64_t body_bytes_per_second_min = 1024;
+
+    Connection(IntakeContext& context,
+               const config::Listener& listener,
+               runtime::tcp::socket socket);
+
+    asio::awaitable<void> run();
+    // The node stops: ends between two commands, after the transaction that is under way.
+    void stop();
+
+private:
+    asio::awaitable<bool> implicit_tls();
+    asio::awaitable<void> converse();
+    asio::awaitable<bool> read_more();
+    asio::awaitable<void> carry_out();
+    asio::awaitable<void> carry_out_one(smtp::Effect effect);
+    asio::awaitable<void> check_auth(smtp::CheckAuth credentials);
+    void check_mail(const std::string& sender);
+    void check_recipient(const std::string& recipient);
+    asio::awaitable<void> end_message(std::optional<Reply> fault);
+    asio::awaitable<void> start_tls();
+    asio::awaitable<void> flush();
+    asio::awaitable<void> pause(Duration duration);
+    void answer(const Reply& reply);
+    Duration patience() const;
+    Client client() const;
+    Origin origin() const;
+    bool wants_stop() const { return stopping_ && !session_.in_transaction(); }
+
+    IntakeContext& context_;
+    const config::Listener& listener_;
+    runtime::Stream stream_;
+    std::string peer_;  // the client's address, for people
+    bool trusted_ = false;
+    smtp::ServerSession session_;
+    smtp::Effects effects_;
+    std::unique_ptr<Acceptance> acceptance_;  // between BodyBegin and MessageEnd
+    std::string input_;                       // read and not yet taken by the session
+    std::string output_;                      // said and not yet sent
+    BootTime began_;
+    BootTime step_began_;  // of the command or body that is awaited
+    std::uint64_t body_bytes_ = 0;
+    bool closing_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace posthorse::intake

@@ -1,0 +1,48 @@
+// What every connection of intake needs: made by node.cc, constant after construction but for the
+// parts that a reload replaces.
+//
+// Place     Passed by reference to listener.h, connection.h and acceptance.h.
+// Owner     node.cc; outlives every connection. `queue` is touched on `home` alone.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include <boost/asio/ssl/context.hpp>
+
+#include "daemon/auth/authenticator.h"
+#include "daemon/auth/sender_policy.h"
+#include "daemon/config/config.h"
+#include "daemon/intake/address_set.h"
+#include "daemon/intake/intake_metrics.h"
+#include "daemon/runtime/reloadable.h"
+#include "daemon/runtime/workers.h"
+#include "daemon/sign/signer.h"
+#include "proto/types/executor.h"
+#include "proto/types/time.h"
+#include "replication/replicated_queue.h"
+
+namespace posthorse::intake {
+
+// Whether MAIL is worth asking for. Set on home by node.cc's tick, read on every shard: the queue
+// itself judges again at the end of data.
+enum class Door : std::uint8_t { open, full, failed };
+
+struct IntakeContext {
+    const config::Config& config;
+    const AddressSet& trusted_networks;
+    Executor& home;
+    replication::ReplicatedQueue& queue;
+    const Clock& clock;
+    auth::Authenticator& authenticator;
+    const auth::SenderPolicy& sender_policy;
+    runtime::Workers& signing_workers;
+    runtime::Reloadable<boost::asio::ssl::context>& server_tls;  // null: no certificate, no TLS
+    const sign::Signer& signer;
+    const std::atomic<Door>& door;
+    IntakeMetrics& metrics;
+    // Hands a fresh message, claimed by this node, to the scheduler. On home.
+    UniqueFunction<void(Envelope)>& accepted;
+};
+
+}  // namespace posthorse::intake

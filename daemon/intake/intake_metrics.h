@@ -1,0 +1,52 @@
+// What intake counts.
+#pragma once
+
+#include "daemon/runtime/metrics.h"
+
+namespace posthorse::intake {
+
+struct IntakeMetrics {
+    explicit IntakeMetrics(runtime::Metrics& metrics)
+        : sessions_open(metrics.gauge("posthorse_smtp_sessions", "SMTP sessions open now.")),
+          sessions(metrics.counter("posthorse_smtp_sessions_total", "SMTP sessions begun.")),
+          sessions_refused(metrics.counter("posthorse_smtp_sessions_refused_total",
+                                           "Connections refused with 421 by a limit.")),
+          tls_failures(metrics.counter("posthorse_smtp_tls_failures_total",
+                                       "TLS handshakes of clients that failed.")),
+          auth_accepted(auth(metrics, "accepted")),
+          auth_refused(auth(metrics, "refused")),
+          messages(metrics.counter("posthorse_messages_accepted_total",
+                                   "Messages taken into custody (250 after the end of data).")),
+          bytes(metrics.counter("posthorse_accepted_bytes_total",
+                                "Octets of the messages taken into custody.")),
+          refused_temporarily(refused(metrics, "4xx")),
+          refused_for_good(refused(metrics, "5xx")),
+          custody_seconds(metrics.histogram("posthorse_custody_seconds",
+                                            "From the end of data to 250.",
+                                            runtime::latency_bounds())) {}
+
+    runtime::Gauge sessions_open;
+    runtime::Counter sessions;
+    runtime::Counter sessions_refused;
+    runtime::Counter tls_failures;
+    runtime::Counter auth_accepted;
+    runtime::Counter auth_refused;
+    runtime::Counter messages;
+    runtime::Counter bytes;
+    runtime::Counter refused_temporarily;
+    runtime::Counter refused_for_good;
+    runtime::Histogram custody_seconds;
+
+private:
+    static runtime::Counter auth(runtime::Metrics& metrics, const char* result) {
+        return metrics.counter("posthorse_auth_total", "AUTH attempts by result.",
+                               {{"result", result}});
+    }
+    static runtime::Counter refused(runtime::Metrics& metrics, const char* reply) {
+        return metrics.counter("posthorse_smtp_refusals_total",
+                               "MAIL, RCPT and end of data refused, by class of reply.",
+                               {{"reply", reply}});
+    }
+};
+
+}  // namespace posthorse::intake

@@ -1,0 +1,77 @@
+// The listening sockets, and every client's connection behind them.
+//
+// Place     node.cc starts and stops it; it makes connection.h objects, spread over the shards.
+// Contract  start() binds all addresses or none. Sessions above `sessions_max`, or above
+//           `sessions_per_client_max` from one address, hear 421 and are closed.
+//           stop() refuses new connections at once, lets transactions under way end, and returns
+//           when every session is gone; abandon() cuts off what is left.
+// Owner     node.cc, on home. Each shard's connections are touched on that shard alone.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "daemon/intake/connection.h"
+#include "daemon/intake/intake_context.h"
+#include "daemon/runtime/log.h"
+#include "daemon/runtime/shard.h"
+#include "daemon/runtime/task_group.h"
+
+namespace posthorse::intake {
+
+class Listeners {
+public:
+    // `home` is the shard that accepts; `shards` (home among them) carry the sessions.
+    Listeners(IntakeContext& context, runtime::Shard& home, std::vector<runtime::Shard*> shards);
+    ~Listeners();
+    Listeners(const Listeners&) = delete;
+    Listeners& operator=(const Listeners&) = delete;
+
+    Result<void> start();
+    asio::awaitable<void> stop();
+    void abandon();
+
+    std::size_t sessions() const noexcept { return sessions_; }
+    // The port that `listener` got: for configurations that say 0.
+    std::uint16_t port(const std::string& listener) const;
+
+private:
+    struct Listening {
+        const config::Listener& settings;
+        runtime::tcp::acceptor acceptor;
+    };
+    // The sessions of one shard; touched on that shard alone.
+    struct Carrier {
+        explicit Carrier(runtime::Shard& s) : shard(s), tasks(s) {}
+        runtime::Shard& shard;
+        runtime::TaskGroup tasks;
+        std::list<Connection*> live;
+    };
+
+    Result<void> listen(const config::Listener& settings);
+    asio::awaitable<void> accept_loop(Listening& listening);
+    void admit(const config::Listener& settings, Carrier& carrier, runtime::tcp::socket socket);
+    static void refuse(runtime::tcp::socket socket, std::string_view line);
+    asio::awaitable<void> serve(Carrier& carrier,
+                                const config::Listener& settings,
+                                runtime::tcp::socket socket,
+                                std::string client);
+    void session_ended(const std::string& client);
+    asio::awaitable<void> each_carrier_joined();
+
+    IntakeContext& context_;
+    runtime::Shard& home_;
+    std::vector<std::unique_ptr<Carrier>> carriers_;
+    std::list<Listening> listening_;
+    runtime::TaskGroup accepting_;
+    std::size_t next_carrier_ = 0;
+    std::size_t sessions_ = 0;
+    std::unordered_map<std::string, std::uint32_t> sessions_by_client_;
+    runtime::log::RateLimit refusals_logged_;
+};
+
+}  // namespace posthorse::intake

@@ -1,0 +1,510 @@
+#include "replication/replicated_queue.h"
+
+#include <doctest/doctest.h>
+
+#include "storage/memory_store.h"
+#include "tests/unit/replication/fake_pool.h"
+#include "tests/unit/support/manual_clock.h"
+#include "tests/unit/support/manual_executor.h"
+
+using namespace posthorse;
+using namespace posthorse::replication;
+using namespace posthorse::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A queue over a disk in memory, with `holders` beside the owner.
+struct Pool {
+    explicit Pool(std::vector<NodeId> holder_nodes = {},
+                  InDoubtPolicy in_doubt = InDoubtPolicy::resend)
+        : control(std::move(holder_nodes)) {
+        policy = in_doubt;
+        start_process();
+    }
+
+    void start_process() {
+        store = std::move(storage::open_memory_store(disk, home, home).value());
+        ReplicatedQueue::Settings settings;
+        settings.in_doubt = policy;
+        settings.random = [] { return 0u; };
+        queue = std::make_unique<ReplicatedQueue>(clock, *store, control, holders, settings);
+        queue->on_due([this] { ++wakes; });
+        queue->on_bounce_in_doubt([this](Envelope envelope) { bounced.push_back(envelope.id); });
+        queue->start([](Result<void> result) { REQUIRE(result.has_value()); });
+        home.run();
+    }
+    void kill_process() {
+        queue.reset();
+        store.reset();
+        home.run();
+    }
+    void restart() {
+        kill_process();
+        start_process();
+    }
+
+    QueueId begin() {
+        std::optional<QueueId> id;
+        queue->begin(0, [&](Result<QueueId> result) { id = result.value(); });
+        home.run();
+        return id.value();
+    }
+    Envelope envelope(QueueId id) const {
+        Envelope made;
+        made.id = id;
+        made.sender = "a@example.org";
+        made.recipients = {{.address = "b@example.net"}, {.address = "c@example.net"}};
+        made.accepted_at = made.due_at = clock.wall();
+        made.expires_at = clock.wall() + 96h;
+        made.warn_at = never;
+        return made;
+    }
+    // Starts a commit; `answer` is filled when it is done.
+    void commit(QueueId id, std::optional<Result<void>>& answer) {
+        queue->commit(envelope(id), make_chunk("Subject: x\r\n\r\nhi\r\n"),
+                      [&answer](Result<void> result) { answer = result; });
+        home.run();
+    }
+    QueueId accepted() {
+        const auto id = begin();
+        std::optional<Result<void>> answer;
+        commit(id, answer);
+        REQUIRE(answer.has_value());
+        REQUIRE(answer->has_value());
+        return id;
+    }
+    std::vector<Envelope> claim() {
+        std::vector<Envelope> found;
+        queue->claim(100, [&](Result<std::vector<Envelope>> result) { found = result.value(); });
+        home.run();
+        return found;
+    }
+    Result<void> settle(Settlement settlement) {
+        std::optional<Result<void>> answer;
+        queue->settle(std::move(settlement), [&](Result<void> result) { answer = result; });
+        home.run();
+        return answer.value();
+    }
+    Result<Envelope> act(QueueId id, Action action) {
+        std::optional<Result<Envelope>> answer;
+        queue->act(id, action, "by test", [&](Result<Envelope> result) { answer = result; });
+        home.run();
+        return answer.value();
+    }
+    Result<Envelope> find(QueueId id) {
+        std::optional<Result<Envelope>> answer;
+        queue->find(id, [&](Result<Envelope> result) { answer = result; });
+        home.run();
+        return answer.value();
+    }
+    void intend(QueueId id, std::uint32_t attempt, std::vector<std::uint32_t> recipients) {
+        bool recorded = false;
+        queue->intend({id, attempt, std::move(recipients), "mx.example.net", clock.wall()},
+                      [&](Result<void> result) { recorded = result.has_value(); });
+        home.run();
+        REQUIRE(recorded);
+    }
+
+    ManualExecutor home;
+    ManualClock clock;
+    storage::MemoryDisk disk;
+    FakeControl control;
+    FakeHolders holders;
+    InDoubtPolicy policy;
+    std::unique_ptr<storage::QueueStore> store;
+    std::unique_ptr<ReplicatedQueue> queue;
+    int wakes = 0;
+    std::vector<QueueId> bounced;
+};
+
+RecipientOutcome outcome(std::uint32_t recipient, OutcomeKind kind) {
+    return {recipient, kind, {.reply = {250, {2, 0, 0}, "ok"}, .remote = "mx"}};
+}
+
+const NodeId second = test_node(2);
+const NodeId third = test_node(3);
+
+}  // namespace
+
+TEST_CASE("alone: a commit is custody, and the message is born claimed") {
+    Pool pool;
+    const auto id = pool.accepted();
+    CHECK(pool.queue->counters().messages == 1);
+    CHECK(pool.queue->may_send_dot(id));
+    CHECK(pool.claim().empty());
+    pool.restart();
+    const auto found = pool.claim();
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().id == id);
+}
+
+TEST_CASE("250 waits for every in-sync holder's disk (P1)") {
+    Pool pool({second, third});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    CHECK_FALSE(answer.has_value());
+    pool.holders.acknowledge_all(second);
+    pool.holders.acknowledge_received(third);
+    pool.home.run();
+    CHECK_FALSE(answer.has_value());  // in a log is not on a disk
+    pool.holders.acknowledge_all(third);
+    pool.home.run();
+    REQUIRE(answer.has_value());
+    CHECK(answer->has_value());
+}
+
+TEST_CASE(
+    "holders get body chunks while the client still sends, under the same stamps as the store") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    bool appended = false;
+    pool.queue->append(id, 1, make_chunk("chunk"),
+                       [&](Result<void> result) { appended = result.has_value(); });
+    pool.home.run();
+    CHECK(appended);  // waits for no holder
+    REQUIRE(pool.holders.received[second].size() == 1);
+    CHECK(std::holds_alternative<storage::Append>(pool.holders.received[second].front().change));
+    CHECK(pool.holders.received[second].front().stamp.epoch == Epoch{1});
+}
+
+TEST_CASE(
+    "a slow holder: the client waits, no message is due, and the late acknowledgement accepts") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    CHECK(pool.claim().empty());
+    CHECK_FALSE(pool.queue->may_send_dot(id));
+    pool.clock.advance(900ms);
+    pool.queue->tick();
+    CHECK(pool.control.proposed_drops.empty());
+    pool.holders.acknowledge_all(second);
+    REQUIRE(answer.has_value());
+    CHECK(answer->has_value());
+}
+
+TEST_CASE("a failing holder is dropped by agreement, and only then the client hears 250") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    pool.control.agrees = false;
+    pool.clock.advance(1s);
+    pool.queue->tick();
+    CHECK(pool.control.proposed_drops == std::vector{second});
+    CHECK_FALSE(answer.has_value());  // proposed is not committed
+    pool.kill_process();
+}
+
+TEST_CASE("an agreed narrower set accepts, in a new epoch that fences the old one") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    pool.clock.advance(1s);
+    pool.queue->tick();
+    pool.home.run();
+    REQUIRE(answer.has_value());
+    CHECK(answer->has_value());
+    std::optional<Result<void>> stale;
+    pool.store->apply({{PartitionId{1}, Epoch{1}, Sequence{99}}, storage::Abort{id, 0}},
+                      [&](Result<void> result) { stale = result; });
+    pool.home.run();
+    REQUIRE(stale.has_value());
+    CHECK(stale->error().code == Errc::fenced);
+    pool.accepted();  // and mail goes on under the new one
+}
+
+TEST_CASE("what no holder confirms is withdrawn, durably, before the client hears a refusal") {
+    Pool pool({second});
+    pool.control.agrees = false;
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    pool.clock.advance(60s);
+    pool.queue->tick();
+    pool.home.run();
+    CHECK_FALSE(answer.has_value());  // the withdrawal waits for the holder like every other change
+    CHECK(std::get<storage::Settle>(pool.holders.received[second].back().change).after ==
+          std::nullopt);
+    pool.holders.acknowledge_all(second);
+    REQUIRE(answer.has_value());
+    CHECK(answer->error().code == Errc::unavailable);
+    CHECK(pool.find(id).error().code == Errc::not_found);
+    pool.restart();
+    CHECK(pool.claim().empty());
+}
+
+TEST_CASE("unknown is an answer: neither commit nor withdrawal was confirmed") {
+    Pool pool({second});
+    pool.control.agrees = false;
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    for (int i = 0; i < 2; ++i) {
+        pool.clock.advance(60s);
+        pool.queue->tick();
+        pool.home.run();
+    }
+    REQUIRE(answer.has_value());
+    CHECK(answer->error().code == Errc::unknown);
+    CHECK_FALSE(pool.queue->may_send_dot(id));
+}
+
+TEST_CASE("a failed sync refuses the commit and every later message") {
+    Pool pool;
+    const auto id = pool.begin();
+    pool.disk.faults.fail_sync = pool.disk.syncs();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    REQUIRE(answer.has_value());
+    CHECK(answer->error().code == Errc::io);
+    std::optional<Errc> refused;
+    pool.queue->begin(0, [&](Result<QueueId> result) { refused = result.error().code; });
+    CHECK(refused == Errc::io);
+}
+
+TEST_CASE("without a lease nothing begins, nothing is claimed and no dot is sent (P3)") {
+    Pool pool;
+    const auto id = pool.accepted();
+    const auto arriving = pool.begin();
+    pool.control.live = false;
+    CHECK_FALSE(pool.queue->may_send_dot(id));
+    std::optional<Errc> refused;
+    pool.queue->begin(0, [&](Result<QueueId> result) { refused = result.error().code; });
+    CHECK(refused == Errc::unavailable);
+    std::optional<Result<void>> answer;
+    pool.commit(arriving, answer);
+    REQUIRE(answer.has_value());
+    CHECK(answer->error().code == Errc::unavailable);
+    CHECK(pool.claim().empty());
+}
+
+TEST_CASE("after stop_accepting() nothing begins and what arrives may end") {
+    Pool pool;
+    const auto arriving = pool.begin();
+    pool.queue->stop_accepting();
+    std::optional<Errc> refused;
+    pool.queue->begin(0, [&](Result<QueueId> result) { refused = result.error().code; });
+    CHECK(refused == Errc::unavailable);
+    std::optional<Result<void>> answer;
+    pool.commit(arriving, answer);
+    CHECK(answer.value().has_value());
+}
+
+TEST_CASE("ids are unique and ordered though the wall clock goes back") {
+    Pool pool;
+    const auto first = pool.begin();
+    pool.clock.set_wall(pool.clock.wall() - 1h);
+    const auto second_id = pool.begin();
+    CHECK(first < second_id);
+    CHECK(first.partition() == PartitionId{1});
+}
+
+TEST_CASE("an aborted body leaves nothing") {
+    Pool pool;
+    const auto id = pool.begin();
+    pool.queue->append(id, 1, make_chunk("half"), [](Result<void>) {});
+    pool.queue->abort(id);
+    pool.home.run();
+    CHECK(pool.queue->idle());
+    std::optional<Errc> refused;
+    pool.queue->chunk(id, 1, [&](Result<Chunk> result) { refused = result.error().code; });
+    pool.home.run();
+    CHECK(refused == Errc::not_found);
+}
+
+TEST_CASE("settle: some delivered, the rest due later, then done") {
+    Pool pool;
+    const auto id = pool.accepted();
+    Settlement part{
+        .id = id,
+        .outcomes = {outcome(0, OutcomeKind::delivered), outcome(1, OutcomeKind::deferred)},
+        .next_due = pool.clock.wall() + 5min};
+    REQUIRE(pool.settle(std::move(part)).has_value());
+    CHECK(pool.claim().empty());
+    pool.clock.advance(5min);
+    const auto again = pool.claim();
+    REQUIRE(again.size() == 1);
+    CHECK(again.front().recipients[0].state == RecipientState::delivered);
+    CHECK(again.front().recipients[1].attempts == 1);
+    REQUIRE(pool.settle({.id = id, .outcomes = {outcome(1, OutcomeKind::delivered)}}).has_value());
+    CHECK(pool.queue->counters().messages == 0);
+    CHECK(pool.queue->idle());
+}
+
+TEST_CASE("a bounce is born with the settlement that causes it, and is due at once") {
+    Pool pool;
+    const auto id = pool.accepted();
+    NewMessage notice{pool.envelope({}), make_chunk("bounce\r\n")};
+    notice.envelope.sender.clear();
+    Settlement ended{
+        .id = id, .outcomes = {outcome(0, OutcomeKind::failed), outcome(1, OutcomeKind::failed)}};
+    ended.notices.push_back(std::move(notice));
+    REQUIRE(pool.settle(std::move(ended)).has_value());
+    CHECK(pool.wakes == 1);
+    const auto found = pool.claim();
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().sender.empty());
+    CHECK(found.front().id.partition() == id.partition());
+    CHECK(found.front().id != id);
+}
+
+TEST_CASE("settling what is not claimed is refused") {
+    Pool pool;
+    CHECK(pool.settle({.id = QueueId::make(pool.clock.wall(), {1}, {1}, 77)}).error().code ==
+          Errc::not_found);
+}
+
+TEST_CASE("park gives a claim back without an attempt") {
+    Pool pool;
+    const auto id = pool.accepted();
+    pool.queue->park(id, pool.clock.wall() + 1min);
+    pool.home.run();
+    CHECK(pool.claim().empty());
+    pool.clock.advance(1min);
+    const auto found = pool.claim();
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().recipients[0].attempts == 0);
+    pool.queue->park(id, pool.clock.wall());
+    CHECK(pool.claim().size() == 1);
+}
+
+TEST_CASE("operators: hold, resume, retry and remove a waiting message") {
+    Pool pool;
+    const auto id = pool.accepted();
+    pool.queue->park(id, pool.clock.wall() + 1h);
+    pool.home.run();
+    REQUIRE(pool.act(id, Action::hold).has_value());
+    pool.clock.advance(2h);
+    CHECK(pool.claim().empty());
+    CHECK(pool.find(id)->held_why == "by test");
+    REQUIRE(pool.act(id, Action::resume).has_value());
+    CHECK(pool.wakes == 1);
+    REQUIRE(pool.claim().size() == 1);
+    pool.queue->park(id, pool.clock.wall() + 1h);
+    pool.home.run();
+    REQUIRE(pool.act(id, Action::retry).has_value());
+    REQUIRE(pool.claim().size() == 1);
+    pool.queue->park(id, pool.clock.wall() + 1h);
+    pool.home.run();
+    REQUIRE(pool.act(id, Action::remove).has_value());
+    CHECK(pool.act(id, Action::remove).error().code == Errc::not_found);
+    CHECK(pool.queue->counters().messages == 0);
+}
+
+TEST_CASE("operators reach a message that is being delivered") {
+    Pool pool;
+    SUBCASE("remove: the attempt may not end it, and its outcome is nobody's any more") {
+        const auto id = pool.accepted();
+        REQUIRE(pool.act(id, Action::remove).has_value());
+        CHECK_FALSE(pool.queue->may_send_dot(id));
+        CHECK(pool.settle({.id = id, .outcomes = {outcome(0, OutcomeKind::deferred)}}).has_value());
+        CHECK(pool.queue->counters().messages == 0);
+        CHECK(pool.queue->idle());
+    }
+    SUBCASE("hold: the attempt's outcome counts, and no other follows") {
+        const auto id = pool.accepted();
+        REQUIRE(pool.act(id, Action::hold).has_value());
+        CHECK_FALSE(pool.queue->may_send_dot(id));
+        REQUIRE(pool.settle({.id = id,
+                             .outcomes = {outcome(0, OutcomeKind::delivered)},
+                             .next_due = pool.clock.wall()})
+                    .has_value());
+        CHECK(pool.claim().empty());
+        CHECK(pool.find(id)->recipients[0].state == RecipientState::delivered);
+        CHECK(pool.find(id)->held);
+    }
+    SUBCASE("resume: it is not claimed a second time while the attempt lasts") {
+        const auto id = pool.accepted();
+        REQUIRE(pool.act(id, Action::hold).has_value());
+        REQUIRE(pool.act(id, Action::resume).has_value());
+        CHECK(pool.claim().empty());
+        REQUIRE(pool.settle({.id = id,
+                             .outcomes = {outcome(0, OutcomeKind::delivered)},
+                             .next_due = pool.clock.wall()})
+                    .has_value());
+        CHECK(pool.claim().size() == 1);
+    }
+}
+
+TEST_CASE("an attempt cut off by a crash is in doubt (P4)") {
+    SUBCASE("resend: due again at once, and counted") {
+        Pool pool;
+        const auto id = pool.accepted();
+        pool.intend(id, 1, {0});
+        pool.intend(id, 2, {1});
+        pool.restart();
+        CHECK(pool.queue->counters().in_doubt == 2);
+        const auto found = pool.claim();
+        REQUIRE(found.size() == 1);
+        CHECK(found.front().in_doubt == 2);
+        CHECK(found.front().recipients[0].last.remote == "mx.example.net");
+        pool.restart();
+        CHECK(pool.queue->counters().in_doubt == 0);  // resolved once
+    }
+    SUBCASE("hold: waits for an operator") {
+        Pool pool({}, InDoubtPolicy::hold);
+        const auto id = pool.accepted();
+        pool.intend(id, 1, {0});
+        pool.restart();
+        CHECK(pool.claim().empty());
+        CHECK(pool.find(id)->held);
+    }
+    SUBCASE("bounce: handed over, claimed") {
+        Pool pool({}, InDoubtPolicy::bounce);
+        const auto id = pool.accepted();
+        pool.intend(id, 1, {0});
+        pool.restart();
+        CHECK(pool.bounced == std::vector{id});
+        CHECK(pool.claim().empty());
+    }
+    SUBCASE("an attempt whose outcome was recorded is not in doubt") {
+        Pool pool;
+        const auto id = pool.accepted();
+        pool.intend(id, 1, {0, 1});
+        REQUIRE(pool.settle({.id = id,
+                             .outcomes = {outcome(0, OutcomeKind::deferred)},
+                             .next_due = pool.clock.wall() + 1h,
+                             .ended_attempts = {1}})
+                    .has_value());
+        pool.restart();
+        CHECK(pool.queue->counters().in_doubt == 0);
+    }
+}
+
+TEST_CASE("list pages through the queue in id order") {
+    Pool pool;
+    std::vector<QueueId> ids;
+    for (int i = 0; i < 5; ++i) ids.push_back(pool.accepted());
+    std::vector<QueueId> listed;
+    QueueId after;
+    for (;;) {
+        std::vector<Envelope> page;
+        pool.queue->list(after, 2,
+                         [&](Result<std::vector<Envelope>> result) { page = result.value(); });
+        pool.home.run();
+        for (const auto& envelope : page) listed.push_back(envelope.id);
+        if (page.size() < 2) break;
+        after = page.back().id;
+    }
+    CHECK(listed == ids);
+}
+
+TEST_CASE("next_due is the soonest of what is not claimed") {
+    Pool pool;
+    const auto soonest = [&] {
+        WallTime when{};
+        pool.queue->next_due([&](Result<WallTime> result) { when = result.value(); });
+        pool.home.run();
+        return when;
+    };
+    const auto id = pool.accepted();
+    CHECK(soonest() == never);
+    const auto later = pool.clock.wall() + 7min;
+    pool.queue->park(id, later);
+    pool.home.run();
+    CHECK(soonest() == later);
+}

@@ -151,7 +151,7 @@ def _without_delivery_fields(text: bytes) -> bytes:
 
 
 class SmtpSink:
-    """Postfix's smtp-sink: takes everything, fast; keeps it when `dump` names a folder."""
+    """Postfix's smtp-sink: takes everything, fast, and counts; keeps it when `dump` is set."""
 
     def __init__(self, root: PostfixRoot, log: Path, options: tuple[str, ...] = (),
                  dump: bool = False) -> None:
@@ -165,8 +165,8 @@ class SmtpSink:
         folder = self._root.path / self._folder.lstrip("/")
         folder.mkdir()
         folder.chmod(0o777)
-        command = ["/usr/sbin/smtp-sink", "-u", "nobody", *self._options, f"127.0.0.1:{self.port}",
-                   "1000"]
+        command = ["/usr/sbin/smtp-sink", "-c", "-u", "nobody", *self._options, f"127.0.0.1:{self.port}", "1000"]
+        self._log.unlink(missing_ok=True)
         self._process = Process(self._root.command(*command), self._log)
         wait.until(lambda: is_open(self.port), f"smtp-sink listens on {self.port}")
         return self
@@ -177,6 +177,13 @@ class SmtpSink:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def count(self) -> int:
+        """Messages taken so far: the last `mesg=` of its running counters."""
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - 200))
+            counters = re.findall(rb"mesg=\s*(\d+)\s", log.read())
+        return int(counters[-1]) if counters else 0
 
     def messages(self) -> list[bytes]:
         """What was dumped, with CRLF and without the fields that smtp-sink puts on top."""

@@ -25,7 +25,7 @@ KEEP_DEFERRED = {"queue": {"min_retry_age": "1h", "max_retry_age": "2h"}}
 
 
 def large_messages(root: PostfixRoot, scratch: Path, figures: Figures) -> None:
-    with postfix.SmtpSink(root, scratch / "sink.log", ("-c",)) as sink:
+    with postfix.SmtpSink(root, scratch / "sink.log") as sink:
         with Node(merged(routes_to({"sink.test": sink.port}), TRUSTING)) as node:
             before = node.memory_kib("VmHWM")
             replies: list[str] = []

@@ -17,8 +17,9 @@ TEST_CASE("durations are sums of numbers with units") {
 }
 
 TEST_CASE("what is no duration is refused") {
-    for (const auto* text : {"", "5", "m", "5 m", "-5m", "5min", "1.5h", "5m3", "5mm",
-                             "99999999999999999999s", "106751991168d", "100000000000d100000000000d"}) {
+    for (const auto* text :
+         {"", "5", "m", "5 m", "-5m", "5min", "1.5h", "5m3", "5mm", "99999999999999999999s",
+          "106751991168d", "100000000000d100000000000d"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_duration(text));
     }

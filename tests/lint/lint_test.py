@@ -31,6 +31,7 @@ def tree(root: Path, files: dict[str, str]) -> Path:
     ("daemon/intake/a.cc", "#include <openssl/ssl.h>\n", "OpenSSL"),
     ("replication/core/a.cc", "#include <boost/asio.hpp>\n", "Boost"),
     ("replication/core/a.cc", "#include <grpcpp/grpcpp.h>\n", "gRPC"),
+    ("daemon/intake/a.cc", '#include "posthorse/v1/admin.pb.h"\n', "protobuf"),
     ("daemon/a.cc", "#include <unheard/of.h>\n", "belongs to no library"),
     ("daemon/intake/a.cc", "void f() { co_spawn(x); }\n", "TaskGroup"),
     ("proto/a.cc", "auto t = std::chrono::steady_clock::now();\n", "Clock"),
@@ -51,6 +52,10 @@ def test_layers_accepts_what_is_allowed(tmp_path):
         "daemon/runtime/b.h": HEADER + "#include <boost/asio.hpp>\n",
         "daemon/node.cc": '#include "daemon/intake/c.h"\n#include "daemon/runtime/b.h"\n',
         "daemon/intake/c.h": HEADER,
+        "daemon/admin/d.cc": '#include "posthorse/v1/admin.grpc.pb.h"\n',
+        "replication/port.h": HEADER,
+        "replication/core/e.h": HEADER + '#include "replication/port.h"\n',
+        "replication/facade.h": HEADER + '#include "replication/core/e.h"\n',
         "tests/unit/a_test.cc": "#include <doctest/doctest.h>\nstd::mutex m;\n",
     }
     assert layers.faults_in(tree(tmp_path, files)) == []

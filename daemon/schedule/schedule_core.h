@@ -5,9 +5,8 @@
 //           A message that was offered ends in exactly one Park, Report or forget().
 //           Its pending recipients are grouped by destination into jobs; every destination has a
 //           queue of its own, a window of concurrency (congestion.h) and a share of the active set.
-//           A *worker* is one connection's slot at one destination: it exists from StartWorker to
-//           worker_gone() and has at most one job, from Assign to job_ended(). Between jobs it
-//           lingers; the driver ends it on Dismiss or when it lingered long enough.
+//           Jobs go to *workers*, each one connection's slot at one destination
+//           (proto/types/delivery_worker.h).
 //           Fairness: a destination without a worker comes before one that has some; then round
 //           robin. Of connections and of the active set a destination may take what it has not
 //           yet of the room that is left free (so at most half of all, and some is always left
@@ -30,7 +29,7 @@
 
 #include "daemon/schedule/congestion.h"
 #include "daemon/schedule/route_table.h"
-#include "proto/types/delivery_job.h"
+#include "proto/types/delivery_worker.h"
 #include "proto/types/time.h"
 
 namespace posthorse::schedule {
@@ -46,8 +45,6 @@ struct Now {
     WallTime wall{};
     BootTime boot{};
 };
-
-using WorkerId = StrongId<struct WorkerTag, std::uint64_t>;  // never reused
 
 // A claimed message whose jobs have ended: to be settled.
 struct Ended {
@@ -79,9 +76,6 @@ struct Report {
 };
 using Effect = std::variant<StartWorker, Assign, Dismiss, Park, Report>;
 using Effects = std::vector<Effect>;
-
-// What becomes of a worker whose job ended.
-enum class WorkerAfter : std::uint8_t { lingers, gone };
 
 // Why a message is taken back before its time.
 enum class Withdrawal : std::uint8_t {

@@ -93,8 +93,8 @@ def table(title: str, medians: dict[str, list[float]]) -> str:
 
 
 def machine() -> str:
-    model = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-             if line.startswith("model name")]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} x {model[0] if model else 'CPU'}, "
             f"{memory:.0f} GiB, Linux {platform.release()}")

@@ -62,8 +62,9 @@ def test_sink_records_and_changes_its_mind():
         assert refusal.value.recipients["you@sink.test"][0] == 421
         sink.set_mode("accept")
         send(sink.port, "you@sink.test")
-    assert [(m.message_id, m.recipients) for m in sink.received] == [("one@test", ("you@sink.test",))]
-    assert sink.received[0].content == MAIL
+    [message] = sink.received
+    assert (message.message_id, message.recipients) == ("one@test", ("you@sink.test",))
+    assert message.content == MAIL
 
 
 def test_dns_answers_from_its_table_alone():

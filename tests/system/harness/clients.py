@@ -57,17 +57,18 @@ def swaks(job: Submission) -> None:
 
 def msmtp(job: Submission) -> None:
     starttls = "off" if job.implicit_tls else "on"
-    _run(["msmtp", "--host=localhost", f"--port={job.port}", "--tls=on", f"--tls-starttls={starttls}",
-          f"--tls-trust-file={job.ca}", "--auth=plain", f"--user={job.login}",
+    _run(["msmtp", "--host=localhost", f"--port={job.port}", "--tls=on",
+          f"--tls-starttls={starttls}", f"--tls-trust-file={job.ca}", "--auth=plain",
+          f"--user={job.login}",
           "--passwordeval=printenv PH_PASSWORD", f"--from={job.sender}", "--domain=client.test",
           "--set-date-header=off", "--set-msgid-header=off", "--set-from-header=off", "--",
           job.recipient], job.message.replace(b"\r\n", b"\n"), PH_PASSWORD=job.password)
 
 
 def curl(job: Submission) -> None:
-    scheme = "smtps" if job.implicit_tls else "smtp"
-    _run(["curl", "--silent", "--show-error", "--url", f"{scheme}://localhost:{job.port}/client.test",
-          "--ssl-reqd", "--cacert", str(job.ca), "--user", f"{job.login}:{job.password}",
+    url = f"smtp{'s' if job.implicit_tls else ''}://localhost:{job.port}/client.test"
+    _run(["curl", "--silent", "--show-error", "--url", url, "--ssl-reqd", "--cacert",
+          str(job.ca), "--user", f"{job.login}:{job.password}",
           "--login-options", "AUTH=PLAIN", "--mail-from", job.sender, "--mail-rcpt", job.recipient,
           "--upload-file", "-"], job.message)
 

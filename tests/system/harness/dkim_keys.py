@@ -26,7 +26,7 @@ def generate(folder: Path, domain: str, selector: str, kind: str) -> Key:
                             kind, "--out", str(folder))
     made = [p for p in set(folder.iterdir()) - before if b"PRIVATE KEY" in p.read_bytes()]
     if len(made) != 1:
-        raise AssertionError(f"keygen wrote {len(made)} private keys into {folder}; said:\n{printed}")
+        raise AssertionError(f"keygen wrote {len(made)} keys into {folder} and said:\n{printed}")
     return Key(domain, selector, made[0], txt_record(printed))
 
 

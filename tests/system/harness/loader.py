@@ -97,7 +97,7 @@ class _Session:
                 await self._connection()
             except (OSError, EOFError, _Broken) as error:
                 if time.monotonic() - self._alive_at > SILENCE_MAX_S:
-                    raise AssertionError(f"no message taken for {SILENCE_MAX_S} s: {error}") from None
+                    raise AssertionError(f"nothing taken for {SILENCE_MAX_S} s: {error}") from None
                 await asyncio.sleep(0.02)  # between two tries to connect
             if self._loader.stopping():
                 return

@@ -108,8 +108,8 @@ class Node:
         self.launch(wrapper)
         wait.until(self._ready_or_dead, f"the node is ready; see {self.log}", timeout_s)
         if not self._process.running():
-            raise AssertionError(f"the node ended with {self._process.wait(1)} before it was ready:"
-                                 f"\n{self.tail()}")
+            code = self._process.wait(1)
+            raise AssertionError(f"the node ended with {code} before it was ready:\n{self.tail()}")
         return self
 
     def launch(self, wrapper: Iterable[str] = ()) -> None:
@@ -141,7 +141,7 @@ class Node:
         self._process.kill()
 
     def stop_or_killed(self, timeout_s: float = 60) -> bool:
-        """SIGTERM to a node that something else may kill meanwhile; whether it stopped by itself."""
+        """SIGTERM to a node that may be killed meanwhile; whether it stopped by itself."""
         with contextlib.suppress(ProcessLookupError, GoneError):
             os.kill(self.pid, signal.SIGTERM)
         code = self._process.wait_or_kill(timeout_s)
@@ -170,18 +170,21 @@ class Node:
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by its name with labels."""
-        lines = [line for line in self.http("/metrics")[1].splitlines() if line[:1] not in ("", "#")]
-        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+        lines = self.http("/metrics")[1].splitlines()
+        samples = [line.rsplit(" ", 1) for line in lines if line[:1] not in ("", "#")]
+        return {name: float(value) for name, value in samples}
 
     def cli(self, *arguments: str) -> str:
         return run_posthorse("--config", str(self.config), *arguments)
 
     def queue(self, *filters: str) -> list[dict]:
-        """`queue ls --json`: one object a line, or one list."""
-        text = self.cli("queue", "ls", "--json", *filters).strip()
-        if text.startswith("["):
-            return json.loads(text)
-        return [json.loads(line) for line in text.splitlines()]
+        """`queue ls --json`: one object a line."""
+        lines = self.cli("queue", "ls", "--json", *filters).splitlines()
+        return [json.loads(line) for line in lines]
+
+    def status(self) -> dict:
+        """`status --json`: messages, active, attempts_in_doubt and more."""
+        return json.loads(self.cli("status", "--json"))
 
     def memory_kib(self, field: str = "VmRSS") -> int:
         return status_kib(self.pid, field)

@@ -165,7 +165,8 @@ class SmtpSink:
         folder = self._root.path / self._folder.lstrip("/")
         folder.mkdir()
         folder.chmod(0o777)
-        command = ["/usr/sbin/smtp-sink", "-c", "-u", "nobody", *self._options, f"127.0.0.1:{self.port}", "1000"]
+        command = ["/usr/sbin/smtp-sink", "-c", "-u", "nobody", *self._options,
+                   f"127.0.0.1:{self.port}", "1000"]
         self._log.unlink(missing_ok=True)
         self._process = Process(self._root.command(*command), self._log)
         wait.until(lambda: is_open(self.port), f"smtp-sink listens on {self.port}")

@@ -94,7 +94,8 @@ class PostfixRoot:
         policy.chmod(0o755)
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         selection = "postfix postfix/main_mailer_type select No configuration\n"
-        subprocess.run(self.command("debconf-set-selections"), input=selection, text=True, check=True)
+        subprocess.run(self.command("debconf-set-selections"), input=selection, text=True,
+                       check=True)
         _run(*self.command("apt-get", "update", "-q"), env=environment)
         _run(*self.command("apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES),
              env=environment)

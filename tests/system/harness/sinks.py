@@ -1,7 +1,7 @@
 """Receiving servers in this process: one that records every message, and one that refuses.
 
-Sink      an SMTP server (aiosmtpd) on a free loopback port. Its mode may change while it runs, which
-          is how a test opens a destination that was closed.
+Sink      an SMTP server (aiosmtpd) on a free loopback port. Its mode may change while it runs,
+          which is how a test opens a destination that was closed.
 """
 
 import asyncio

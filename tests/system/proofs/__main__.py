@@ -1,4 +1,4 @@
-"""`python3 -m proofs [NAME [--full]]`: lists the proofs, or runs one and exits 1 if it falls short."""
+"""`python3 -m proofs [NAME [--full]]`: lists the proofs, or runs one; exits 1 if it falls short."""
 
 import importlib
 import sys

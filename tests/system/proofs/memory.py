@@ -50,12 +50,6 @@ def fill(root: PostfixRoot, node: Node, messages: int) -> None:
                         postfix.Load(messages, sessions=20, size_bytes=1000, kept=True))
 
 
-def queue_length(node: Node) -> int:
-    """Without listing it: the figure that monitoring reads."""
-    return int(sum(value for name, value in node.metrics().items()
-                   if name.split("{")[0] == "posthorse_queue_messages"))
-
-
 def settled_memory_kib(node: Node) -> int:
     """Resident memory once it no longer changes."""
     seen: list[int] = []
@@ -75,18 +69,18 @@ def after_load(root: PostfixRoot, scratch: Path, sink_options: tuple[str, ...],
         settings = merged(merged(routes_to({"sink.test": sink.port}), TRUSTING), KEEP_DEFERRED)
         with Node(settings) as node:
             fill(root, node, DEFERRED)
-            wait.until(lambda: queue_length(node) == left and idle(node),
-                       f"{left} messages stay queued", 600, 0.5)
+            wait.until(lambda: holds(node, left), f"{left} messages stay queued", 600, 0.5)
             worked = settled_memory_kib(node)
             node.stop()
             node.start()
-            wait.until(lambda: queue_length(node) == left, "the queue is back", 120, 0.2)
+            wait.until(lambda: holds(node, left), "the queue is back", 120, 0.2)
             return worked, settled_memory_kib(node)
 
 
-def idle(node: Node) -> bool:
-    return sum(value for name, value in node.metrics().items()
-               if name.split("{")[0] == "posthorse_deliveries_in_flight") == 0
+def holds(node: Node, messages: int) -> bool:
+    """Whether so many messages are queued and none of them is being delivered."""
+    status = node.status()
+    return int(status["messages"]) == messages and int(status["active"]) == 0
 
 
 def deferred_messages(root: PostfixRoot, scratch: Path, figures: Figures) -> None:

@@ -24,7 +24,7 @@ struct Pool {
     }
 
     void start_process() {
-        store = std::move(storage::open_memory_store(disk, home, home).value());
+        store = storage::open_memory_store(disk, home, home).value();
         ReplicatedQueue::Settings settings;
         settings.in_doubt = policy;
         settings.random = [] { return 0u; };

@@ -53,7 +53,7 @@ WORDS = [
      r"daemon/runtime/system_clock\.(cc|h)", "time is an argument: take it from a Clock"),
     (r"\brandom_device\b|\bgetrandom\b|\bgetentropy\b|\bs?rand\(\)",
      r"daemon/runtime/\w+\.(cc|h)", "randomness is an argument: take it from runtime/"),
-    (r"\bstd::(recursive_|shared_)?mutex\b|\bstd::j?thread\b|\bpthread_create\b",
+    (r"\bstd::(recursive_|shared_)?mutex\b|\bstd::j?thread\b(?!::hardware)|\bpthread_create\b",
      r"daemon/runtime/.*|daemon/admin/admin_server\.(cc|h)|"
      r"storage/(commit_queue|claim_table|worker|rocks_\w+|memory_\w+)\.(cc|h)",
      "threads and locks live in runtime/, behind the store and at gRPC's edge"),

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import layers  # noqa: E402
+import tally  # noqa: E402
 import tidy  # noqa: E402
 
 HEADER = "// What it is.\n#pragma once\n"
@@ -113,3 +114,15 @@ def test_ratchet_allows_what_is_listed_and_no_more(tmp_path):
 def test_ratchet_wants_a_sentence(tmp_path):
     tree(tmp_path, {"tests/lint/ratchet.txt": "a.py:f 80\n", "a.py": ""})
     assert len(tidy.faults_in(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("log, status, counted", [
+    ("Ok:                 12  \nFail:               2   \nTimeout:            1   \n", 1, (12, 3)),
+    ("19 passed, 9 warnings in 8.94s\n", 0, (19, 0)),
+    ("=== 2 failed, 17 passed, 1 error in 8.94s ===\n", 1, (17, 3)),
+    ("proof crash: holds (3 s)\n", 0, (1, 0)),
+    ("Traceback\n", 1, (0, 1)),
+    ("Ok:                 12  \nFail:               0   \n", 1, (12, 1)),
+])
+def test_tally_counts_what_a_step_said(log, status, counted):
+    assert tally.tally(log, status) == counted

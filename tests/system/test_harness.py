@@ -17,6 +17,7 @@ from harness.dns_server import DnsServer
 from harness.loader import Loader
 from harness.mails import HARD_MAIL
 from harness.sinks import Doors, Sink
+from harness.strace import custody_faults, parse
 
 MAIL = b"From: a@posthorse.test\r\nMessage-ID: <one@test>\r\n\r\n.dots\r\n..more\r\nend\r\n"
 
@@ -136,3 +137,28 @@ def test_judges_of_signatures_agree_on_good_and_bad(kind, tmp_path):
     results = dkim_check.mail_dkim_results([good, bad, HARD_MAIL], [key])
     assert results[0] == [f"{kind}-sha256=pass"] and results[2] == []
     assert results[1][0].startswith(f"{kind}-sha256=fail")
+
+
+def receipt_trace(sync: str, where: int) -> str:
+    """A trace of one mail; its sync comes before line `where`."""
+    lines = [
+        r'7 recvmsg(20, {msg_iov=[{iov_base="Subject: x\r\n\r\nx\r\n.\r\n", iov_len=9}]}, 0) = 20',
+        r'7 sendmsg(20, {msg_iov=[{iov_base="250 2.0.0 taken\r\n", iov_len=17}]}, 0) = 17',
+    ]
+    return "\n".join(lines[:where] + sync.splitlines() + lines[where:])
+
+
+INTERRUPTED = "8 fdatasync(9 <unfinished ...>\n7 read(5, \"x\", 1) = 1\n8 <... fdatasync resumed>) = 0"
+
+
+@pytest.mark.parametrize("sync, where, faults", [
+    ("8 fdatasync(9) = 0", 1, 0),
+    (INTERRUPTED, 1, 0),
+    ("8 fdatasync(9) = 0", 0, 1),                         # before the end of data was read
+    ("8 fdatasync(9) = 0", 2, 1),                         # after the 250
+    ("8 fdatasync(9) = -1 EIO (Input/output error)", 1, 1),
+    ("", 1, 1),
+])
+def test_a_trace_tells_a_250_without_a_sync(sync, where, faults):
+    seen, found = custody_faults(parse(receipt_trace(sync, where)))
+    assert (seen, len(found)) == (1, faults)

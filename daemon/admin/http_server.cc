@@ -102,6 +102,7 @@ private:
     asio::awaitable<runtime::IoResult<MaybeRequest>> read_request() {
         http::request_parser<http::empty_body> parser;
         parser.header_limit(request_bytes_max);
+        parser.eager(true);  // else a body that is there already would be waited for
         std::array<char, 2048> piece;
         for (;;) {
             error_code error;

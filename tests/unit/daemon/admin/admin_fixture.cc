@@ -1,0 +1,128 @@
+#include "tests/unit/daemon/admin/admin_fixture.h"
+
+#include <unistd.h>
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+namespace posthorse::admin::test {
+
+ScratchDirectory::ScratchDirectory() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "posthorse-admin-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    root_ = pattern;
+}
+
+ScratchDirectory::~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+}
+
+Node::Node() {
+    // As the reporter does it: the message leaves the queue, its sender is told.
+    bounce = [this](QueueId id, std::string why, Completion<> done) {
+        queue->act(id, replication::Action::remove, std::move(why),
+                   [done = std::move(done)](Result<Envelope> result) mutable {
+                       done(result ? Result<void>{} : Result<void>{result.error()});
+                   });
+    };
+    status.host_name = "node.test";
+    status.release = "0.1.0";
+    status.started_at = noon;
+    home.start();
+    start_queue();
+    server = std::make_unique<AdminServer>(socket(), AdminContext{home, clock, *queue, ports()});
+    require(server->start());
+}
+
+Node::~Node() {
+    if (server) stop_server();
+    on_home([this] {
+        queue.reset();
+        store_.reset();
+    });
+    home.stop();
+}
+
+void Node::start_queue() {
+    on_home([this] {
+        store_ = require(storage::open_memory_store(disk_, home, home));
+        control_ = require(
+            replication::SoloControl::open({.directory = scratch.path("data"), .name = "node.test"},
+                                           home, [this] { return numbers_++; }));
+    });
+    on_home([this] {
+        queue = std::make_unique<replication::ReplicatedQueue>(
+            clock, *store_, *control_, holders_,
+            replication::ReplicatedQueue::Settings{.random = [] { return 0u; }});
+    });
+    require(wait<void>([this](Completion<> done) { queue->start(std::move(done)); }));
+}
+
+AdminPorts Node::ports() {
+    return {.status = [this] { return status; },
+            .delivering = [this](QueueId id) { return delivering.contains(id); },
+            .bounce = [this](QueueId id, std::string why,
+                             Completion<> done) { bounce(id, std::move(why), std::move(done)); },
+            .reload = [this] { return reload_problems; }};
+}
+
+QueueId Node::add(const std::string& sender,
+                  std::vector<std::string> recipients,
+                  WallTime due,
+                  const std::vector<std::string>& chunks) {
+    const auto id = require(
+        wait<QueueId>([&](Completion<QueueId> done) { queue->begin(1000, std::move(done)); }));
+    std::uint32_t index = 0;
+    for (const auto& bytes : chunks) {
+        require(wait<void>([&](Completion<> done) {
+            queue->append(id, ++index, make_chunk(bytes), std::move(done));
+        }));
+    }
+    auto envelope = message(0, {}, sender, std::move(recipients));
+    envelope.id = id;
+    envelope.accepted_at = clock.wall();
+    envelope.expires_at = envelope.accepted_at + std::chrono::hours{96};
+    envelope.chunk_count = index;
+    require(wait<void>(
+        [&](Completion<> done) { queue->commit(envelope, make_chunk(head), std::move(done)); }));
+    on_home([&] { queue->park(id, due); });
+    return id;
+}
+
+std::optional<Envelope> Node::find(QueueId id) {
+    auto found =
+        wait<Envelope>([&](Completion<Envelope> done) { queue->find(id, std::move(done)); });
+    if (found) return *found;
+    REQUIRE(found.error().code == Errc::not_found);
+    return std::nullopt;
+}
+
+void Node::act(QueueId id, replication::Action action, const std::string& why) {
+    require(wait<Envelope>(
+        [&](Completion<Envelope> done) { queue->act(id, action, why, std::move(done)); }));
+}
+
+void Node::on_home(std::function<void()> work) {
+    std::promise<void> ended;
+    home.post([&] {
+        work();
+        ended.set_value();
+    });
+    ended.get_future().get();
+}
+
+void Node::stop_server() {
+    std::promise<void> stopped;
+    server->stop([&] { stopped.set_value(); });
+    stopped.get_future().get();
+    server.reset();
+}
+
+std::unique_ptr<v1::Admin::Stub> Node::connect() const {
+    return v1::Admin::NewStub(
+        grpc::CreateChannel("unix:" + socket(), grpc::InsecureChannelCredentials()));
+}
+
+}  // namespace posthorse::admin::test

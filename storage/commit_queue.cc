@@ -200,6 +200,11 @@ void CommitQueue::write(Round& round) {
     }
     if (round.sync == Sync::yes) syncs_ += 1;
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
+    if (round.set_aside) {
+        set_aside_ += 1;
+        count_gone();
+        report(*round.set_aside);
+    }
 }
 
 void CommitQueue::make_visible(const Round& round) {
@@ -265,10 +270,9 @@ void CommitQueue::set_aside(const Mend& mend, Round& round) {
     if (const auto known = disk_.get(Family::meta, aside); known) return;
     round.writes.push_back({Family::meta, aside, make_chunk(raw ? *raw : std::string{})});
     if (raw) round.writes.push_back({Family::envelope, key, nullptr});
-    set_aside_ += 1;
-    count_gone();
-    report(name_of(mend.id) + " cannot be read and was set aside: " +
-           (envelope ? "its record names another message" : envelope.error().what));
+    round.sync = Sync::yes;
+    round.set_aside = name_of(mend.id) + " cannot be read and was set aside: " +
+                      (envelope ? "its record names another message" : envelope.error().what);
 }
 
 // Operations are blind: a removal that is applied again under a new stamp finds nothing to remove.

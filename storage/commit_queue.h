@@ -80,6 +80,7 @@ private:
         std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
         Sync sync = Sync::no;
+        std::optional<std::string> set_aside;  // what a Mend did, for the report
     };
 
     void enqueue(Request request);

@@ -1,5 +1,6 @@
 #include "storage/memory_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/record_store.h"
@@ -62,6 +63,27 @@ void MemoryDisk::damage(Write write) {
 
 namespace {
 
+// One opening of a disk that outlives it.
+class Opened final : public KeyValue {
+public:
+    explicit Opened(MemoryDisk& disk) : disk_(disk) {}
+
+    Result<void> write(std::span<const Write> writes, Sync sync) override {
+        return disk_.write(writes, sync);
+    }
+    Result<std::string> get(Family family, std::string_view key) const override {
+        return disk_.get(family, key);
+    }
+    Result<void> scan(Family family, const KeyRange& range, const Visitor& visit) const override {
+        return disk_.scan(family, range, visit);
+    }
+    std::uint64_t free_bytes() const override { return disk_.free_bytes(); }
+    bool healthy() const override { return disk_.healthy(); }
+
+private:
+    MemoryDisk& disk_;
+};
+
 std::unique_ptr<Worker> borrow(Executor& executor) {
     return std::make_unique<BorrowedWorker>(executor);
 }
@@ -75,7 +97,7 @@ Result<std::unique_ptr<QueueStore>> open_memory_store(MemoryDisk& disk,
     const Result<Recovered> recovered = recover(disk);
     if (!recovered) return recovered.error();
     return std::make_unique<RecordStore>(
-        disk, home,
+        std::make_unique<Opened>(disk), home,
         RecordStore::Workers{.writes = borrow(pace), .claims = borrow(pace), .reads = borrow(pace)},
         CommitQueue::Settings{.disk_floor_bytes = settings.disk_floor_bytes,
                               .round_bytes_max = settings.round_bytes_max,

@@ -19,16 +19,17 @@ std::vector<PartitionInfo> summary(const Recovered& recovered) {
 
 }  // namespace
 
-RecordStore::RecordStore(KeyValue& disk,
+RecordStore::RecordStore(std::unique_ptr<KeyValue> disk,
                          Executor& home,
                          Workers workers,
                          CommitQueue::Settings settings,
                          const Recovered& recovered)
-    : home_(home),
+    : disk_(std::move(disk)),
+      home_(home),
       found_(summary(recovered)),
       workers_(std::move(workers)),
-      commits_(disk, claims_, *workers_.writes, home, std::move(settings), recovered),
-      reader_(disk, claims_, [this](CommitQueue::Mend mend) { commits_.submit(mend); }) {}
+      commits_(*disk_, claims_, *workers_.writes, home, std::move(settings), recovered),
+      reader_(*disk_, claims_, [this](CommitQueue::Mend mend) { commits_.submit(mend); }) {}
 
 // The workers end before what they work on.
 RecordStore::~RecordStore() {

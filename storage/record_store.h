@@ -5,9 +5,10 @@
 //           exercises is what production runs.
 // Contract  As queue_store.h. Writes go through one commit queue; claims, which must not overlap,
 //           through a second worker; other reads through a third.
-// Owner     The store that made it. The database must outlive it; all completions run at `home`.
+// Owner     Whoever opened it. It owns its database and its workers; completions run at `home`.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -28,7 +29,7 @@ public:
     };
 
     // `recovered` is what recover() found in `disk`.
-    RecordStore(KeyValue& disk,
+    RecordStore(std::unique_ptr<KeyValue> disk,
                 Executor& home,
                 Workers workers,
                 CommitQueue::Settings settings,
@@ -61,6 +62,7 @@ private:
     template <class T, class Question>
     void ask(Worker& worker, Question question, Completion<T> done);
 
+    const std::unique_ptr<KeyValue> disk_;
     Executor& home_;
     const std::vector<PartitionInfo> found_;
     std::atomic<bool> closing_ = false;

@@ -1,0 +1,47 @@
+// Keeps room on the disk: measures it, and holds a ballast file to throw off when it gets tight.
+//
+// Place     Used by rocks_store.cc. RocksDB aborts the process when a disk is full, so it must
+//           never be: new mail is refused below the floor (queue_store.h, `full`), and when the
+//           room falls to a quarter of the floor all the same (other programs write too), the
+//           ballast goes, so that settling and compaction have room to make more.
+// Contract  The ballast is a quarter of the floor, `ballast_bytes_max` at most. It is made again
+//           when twice the floor is free.
+// Owner     One database. adjust() by one thread at a time, free_bytes() by any.
+// Errors    A ballast that cannot be made is done without: there is no room for it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+
+#include "proto/types/result.h"
+
+namespace posthorse::storage {
+
+class DiskGuard {
+public:
+    static constexpr std::uint64_t ballast_bytes_max = 64 * 1024 * 1024;
+    using Probe = std::function<std::uint64_t()>;
+
+    // `probe` null: the file system of `directory` is asked.
+    DiskGuard(std::filesystem::path directory, std::uint64_t floor_bytes, Probe probe);
+
+    // Before the database opens. full: not even the ballast gives room enough to open it.
+    Result<void> prepare();
+    void adjust();
+    std::uint64_t free_bytes() const;
+    bool has_ballast() const { return has_ballast_; }
+
+private:
+    void make_ballast();
+    void drop_ballast();
+
+    const std::filesystem::path directory_;
+    const std::filesystem::path ballast_;
+    const std::uint64_t floor_bytes_;
+    const std::uint64_t ballast_bytes_;
+    const Probe probe_;
+    bool has_ballast_ = false;
+};
+
+}  // namespace posthorse::storage

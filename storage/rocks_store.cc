@@ -1,0 +1,255 @@
+#include "storage/rocks_store.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "proto/types/assert.h"
+#include "storage/disk_guard.h"
+#include "storage/record_store.h"
+#include "storage/recovery.h"
+#include "storage/worker.h"
+
+namespace posthorse::storage {
+namespace {
+
+Error to_error(const rocksdb::Status& status) {
+    if (status.IsNotFound()) return {Errc::not_found, "no such record"};
+    return {status.IsCorruption() ? Errc::corrupt : Errc::io, status.ToString()};
+}
+
+// A flush or compaction of RocksDB's own threads that fails ends the writing, too.
+class FailureListener final : public rocksdb::EventListener {
+public:
+    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override {
+        failed_ = true;
+    }
+    bool failed() const { return failed_; }
+
+private:
+    std::atomic<bool> failed_ = false;
+};
+
+rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    table.format_version = 5;
+    return table;
+}
+
+rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache,
+                                            std::uint64_t write_buffer_bytes) {
+    rocksdb::ColumnFamilyOptions options;
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache)));
+    options.write_buffer_size = write_buffer_bytes;
+    options.max_write_buffer_number = 4;
+    options.compression = rocksdb::kLZ4Compression;
+    return options;
+}
+
+// Bodies are written once and dropped whole: they are kept out of the tree that compaction
+// rewrites.
+rocksdb::ColumnFamilyOptions body_options(rocksdb::ColumnFamilyOptions options) {
+    options.enable_blob_files = true;
+    options.min_blob_size = 1024;
+    options.blob_file_size = 64ull * 1024 * 1024;
+    options.enable_blob_garbage_collection = true;
+    options.blob_garbage_collection_age_cutoff = 0.25;
+    options.blob_garbage_collection_force_threshold = 0.5;
+    return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> families(const RocksSettings& settings) {
+    const auto cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
+    const auto small = family_options(cache, settings.write_buffer_bytes / 8);
+    const auto large = family_options(cache, settings.write_buffer_bytes / 2);
+    return {
+        {rocksdb::kDefaultColumnFamilyName, small},  // meta
+        {"envelope", small},
+        {"due", small},
+        {"body", body_options(large)},
+    };
+}
+
+rocksdb::DBOptions database_options(const RocksSettings& settings) {
+    rocksdb::DBOptions options;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    // The default mode drops acknowledged records behind a flipped bit and says nothing; the
+    // strictest refuses the torn end that any kill leaves. Recycled logs would blur the two.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    options.recycle_log_file_num = 0;
+    options.max_total_wal_size = 4 * settings.write_buffer_bytes;
+    options.write_buffer_manager =
+        std::make_shared<rocksdb::WriteBufferManager>(settings.write_buffer_bytes);
+    options.max_background_jobs = 2;
+    options.info_log_level = rocksdb::WARN_LEVEL;
+    options.keep_log_file_num = 3;
+    options.stats_dump_period_sec = 0;
+    return options;
+}
+
+class RocksDatabase final : public KeyValue {
+public:
+    explicit RocksDatabase(const RocksSettings& settings)
+        : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes) {
+        if (settings.file_system) env_ = rocksdb::NewCompositeEnv(settings.file_system);
+    }
+    ~RocksDatabase() override { close(); }
+    RocksDatabase(const RocksDatabase&) = delete;
+    RocksDatabase& operator=(const RocksDatabase&) = delete;
+
+    Result<void> open(const RocksSettings& settings) {
+        if (Result<void> room = guard_.prepare(); !room) return room;
+        rocksdb::DBOptions options = database_options(settings);
+        options.listeners.push_back(listener_);
+        if (env_) options.env = env_.get();
+        std::vector<rocksdb::ColumnFamilyHandle*> handles;
+        rocksdb::DB* database = nullptr;
+        const rocksdb::Status status = rocksdb::DB::Open(options, settings.path.string(),
+                                                         families(settings), &handles, &database);
+        if (!status.ok()) return to_error(status);
+        database_.reset(database);
+        PH_ASSERT(handles.size() == handles_.size());
+        std::ranges::copy(handles, handles_.begin());
+        return {};
+    }
+
+    Result<void> write(std::span<const Write> writes, Sync sync) override {
+        guard_.adjust();
+        rocksdb::WriteBatch batch;
+        for (const Write& write : writes) add(write, batch);
+        // A sync with nothing to write still has to cover what was written unsynced before.
+        if (batch.Count() == 0) return check(database_->SyncWAL());
+        rocksdb::WriteOptions options;
+        options.sync = sync == Sync::yes;
+        return check(database_->Write(options, &batch));
+    }
+
+    Result<std::string> get(Family family, std::string_view key) const override {
+        rocksdb::ReadOptions options;
+        options.fill_cache = family != Family::body;
+        std::string value;
+        const rocksdb::Status status =
+            database_->Get(options, handle(family), rocksdb::Slice(key), &value);
+        if (!status.ok()) return to_error(status);
+        return value;
+    }
+
+    Result<void> scan(Family family, const KeyRange& range, const Visitor& visit) const override {
+        const rocksdb::Slice end(range.to);
+        rocksdb::ReadOptions options;
+        if (!range.to.empty()) options.iterate_upper_bound = &end;
+        const std::unique_ptr<rocksdb::Iterator> entry(
+            database_->NewIterator(options, handle(family)));
+        for (entry->Seek(range.from); entry->Valid(); entry->Next())
+            if (!visit(entry->key().ToStringView(), entry->value().ToStringView())) return {};
+        // Damage ends the iteration like the end of the range does; only the status tells.
+        if (!entry->status().ok()) return to_error(entry->status());
+        return {};
+    }
+
+    std::uint64_t free_bytes() const override { return guard_.free_bytes(); }
+    bool healthy() const override { return !failed_ && !listener_->failed(); }
+
+private:
+    rocksdb::ColumnFamilyHandle* handle(Family family) const {
+        return handles_[static_cast<std::size_t>(family)];
+    }
+
+    void add(const Write& write, rocksdb::WriteBatch& batch) const {
+        const rocksdb::Status added = write.value
+                                          ? batch.Put(handle(write.family), write.key, *write.value)
+                                          : batch.Delete(handle(write.family), write.key);
+        PH_ASSERT(added.ok());
+    }
+
+    Result<void> check(const rocksdb::Status& status) {
+        if (status.ok()) return {};
+        failed_ = true;
+        return Error{Errc::io, status.ToString()};
+    }
+
+    void close() {
+        if (!database_) return;
+        if (healthy()) check(database_->SyncWAL());
+        for (rocksdb::ColumnFamilyHandle* one : handles_) database_->DestroyColumnFamilyHandle(one);
+        database_->Close();
+    }
+
+    DiskGuard guard_;
+    std::shared_ptr<FailureListener> listener_ = std::make_shared<FailureListener>();
+    std::unique_ptr<rocksdb::Env> env_;  // outlives the database
+    std::unique_ptr<rocksdb::DB> database_;
+    std::array<rocksdb::ColumnFamilyHandle*, family_count> handles_{};
+    std::atomic<bool> failed_ = false;
+};
+
+// A directory that a power loss takes away takes the queue with it.
+Result<void> make_directory(const std::filesystem::path& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) return Error{Errc::io, "cannot make " + path.string() + ": " + error.message()};
+    const std::filesystem::path parent = std::filesystem::absolute(path).parent_path();
+    const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) return {};  // not readable to us, so not made by us
+    const bool synced = ::fsync(directory) == 0;
+    ::close(directory);
+    if (!synced) return Error{Errc::io, "cannot sync " + parent.string()};
+    return {};
+}
+
+Error explain(const Error& error, const RocksSettings& settings) {
+    const std::string where = "queue " + settings.path.string() + ": ";
+    if (error.code == Errc::corrupt)
+        return {Errc::corrupt,
+                where + error.what +
+                    ". Nothing was changed. Restore the directory from a copy, or move it aside "
+                    "and start anew: what it holds is then not delivered"};
+    if (error.what.find("lock") != std::string::npos)
+        return {Errc::unavailable, where + "in use by another process (" + error.what + ")"};
+    return {error.code, where + error.what};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<QueueStore>> open_rocks_store(RocksSettings settings) {
+    PH_ASSERT(settings.home != nullptr);
+    if (Result<void> made = make_directory(settings.path); !made) return made.error();
+    auto database = std::make_unique<RocksDatabase>(settings);
+    if (Result<void> opened = database->open(settings); !opened)
+        return explain(opened.error(), settings);
+    const Result<Recovered> recovered = recover(*database);
+    if (!recovered) return explain(recovered.error(), settings);
+    return std::make_unique<RecordStore>(
+        std::move(database), *settings.home,
+        RecordStore::Workers{
+            .writes = std::make_unique<ThreadWorker>("queue-write"),
+            .claims = std::make_unique<ThreadWorker>("queue-claim"),
+            .reads = std::make_unique<ThreadWorker>("queue-read"),
+        },
+        CommitQueue::Settings{
+            .disk_floor_bytes = settings.disk_floor_bytes,
+            .round_bytes_max = 4 * 1024 * 1024,
+            .report = std::move(settings.report),
+        },
+        *recovered);
+}
+
+}  // namespace posthorse::storage

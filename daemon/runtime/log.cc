@@ -80,8 +80,7 @@ void stop() {
     spdlog::shutdown();
 }
 
-void event(Level level, std::string_view name, Fields fields) {
-    if (!logger()->should_log(native(level))) return;
+std::string format(std::string_view name, Fields fields) {
     std::string text(name);
     for (const auto& field : fields) {
         text += ' ';
@@ -89,7 +88,11 @@ void event(Level level, std::string_view name, Fields fields) {
         text += '=';
         append_value(text, field.value);
     }
-    logger()->log(native(level), text);
+    return text;
+}
+
+void event(Level level, std::string_view name, Fields fields) {
+    if (logger()->should_log(native(level))) logger()->log(native(level), format(name, fields));
 }
 
 void line(Level level, std::string_view text) {

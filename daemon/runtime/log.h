@@ -33,6 +33,8 @@ void start(std::string_view level);
 // Writes what is queued and ends the writer thread.
 void stop();
 
+// "name key=value key=\"quoted value\""
+std::string format(std::string_view name, Fields fields);
 void event(Level level, std::string_view name, Fields fields = {});
 // A line in a format of its own (daemon/report/delivery_log.h). `text` is sanitised here.
 void line(Level level, std::string_view text);

@@ -1,0 +1,172 @@
+#include "daemon/runtime/stream.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/runtime/tls.h"
+#include "tests/unit/support/running_shard.h"
+#include "tests/unit/support/temporary_directory.h"
+#include "tests/unit/support/test_certificate.h"
+
+using namespace posthorse;
+using namespace posthorse::runtime;
+using namespace posthorse::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration patience = 30s;
+
+// Two ends of one connection on loopback.
+struct Pair {
+    std::unique_ptr<Stream> client;
+    std::unique_ptr<Stream> server;
+
+    asio::awaitable<void> connect(Shard& shard) {
+        tcp::acceptor acceptor(shard.context(), {asio::ip::address_v4::loopback(), 0});
+        client = std::make_unique<Stream>(tcp::socket(shard.context()));
+        const auto connected = co_await client->connect(acceptor.local_endpoint(), patience);
+        REQUIRE(connected.has_value());
+        server = std::make_unique<Stream>(co_await acceptor.async_accept(asio::use_awaitable));
+    }
+};
+
+asio::awaitable<std::string> read_all(Stream& stream) {
+    std::string text;
+    std::array<char, 1000> piece{};
+    for (;;) {
+        const auto count = co_await stream.read_some(piece, patience);
+        if (!count) co_return text;
+        text.append(piece.data(), *count);
+    }
+}
+
+asio::awaitable<void> echo_in_clear(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    CHECK((co_await pair.client->write("hello", patience)).has_value());
+    pair.client->close();
+    const auto text = co_await read_all(*pair.server);
+    CHECK(text == "hello");
+    const auto end = co_await pair.server->read_some(std::span<char>(), patience);
+    CHECK_FALSE(pair.server->secure());
+}
+
+asio::awaitable<void> silent_peer(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    std::array<char, 10> piece{};
+    const auto count = co_await pair.server->read_some(piece, 20ms);
+    REQUIRE_FALSE(count.has_value());
+    CHECK(count.error().end == IoEnd::timed_out);
+}
+
+asio::awaitable<void> deadline_of_one_operation_spares_the_next(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    std::array<char, 10> piece{};
+    for (int i = 0; i < 50; ++i) {
+        CHECK((co_await pair.client->write("x", patience)).has_value());
+        const auto count = co_await pair.server->read_some(piece, i % 2 == 0 ? 1ms : patience);
+        // The short deadline may pass or not; the octet is there for whoever reads next.
+        if (!count) CHECK((co_await pair.server->read_some(piece, patience)).has_value());
+    }
+}
+
+asio::awaitable<void> reset_is_an_end(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    pair.client->reset();
+    std::array<char, 10> piece{};
+    const auto count = co_await pair.server->read_some(piece, patience);
+    REQUIRE_FALSE(count.has_value());
+    CHECK(count.error().end == IoEnd::closed);
+}
+
+asio::awaitable<void> server_side(Stream& stream,
+                                  std::shared_ptr<asio::ssl::context> context,
+                                  IoResult<TlsInfo>& shaken,
+                                  std::string& heard) {
+    shaken = co_await stream.server_handshake(std::move(context), patience);
+    heard = co_await read_all(stream);
+    co_await stream.close_in_order();
+}
+
+asio::awaitable<void> talk_under_tls(RunningShard& shard,
+                                     std::shared_ptr<asio::ssl::context> context) {
+    Pair pair;
+    co_await pair.connect(shard.get());
+    IoResult<TlsInfo> shaken = IoError{};
+    std::string heard;
+    TaskGroup other(shard.get());
+    other.spawn(server_side(*pair.server, std::move(context), shaken, heard));
+    const auto info =
+        co_await pair.client->client_handshake(make_client_context(), "localhost", patience);
+    REQUIRE(info.has_value());
+    CHECK(info->description.starts_with("TLSv1.3 TLS_"));
+    CHECK(info->peer_name.find("localhost") != std::string::npos);
+    const std::string big(300'000, 'm');
+    CHECK((co_await pair.client->write(big, patience)).has_value());
+    co_await pair.client->close_in_order();
+    co_await other.join();
+    CHECK(shaken.has_value());
+    CHECK(heard == big);
+}
+
+asio::awaitable<void> clear_text_for_tls(Shard& shard,
+                                         std::shared_ptr<asio::ssl::context> context) {
+    Pair pair;
+    co_await pair.connect(shard);
+    CHECK((co_await pair.client->write("EHLO example.org\r\n", patience)).has_value());
+    const auto shaken = co_await pair.server->server_handshake(std::move(context), patience);
+    CHECK_FALSE(shaken.has_value());
+}
+
+}  // namespace
+
+TEST_CASE("bytes go through in clear, and the end of the peer is seen") {
+    RunningShard shard;
+    shard.run(echo_in_clear(shard.get()));
+}
+
+TEST_CASE("a deadline ends an operation") {
+    RunningShard shard;
+    shard.run(silent_peer(shard.get()));
+}
+
+TEST_CASE("a deadline that passes late does not hit the next operation") {
+    RunningShard shard;
+    shard.run(deadline_of_one_operation_spares_the_next(shard.get()));
+}
+
+TEST_CASE("a reset by the peer is an end like a close") {
+    RunningShard shard;
+    shard.run(reset_is_an_end(shard.get()));
+}
+
+TEST_CASE("TLS both ways, in pieces larger than a record") {
+    TemporaryDirectory place;
+    write_test_certificate(place.path());
+    const auto context =
+        make_server_context({place.path() + "/cert.pem", place.path() + "/key.pem"});
+    REQUIRE(context.has_value());
+    RunningShard shard;
+    shard.run(talk_under_tls(shard, *context));
+    shard.run(clear_text_for_tls(shard.get(), *context));
+}
+
+TEST_CASE("a certificate that cannot be used is named with its fault") {
+    TemporaryDirectory place;
+    write_test_certificate(place.path());
+    const auto missing =
+        make_server_context({place.path() + "/none.pem", place.path() + "/key.pem"});
+    REQUIRE_FALSE(missing.has_value());
+    CHECK(missing.error().what.find("none.pem") != std::string::npos);
+    const auto swapped =
+        make_server_context({place.path() + "/key.pem", place.path() + "/cert.pem"});
+    REQUIRE_FALSE(swapped.has_value());
+    CHECK(swapped.error().what.find("no certificate chain") != std::string::npos);
+}

@@ -1,0 +1,116 @@
+#include "daemon/report/settle_decision.h"
+
+#include <algorithm>
+
+namespace posthorse::report {
+namespace {
+
+using Outcomes = std::vector<RecipientOutcome>;
+
+// A server was asked and no reply came: with an attempt in doubt, its reply to the final dot.
+bool lost_its_reply(const RecipientOutcome& outcome) {
+    return outcome.kind == OutcomeKind::deferred && outcome.status.reply.code == 0 &&
+           !outcome.status.remote.empty();
+}
+
+void fail_in_doubt(Outcomes& outcomes) {
+    for (auto& outcome : outcomes) {
+        if (!lost_its_reply(outcome)) continue;
+        outcome.kind = OutcomeKind::failed;
+        outcome.status.reply.enhanced = {5, 4, 2};
+        outcome.status.reply.text += "; it may have been delivered, and is not tried again";
+    }
+}
+
+// What is pending when the given outcomes are applied, in order.
+std::vector<std::uint32_t> pending_after(const Envelope& envelope, const Outcomes& outcomes) {
+    std::vector<bool> pending;
+    for (const auto& recipient : envelope.recipients) {
+        pending.push_back(recipient.state == RecipientState::pending);
+    }
+    for (const auto& outcome : outcomes) {
+        if (outcome.kind != OutcomeKind::deferred) pending[outcome.recipient] = false;
+    }
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t i = 0; i < pending.size(); ++i) {
+        if (pending[i]) indices.push_back(i);
+    }
+    return indices;
+}
+
+RecipientOutcome expired(std::uint32_t index, const Recipient& recipient, WallTime now) {
+    RecipientOutcome outcome{index, OutcomeKind::failed, recipient.last};
+    if (outcome.status.reply.to_line().empty()) {
+        outcome.status.reply = {0, {4, 4, 7}, "the time for its delivery is over"};
+        outcome.status.at = now;
+    }
+    return outcome;
+}
+
+void expire_pending(const Envelope& envelope, Outcomes& outcomes, WallTime now) {
+    for (auto& outcome : outcomes) {
+        if (outcome.kind == OutcomeKind::deferred) outcome.kind = OutcomeKind::failed;
+    }
+    for (const auto index : pending_after(envelope, outcomes)) {
+        outcomes.push_back(expired(index, envelope.recipients[index], now));
+    }
+}
+
+std::vector<std::uint32_t> failed_now(const Envelope& envelope, const Outcomes& outcomes) {
+    std::vector<std::uint32_t> indices;
+    for (const auto& outcome : outcomes) {
+        const bool was_pending =
+            envelope.recipients[outcome.recipient].state == RecipientState::pending;
+        if (outcome.kind == OutcomeKind::failed && was_pending)
+            indices.push_back(outcome.recipient);
+    }
+    return indices;
+}
+
+}  // namespace
+
+Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt) {
+    const auto& envelope = ended.envelope;
+    const bool told = !envelope.sender.empty();
+    Decision decision;
+    decision.outcomes = ended.outcomes;
+    if (!ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
+        fail_in_doubt(decision.outcomes);
+    }
+    if (now >= envelope.expires_at) expire_pending(envelope, decision.outcomes, now);
+    if (told) decision.bounced = failed_now(envelope, decision.outcomes);
+
+    auto pending = pending_after(envelope, decision.outcomes);
+    if (pending.empty()) return decision;
+    if (!ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::hold) {
+        decision.hold_why = "in doubt: the reply to the end of the message was lost";
+    }
+    if (now >= envelope.warn_at) {
+        decision.warned = true;
+        if (told) decision.delayed = std::move(pending);
+    }
+    return decision;
+}
+
+Decision fail_all(const Envelope& envelope, const Reply& reason, WallTime now) {
+    Decision decision;
+    for (const auto index : pending_after(envelope, {})) {
+        decision.outcomes.push_back({index, OutcomeKind::failed, {reason, {}, {}, now}});
+    }
+    if (!envelope.sender.empty()) decision.bounced = failed_now(envelope, decision.outcomes);
+    return decision;
+}
+
+Outcomes postpone_failures(Outcomes outcomes) {
+    for (auto& outcome : outcomes) {
+        if (outcome.kind == OutcomeKind::failed) outcome.kind = OutcomeKind::deferred;
+    }
+    return outcomes;
+}
+
+bool is_expired(const RecipientOutcome& outcome) {
+    const auto& reply = outcome.status.reply;
+    return outcome.kind == OutcomeKind::failed && !reply.permanent() && reply.enhanced.klass != 5;
+}
+
+}  // namespace posthorse::report

@@ -1,0 +1,48 @@
+// What becomes of a message whose attempts have ended: who is final, who is told.
+//
+// Place     Stage 7, used by reporter.h.
+// Contract  Pure. One bounce names all recipients that failed in this report. A message past its
+//           time fails what is pending still; what the last server said stays as the reason. The
+//           null sender is never told (RFC 5321 section 6.1): nobody would be.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proto/types/envelope.h"
+#include "replication/replicated_queue.h"
+
+namespace posthorse::report {
+
+// A claimed message without attempts under way.
+struct Ended {
+    Envelope envelope;                       // as it was claimed
+    std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
+    std::vector<std::uint32_t> ended_attempts;
+    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
+    WallTime next_due{};                  // for what is pending still
+};
+
+struct Decision {
+    // Those of the attempts, in their order, then those that time alone decided.
+    std::vector<RecipientOutcome> outcomes;
+    std::vector<std::uint32_t> bounced;  // recipients that a bounce is owed for; indices
+    std::vector<std::uint32_t> delayed;  // recipients that a delay warning is owed for; indices
+    bool warned = false;                 // the time of the warning has come, told or not
+    std::string hold_why;                // not empty: hold what is pending for an operator
+};
+
+Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt);
+
+// All pending recipients fail for `reason`, without an attempt: an operator's bounce.
+Decision fail_all(const Envelope& envelope, const Reply& reason, WallTime now);
+
+// The outcomes when the sender cannot be told now: a failure that nobody hears of is a loss, so it
+// is no failure yet. What was delivered stays so.
+std::vector<RecipientOutcome> postpone_failures(std::vector<RecipientOutcome> outcomes);
+
+// A failure that no server and no operator decided: the time was over.
+bool is_expired(const RecipientOutcome& outcome);
+
+}  // namespace posthorse::report

@@ -8,20 +8,11 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "proto/types/executor.h"
 #include "proto/types/result.h"
-
-template <class T>
-struct doctest::StringMaker<posthorse::Result<T>> {
-    static String convert(const posthorse::Result<T>& result) {
-        if (result) return "success";
-        return (std::string(posthorse::to_string(result.error().code)) + ": " + result.error().what)
-            .c_str();
-    }
-};
+#include "tests/unit/storage/print_result.h"
 
 namespace posthorse::storage {
 

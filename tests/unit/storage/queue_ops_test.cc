@@ -1,0 +1,120 @@
+#include "storage/queue_ops.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/storage/samples.h"
+
+using namespace posthorse;
+using namespace posthorse::storage;
+
+namespace {
+
+RecipientOutcome outcome(std::uint32_t recipient, OutcomeKind kind, int code) {
+    return {.recipient = recipient,
+            .kind = kind,
+            .status = {.reply = {.code = code, .enhanced = {}, .text = "text"},
+                       .remote = "mx.example.net[192.0.2.1]:25",
+                       .tls = {},
+                       .at = at_ms(2000)}};
+}
+
+const Envelope before = sample_envelope(sample_id(1));
+
+}  // namespace
+
+TEST_CASE("an outcome counts for its recipient, and the message waits for the others") {
+    const std::vector outcomes{outcome(0, OutcomeKind::delivered, 250)};
+    const auto after = apply_outcomes(before, outcomes, at_ms(7000));
+    REQUIRE(after);
+    CHECK(after->version == before.version + 1);
+    CHECK(after->due_at == at_ms(7000));
+    CHECK(after->recipients[0].state == RecipientState::delivered);
+    CHECK(after->recipients[0].attempts == 1);
+    CHECK(after->recipients[0].last == outcomes[0].status);
+    CHECK(after->recipients[1] == before.recipients[1]);
+}
+
+TEST_CASE("a deferred recipient stays pending and remembers why") {
+    const std::vector outcomes{outcome(1, OutcomeKind::deferred, 450)};
+    const auto once = apply_outcomes(before, outcomes, at_ms(7000));
+    const auto twice = apply_outcomes(*once, outcomes, at_ms(8000));
+    REQUIRE(twice);
+    CHECK(twice->recipients[1].state == RecipientState::pending);
+    CHECK(twice->recipients[1].attempts == 2);
+    CHECK(twice->recipients[1].last.reply.code == 450);
+}
+
+TEST_CASE("when no recipient is pending the message is done") {
+    const std::vector outcomes{outcome(0, OutcomeKind::delivered, 250),
+                               outcome(1, OutcomeKind::failed, 550)};
+    CHECK_FALSE(apply_outcomes(before, outcomes, at_ms(7000)));
+}
+
+TEST_CASE("what is final stays as it is, whatever is said later") {
+    const auto delivered =
+        apply_outcomes(before, std::vector{outcome(0, OutcomeKind::delivered, 250)}, at_ms(7000));
+    for (const OutcomeKind later : {OutcomeKind::deferred, OutcomeKind::failed}) {
+        const auto after =
+            apply_outcomes(*delivered, std::vector{outcome(0, later, 550)}, at_ms(8000));
+        REQUIRE(after);
+        CHECK(after->recipients[0] == delivered->recipients[0]);
+    }
+}
+
+TEST_CASE("a held message is due never, whatever happens to it, until it is resumed") {
+    const Envelope held = hold(before, "asked for");
+    CHECK(held.due_at == never);
+    CHECK(held.held_why == "asked for");
+    CHECK(retry(held, at_ms(1)).due_at == never);
+    CHECK(park(held, at_ms(1)).due_at == never);
+    const auto after =
+        apply_outcomes(held, std::vector{outcome(0, OutcomeKind::deferred, 450)}, at_ms(7000));
+    CHECK(after->due_at == never);
+    CHECK(after->held);
+    const Envelope resumed = resume(*after, at_ms(9000));
+    CHECK(resumed.due_at == at_ms(9000));
+    CHECK_FALSE(resumed.held);
+    CHECK(resumed.held_why.empty());
+}
+
+TEST_CASE("every change has a higher version") {
+    const Intent intent{before.id, 1, {0}, "mx", at_ms(1)};
+    for (const Envelope& after :
+         {hold(before, ""), resume(before, at_ms(1)), retry(before, at_ms(1)),
+          park(before, at_ms(1)), mark_warned(before), mark_in_doubt(before, intent, at_ms(1)),
+          *apply_outcomes(before, {}, at_ms(1))})
+        CHECK(after.version == before.version + 1);
+}
+
+TEST_CASE("a warned message keeps its due time and is not warned again") {
+    const Envelope warned = mark_warned(before);
+    CHECK(warned.warn_at == never);
+    CHECK(warned.due_at == before.due_at);
+}
+
+TEST_CASE("an attempt in doubt is counted for the message and its pending recipients") {
+    const auto current =
+        apply_outcomes(before, std::vector{outcome(0, OutcomeKind::delivered, 250)}, at_ms(7000));
+    const Intent intent{before.id, 3, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(4000)};
+    const Envelope after = mark_in_doubt(*current, intent, at_ms(8000));
+    CHECK(after.in_doubt == 1);
+    CHECK(after.due_at == at_ms(8000));
+    CHECK(after.recipients[0] == current->recipients[0]);
+    CHECK(after.recipients[1].state == RecipientState::pending);
+    CHECK(after.recipients[1].attempts == 1);
+    CHECK(after.recipients[1].last.reply.code == 0);
+    CHECK(after.recipients[1].last.remote == intent.remote);
+}
+
+TEST_CASE("a settlement names what the store cannot know") {
+    const Envelope chunked = sample_envelope(sample_id(1), at_ms(1234), 5);
+    const NewMessage notice{sample_envelope(sample_id(2)), make_chunk("bounce")};
+    const Settle operation = settle(chunked, std::nullopt, {notice}, {4, 5});
+    CHECK(operation.id == chunked.id);
+    CHECK(operation.due_before == at_ms(1234));
+    CHECK(operation.chunk_count == 5);
+    CHECK_FALSE(operation.after);
+    CHECK(operation.notices.size() == 1);
+    CHECK(operation.ended_attempts == std::vector<std::uint32_t>{4, 5});
+    CHECK(settle(chunked, park(chunked, at_ms(9)), {}, {}).after->due_at == at_ms(9));
+}

@@ -1,0 +1,81 @@
+#include "storage/queue_record.h"
+
+#include <doctest/doctest.h>
+
+#include "storage/crc32c.h"
+#include "tests/unit/storage/print_result.h"
+#include "tests/unit/storage/samples.h"
+
+using namespace posthorse;
+using namespace posthorse::storage;
+
+namespace {
+
+Envelope full_envelope() {
+    Envelope envelope = sample_envelope(sample_id(7), at_ms(123), 4);
+    envelope.version = 1ull << 40;
+    envelope.recipients[0].state = RecipientState::failed;
+    envelope.recipients[0].attempts = 3;
+    envelope.recipients[0].last = {
+        .reply = {.code = 550, .enhanced = {5, 1, 1}, .text = std::string("\xFFno\0one", 7)},
+        .remote = "mx1.example.net[192.0.2.1]:25",
+        .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
+        .at = at_ms(-5),
+    };
+    envelope.recipients[1].state = RecipientState::delivered;
+    envelope.body = BodyKind::eight_bit;
+    envelope.origin = {"submission", "2001:db8::7", "host.example.org",
+                       "alice",      "ESMTPSA",     "TLSv1.3"};
+    envelope.warn_at = never;
+    envelope.held = true;
+    envelope.held_why = "poison";
+    envelope.in_doubt = 2;
+    envelope.size_bytes = 1ull << 33;
+    envelope.message_id = "<1@example.org>";
+    return envelope;
+}
+
+}  // namespace
+
+TEST_CASE("records come back as they went") {
+    CHECK(*decode_envelope(encode(full_envelope())) == full_envelope());
+    CHECK(*decode_envelope(encode(Envelope{})) == Envelope{});
+    const Intent intent{sample_id(1), 9, {0, 5, 4000}, "mx[192.0.2.1]:25", at_ms(77)};
+    CHECK(*decode_intent(encode(intent)) == intent);
+    const PartitionMark mark{Epoch{1ull << 50}, Sequence{42}};
+    CHECK(*decode_mark(encode(mark)) == mark);
+}
+
+TEST_CASE("an envelope takes less than 400 bytes") {
+    CHECK(encode(full_envelope()).size() < 400);
+}
+
+TEST_CASE("every flipped bit is seen") {
+    const std::string good = encode(full_envelope());
+    for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+        std::string bad = good;
+        bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+        const Result<Envelope> decoded = decode_envelope(bad);
+        REQUIRE_FALSE(decoded);
+        REQUIRE(decoded.error().code == Errc::corrupt);
+    }
+}
+
+TEST_CASE("every cut is seen") {
+    const std::string good = encode(full_envelope());
+    for (std::size_t length = 0; length < good.size(); ++length)
+        REQUIRE_FALSE(decode_envelope(good.substr(0, length)));
+    CHECK_FALSE(decode_envelope(good + '\0'));
+}
+
+TEST_CASE("a record of another release is refused by its format") {
+    std::string other = encode(full_envelope());
+    other[0] = static_cast<char>(record_format + 1);
+    CHECK(decode_envelope(other).error().what.find("format 2") != std::string::npos);
+}
+
+TEST_CASE("a record of one kind is none of another") {
+    const Intent intent{sample_id(1), 9, {0}, "mx", at_ms(77)};
+    CHECK_FALSE(decode_mark(encode(intent)));
+    CHECK_FALSE(decode_intent(encode(PartitionMark{Epoch{1}, Sequence{1}})));
+}

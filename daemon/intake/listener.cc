@@ -61,8 +61,11 @@ Result<void> Listeners::listen(const config::Listener& settings) {
     if (!code) acceptor.bind(endpoint, code);
     if (!code) acceptor.listen(asio::socket_base::max_listen_connections, code);
     if (code) return failed(code);
+    const auto bound = acceptor.local_endpoint();
     listening_.push_back({settings, std::move(acceptor)});
-    runtime::log::info("listening", {{"listener", settings.name}, {"address", where}});
+    runtime::log::info("listening", {{"listener", settings.name},
+                                     {"address", bound.address().to_string()},
+                                     {"port", bound.port()}});
     return {};
 }
 

@@ -1,0 +1,66 @@
+#include "daemon/intake/admission.h"
+
+#include <doctest/doctest.h>
+
+using namespace posthorse;
+using namespace posthorse::intake;
+
+namespace {
+
+config::Config settings() {
+    config::Config config;
+    config.host_name = "mx.example.org";
+    config.intake.relay_domains = {"example.org"};
+    return config;
+}
+
+const Client stranger{config::ListenerKind::mx, false, ""};
+const Client user{config::ListenerKind::submission, false, "ann@example.org"};
+const Client neighbour{config::ListenerKind::mx, true, ""};
+
+int recipient(const Client& client, const char* address) {
+    return admit_recipient(settings(), client, address).code;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "strangers reach the relay domains and the postmaster, nobody else (RFC 5321 section 7.1)") {
+    CHECK(recipient(stranger, "bob@example.org") == 250);
+    CHECK(recipient(stranger, "bob@EXAMPLE.org") == 250);
+    CHECK(recipient(stranger, "postmaster") == 250);
+    CHECK(recipient(stranger, "Postmaster@mx.example.org") == 250);
+    for (const auto* address :
+         {"bob@example.net", "bob@sub.example.org", "bob@example.org.evil.test",
+          "bob%example.net@example.com", "\"bob@example.org\"@example.net", "bob@mx.example.org",
+          "bob@[192.0.2.1]"}) {
+        CAPTURE(address);
+        CHECK(recipient(stranger, address) == 550);
+    }
+}
+
+TEST_CASE("users and trusted networks may write to anybody") {
+    CHECK(recipient(user, "bob@example.net") == 250);
+    CHECK(recipient(neighbour, "bob@example.net") == 250);
+    CHECK(is_submission(user));
+    CHECK(is_submission(neighbour));
+    CHECK_FALSE(is_submission(stranger));
+}
+
+TEST_CASE("a login sends as itself (RFC 6409 section 6.1)") {
+    const auth::SenderPolicy policy("mx.example.org", {"robot"});
+    const auto sender = [&](const Client& client, const char* address) {
+        return admit_sender(policy, client, address);
+    };
+    CHECK(sender(user, "ann@example.org").positive());
+    CHECK(sender(user, "").positive());
+    CHECK(sender(user, "bob@example.org") ==
+          Reply{553, {5, 7, 1}, "this login may not send as that address"});
+    CHECK(sender({config::ListenerKind::submission, false, "robot"}, "bob@example.org").positive());
+    CHECK(sender(stranger, "anybody@example.net").positive());
+}
+
+TEST_CASE("a bare postmaster is this host's (RFC 5321 section 4.5.1)") {
+    CHECK(qualified(settings(), "postmaster") == "postmaster@mx.example.org");
+    CHECK(qualified(settings(), "a@b") == "a@b");
+}

@@ -1,0 +1,96 @@
+// A whole intake on loopback over a queue in memory, and a client that talks to it line by line.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+
+#include "daemon/intake/listener.h"
+#include "daemon/runtime/system_clock.h"
+#include "storage/memory_store.h"
+#include "tests/unit/replication/fake_pool.h"
+#include "tests/unit/support/running_shard.h"
+#include "tests/unit/support/temporary_directory.h"
+
+namespace posthorse::tests {
+
+// "ann@example.org" with the password "secret" is the only login.
+class OneLogin final : public auth::Authenticator {
+public:
+    void check(std::string login,
+               std::string password,
+               Executor& where,
+               Completion<bool> done) override {
+        const bool good = login == "ann@example.org" && password == "secret";
+        where.post([good, done = std::move(done)]() mutable { done(good); });
+    }
+};
+
+class IntakeFixture {
+public:
+    explicit IntakeFixture(config::Config config = default_config());
+    ~IntakeFixture();
+
+    // Listeners "submission", "submissions" and "mx" on free ports of loopback.
+    static config::Config default_config();
+
+    std::uint16_t port(const char* listener) const { return listeners->port(listener); }
+    // What was accepted so far, and one message's stored bytes.
+    std::vector<Envelope> accepted();
+    std::string stored(const Envelope& envelope);
+    // Begins a stop; true once every session is gone.
+    std::future<void> stop();
+
+    config::Config config;
+    TemporaryDirectory place;
+    RunningShard shard;
+    runtime::SystemClock clock;
+    storage::MemoryDisk disk;
+    std::unique_ptr<storage::QueueStore> store;
+    FakeControl control{{}};
+    replication::NoHolders holders;
+    std::unique_ptr<replication::ReplicatedQueue> queue;
+    OneLogin authenticator;
+    auth::SenderPolicy sender_policy;
+    intake::AddressSet trusted;
+    runtime::Workers signing_workers{1, 100, "sign"};
+    runtime::Reloadable<boost::asio::ssl::context> server_tls;
+    sign::Signer signer{"relaxed/relaxed"};
+    std::atomic<intake::Door> door{intake::Door::open};
+    runtime::Metrics registry;
+    intake::IntakeMetrics metrics{registry};
+    UniqueFunction<void(Envelope)> on_accepted;
+    std::unique_ptr<intake::IntakeContext> context;
+    std::unique_ptr<intake::Listeners> listeners;
+
+private:
+    std::mutex mutex_;
+    std::vector<Envelope> accepted_;
+};
+
+// A blocking client. say() returns the whole reply, lines joined by '\n'.
+class Client {
+public:
+    explicit Client(std::uint16_t port, bool tls = false);
+    std::string greeting() { return reply(); }
+    std::string say(const std::string& line);
+    void send(const std::string& bytes);
+    std::string reply();
+    void start_tls();
+    void drop();
+    bool at_end();
+
+private:
+    bool read_more();
+
+    boost::asio::io_context context_;
+    boost::asio::ssl::context tls_context_{boost::asio::ssl::context::tls_client};
+    boost::asio::ip::tcp::socket socket_{context_};
+    std::unique_ptr<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;
+    std::string buffer_;
+};
+
+}  // namespace posthorse::tests

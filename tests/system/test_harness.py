@@ -148,7 +148,10 @@ def receipt_trace(sync: str, where: int) -> str:
     return "\n".join(lines[:where] + sync.splitlines() + lines[where:])
 
 
-INTERRUPTED = "8 fdatasync(9 <unfinished ...>\n7 read(5, \"x\", 1) = 1\n8 <... fdatasync resumed>) = 0"
+INTERRUPTED = """\
+8 fdatasync(9 <unfinished ...>
+7 read(5, "x", 1) = 1
+8 <... fdatasync resumed>) = 0"""
 
 
 @pytest.mark.parametrize("sync, where, faults", [

@@ -97,13 +97,20 @@ def random_kills(count: int, seed: int, figures: Figures) -> None:
         require(twice <= in_flight, f"kill {number}: {twice} duplicates, {in_flight} in flight")
 
 
-def check_after(node: Node, sink: Sink, tally: Tally, when: str) -> None:
-    """The killed node comes back and delivers what it had acknowledged."""
+def check_after(node: Node, sink: Sink, tally: Tally, when: str) -> int:
+    """The killed node comes back and delivers what it had acknowledged; how much of it twice."""
     node.start()
     wait.until(lambda: everything_arrived(tally, sink), f"acknowledged mail arrives, {when}", 60)
+    wait.until(lambda: not node.queue(), f"the queue is empty, {when}", 60)
+    in_flight = int(node.status()["attempts_in_doubt"])
+    mine = set(tally.acknowledged) | tally.unknown
+    twice = sum(len(copies) - 1 for message_id, copies in sink.by_message_id().items()
+                if message_id in mine)
+    require(twice <= in_flight, f"{when}: {twice} duplicates, {in_flight} in flight at the kill")
     fresh = Loader(node.ports["mx"], 1, name=f"after-{when.replace(' ', '-')}").run(1)
     wait.until(lambda: everything_arrived(fresh, sink), f"new mail arrives, {when}", 60)
     node.stop()
+    return twice
 
 
 def sweep_of_starts(figures: Figures) -> None:
@@ -134,8 +141,7 @@ def sweep_of_runs(figures: Figures) -> None:
             if tally is None:
                 break
             killed += 1
-            check_after(node, sink, tally, f"run {number}")
-        duplicates = sum(len(copies) - 1 for copies in sink.by_message_id().values())
+            duplicates += check_after(node, sink, tally, f"run {number}")
         shutil.rmtree(node.folder)
     require(killed > 1, "the run was never killed: does the node sync with fdatasync?")
     figures.add("kills at every fdatasync of a run", killed)

@@ -15,6 +15,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include "daemon/admin/grpc_library.h"
 #include "proto/types/assert.h"
 
 namespace posthorse::admin {
@@ -83,6 +84,7 @@ private:
 
 std::unique_ptr<grpc::Server> build(const std::string& path, grpc::Service& service) {
     const PrivateUmask guard;
+    keep_grpc_up();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

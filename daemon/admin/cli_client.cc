@@ -9,6 +9,8 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include "daemon/admin/grpc_library.h"
+
 namespace posthorse::admin {
 namespace {
 
@@ -17,6 +19,7 @@ constexpr int read_seconds_max = 60;
 constexpr int response_bytes_max = 64 * 1024 * 1024;
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& socket_path) {
+    keep_grpc_up();
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(response_bytes_max);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

@@ -29,15 +29,15 @@ void check_no_loss(std::uint32_t seeds, int lives) {
 }  // namespace
 
 TEST_CASE("the memory store loses nothing that it acknowledged") {
-    check_no_loss<MemoryRig>(100, 30);
+    check_no_loss<MemoryRig>(50, 15);
 }
 
 TEST_CASE("the RocksDB store loses nothing that it acknowledged") {
-    check_no_loss<RocksRig>(3, 25);
+    check_no_loss<RocksRig>(3, 15);
 }
 
 TEST_CASE("the RocksDB store loses nothing that it acknowledged on a disk that tears") {
-    check_no_loss<TearingRocksRig>(3, 25);
+    check_no_loss<TearingRocksRig>(3, 15);
 }
 
 TEST_CASE("a store that does not sync is found out") {

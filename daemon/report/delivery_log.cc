@@ -31,7 +31,8 @@ std::string_view failure_of(const EnhancedCode& status) {
 }
 
 bool is_address_char(char c) {
-    return c > ' ' && c <= '~' && std::string_view("<>()[],;:\"").find(c) == std::string_view::npos;
+    return c > ' ' && c <= '~' &&
+           std::string_view("<>()[],;:@\"").find(c) == std::string_view::npos;
 }
 
 // A quoted local part may hold anything: here it must not hold what separates fields.

@@ -1,7 +1,5 @@
 #include "daemon/report/reporter.h"
 
-#include <vector>
-
 #include "daemon/runtime/log.h"
 
 namespace posthorse::report {

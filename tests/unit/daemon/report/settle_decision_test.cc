@@ -1,0 +1,165 @@
+#include "daemon/report/settle_decision.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/daemon/report/samples.h"
+
+using namespace posthorse;
+using namespace posthorse::report;
+using namespace std::chrono_literals;
+using replication::InDoubtPolicy;
+
+namespace {
+
+using Indices = std::vector<std::uint32_t>;
+
+Ended ended(Envelope envelope, std::vector<RecipientOutcome> outcomes, Indices in_doubt = {}) {
+    Ended made;
+    made.envelope = std::move(envelope);
+    made.outcomes = std::move(outcomes);
+    made.in_doubt = std::move(in_doubt);
+    return made;
+}
+
+std::vector<OutcomeKind> kinds(const Decision& decision) {
+    std::vector<OutcomeKind> all;
+    for (const auto& outcome : decision.outcomes) all.push_back(outcome.kind);
+    return all;
+}
+
+constexpr auto soon = accepted + 1min;
+constexpr auto resend = InDoubtPolicy::resend;
+
+}  // namespace
+
+TEST_CASE("what is delivered or deferred in time is nobody's news") {
+    const auto decision =
+        decide(ended(sample_envelope({"a@x", "b@x"}), {delivered(0), deferred(1)}), soon, resend);
+    CHECK(kinds(decision) == std::vector{OutcomeKind::delivered, OutcomeKind::deferred});
+    CHECK(decision.bounced.empty());
+    CHECK(decision.delayed.empty());
+    CHECK_FALSE(decision.warned);
+    CHECK(decision.hold_why.empty());
+}
+
+TEST_CASE("one bounce names all that failed in this report, and no other") {
+    auto envelope = sample_envelope({"a@x", "b@x", "c@x", "d@x"});
+    envelope.recipients[3].state = RecipientState::failed;  // told in an earlier report
+    const auto decision =
+        decide(ended(envelope, {failed(0), deferred(1), failed(2), failed(3)}), soon, resend);
+    CHECK(decision.bounced == Indices{0, 2});
+}
+
+TEST_CASE("past its time everything pending fails, with the reason that was last known") {
+    auto envelope = sample_envelope({"tried@x", "earlier@x", "never@x", "done@x"});
+    envelope.recipients[1].last = deferred(1).status;
+    envelope.recipients[3].state = RecipientState::delivered;
+    const auto decision = decide(ended(envelope, {deferred(0)}), envelope.expires_at, resend);
+    REQUIRE(decision.outcomes.size() == 3);
+    for (const auto& outcome : decision.outcomes) {
+        CHECK(outcome.kind == OutcomeKind::failed);
+        CHECK(is_expired(outcome));
+    }
+    CHECK(decision.outcomes[0].status.reply.code == 450);
+    CHECK(decision.outcomes[1].status.reply.code == 450);
+    CHECK(decision.outcomes[2].status.reply.enhanced == EnhancedCode{4, 4, 7});
+    CHECK(decision.outcomes[2].status.at == envelope.expires_at);
+    CHECK(decision.bounced == Indices{0, 1, 2});
+    CHECK_FALSE(decision.warned);
+
+    const auto early = decide(ended(envelope, {deferred(0)}), envelope.expires_at - 1ms, resend);
+    CHECK(kinds(early) == std::vector{OutcomeKind::deferred});
+}
+
+TEST_CASE("a server's refusal and an operator's are no expiry") {
+    CHECK_FALSE(is_expired(failed(0)));
+    CHECK_FALSE(is_expired(deferred(0)));
+    const auto decision = fail_all(sample_envelope(), {0, {5, 0, 0}, "by operator"}, soon);
+    CHECK_FALSE(is_expired(decision.outcomes[0]));
+}
+
+TEST_CASE("a warning is owed once its time has come, for what is pending then") {
+    const auto envelope = sample_envelope({"a@x", "b@x", "c@x"});
+    const auto decision =
+        decide(ended(envelope, {delivered(0), deferred(1)}), envelope.warn_at, resend);
+    CHECK(decision.warned);
+    CHECK(decision.delayed == Indices{1, 2});
+    CHECK(decision.bounced.empty());
+
+    auto warned = envelope;
+    warned.warn_at = never;
+    CHECK_FALSE(decide(ended(warned, {deferred(1)}), envelope.warn_at, resend).warned);
+    CHECK_FALSE(decide(ended(envelope, {delivered(0), delivered(1), delivered(2)}),
+                       envelope.warn_at, resend)
+                    .warned);
+}
+
+TEST_CASE("failed and delayed recipients of one report are both told of") {
+    const auto envelope = sample_envelope({"a@x", "b@x"});
+    const auto decision =
+        decide(ended(envelope, {failed(0), deferred(1)}), envelope.warn_at, resend);
+    CHECK(decision.bounced == Indices{0});
+    CHECK(decision.delayed == Indices{1});
+}
+
+TEST_CASE("the null sender is never told, and its mail ends all the same") {
+    auto envelope = sample_envelope({"a@x", "b@x"});
+    envelope.sender.clear();
+    const auto late =
+        decide(ended(envelope, {failed(0), deferred(1)}), envelope.expires_at, resend);
+    CHECK(kinds(late) == std::vector{OutcomeKind::failed, OutcomeKind::failed});
+    CHECK(late.bounced.empty());
+    const auto warned = decide(ended(envelope, {deferred(0)}), envelope.warn_at, resend);
+    CHECK(warned.warned);  // so that its time does not come again and again
+    CHECK(warned.delayed.empty());
+    CHECK(fail_all(envelope, {0, {5, 0, 0}, "x"}, soon).bounced.empty());
+}
+
+TEST_CASE("an attempt in doubt is sent again, held or bounced, as the policy says") {
+    const auto message =
+        ended(sample_envelope({"a@x", "b@x", "c@x"}), {lost(0), deferred(1), delivered(2)}, {9});
+
+    const auto again = decide(message, soon, InDoubtPolicy::resend);
+    CHECK(kinds(again)[0] == OutcomeKind::deferred);
+    CHECK(again.hold_why.empty());
+
+    const auto held = decide(message, soon, InDoubtPolicy::hold);
+    CHECK(kinds(held)[0] == OutcomeKind::deferred);
+    CHECK_FALSE(held.hold_why.empty());
+
+    const auto bounced = decide(message, soon, InDoubtPolicy::bounce);
+    CHECK(kinds(bounced) ==
+          std::vector{OutcomeKind::failed, OutcomeKind::deferred, OutcomeKind::delivered});
+    CHECK(bounced.bounced == Indices{0});
+    CHECK(bounced.outcomes[0].status.reply.text.find("may have been delivered") !=
+          std::string::npos);
+}
+
+TEST_CASE("without an attempt in doubt a lost connection is an ordinary delay") {
+    const auto message = ended(sample_envelope(), {lost(0)});
+    CHECK(decide(message, soon, InDoubtPolicy::hold).hold_why.empty());
+    CHECK(kinds(decide(message, soon, InDoubtPolicy::bounce))[0] == OutcomeKind::deferred);
+}
+
+TEST_CASE("nothing is held when nothing is pending") {
+    const auto message = ended(sample_envelope({"a@x", "b@x"}), {failed(0), delivered(1)}, {9});
+    CHECK(decide(message, soon, InDoubtPolicy::hold).hold_why.empty());
+}
+
+TEST_CASE("an operator's bounce fails what is pending and nothing else") {
+    auto envelope = sample_envelope({"a@x", "b@x", "c@x"});
+    envelope.recipients[1].state = RecipientState::delivered;
+    const auto decision = fail_all(envelope, {0, {5, 0, 0}, "bounced by operator"}, soon);
+    CHECK(decision.bounced == Indices{0, 2});
+    REQUIRE(decision.outcomes.size() == 2);
+    CHECK(decision.outcomes[1].recipient == 2);
+    CHECK(decision.outcomes[1].status.reply.enhanced == EnhancedCode{5, 0, 0});
+}
+
+TEST_CASE("postponed failures are pending again, deliveries stay") {
+    const auto outcomes = postpone_failures({delivered(0), failed(1), deferred(2)});
+    CHECK(outcomes[0].kind == OutcomeKind::delivered);
+    CHECK(outcomes[1].kind == OutcomeKind::deferred);
+    CHECK(outcomes[1].status.reply.code == 550);
+    CHECK(outcomes[2].kind == OutcomeKind::deferred);
+}

@@ -1,5 +1,7 @@
 #include "daemon/sign/key_ring.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -33,6 +35,13 @@ Result<PrivateKey> read_key(const std::string& location) {
         return Error{Errc::invalid, "a key's path cannot hold '%'; write one row for each domain"};
     }
     return PrivateKey::read(location);
+}
+
+// OpenDKIM's RequireSafeKeys, as a warning: the mail is better signed than not.
+bool others_may_read(const std::string& location) {
+    struct stat status{};
+    return is_path(location) && stat(location.c_str(), &status) == 0 &&
+           (status.st_mode & 0007) != 0;
 }
 
 void move_to_end(std::vector<Problem>& from, std::vector<Problem>& to) {
@@ -71,6 +80,12 @@ void KeyRing::read_keys(KeyTable table, const std::string& file, std::vector<Pro
                                 key.error().what + "; mail that key '" + name +
                                     "' must sign is answered 451 until this is mended",
                                 false});
+        }
+        if (others_may_read(row.key)) {
+            problems.push_back(
+                {file, row.line,
+                 "key '" + row.key + "' can be read by every user; take that away by chmod o=",
+                 false});
         }
         keys_.emplace(name, Entry{std::move(row), std::move(key)});
     }

@@ -26,6 +26,7 @@ public:
     std::string file(const std::string& name) const { return path_ / name; }
     std::string write(const std::string& name, std::string_view text) const {
         std::ofstream(file(name)) << text;
+        std::filesystem::permissions(file(name), std::filesystem::perms{0600});
         return file(name);
     }
     // A new key under `name`, and what DNS would say of it.

@@ -117,6 +117,17 @@ TEST_CASE("a wanted key that cannot be used is an error for its senders alone") 
     }
 }
 
+TEST_CASE("a key that everybody can read is used, and named") {
+    const KeyFiles files;
+    files.make_key("key.pem", KeyKind::ed25519);
+    std::filesystem::permissions(files.file("key.pem"), std::filesystem::perms{0644});
+    const auto loaded =
+        files.load("k example.org:s:" + files.file("key.pem") + "\n", "*@example.org k\n");
+    REQUIRE(loaded.problems.size() == 1);
+    CHECK(loaded.problems[0].what.find("chmod") != std::string::npos);
+    CHECK(loaded.ring->select("a@example.org")->size() == 1);
+}
+
 TEST_CASE("a table that cannot be read gives no ring at all") {
     config::Dkim settings;
     settings.key_table = "/nonexistent/KeyTable";

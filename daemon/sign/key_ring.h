@@ -31,7 +31,8 @@ struct Identity {
 class KeyRing {
 public:
     struct Loaded;
-    // Empty table names: a ring that signs nothing.
+    // Empty table names: a ring that signs nothing. A table that cannot be read: no ring, so that
+    // nobody takes that for "sign nothing"; the one of before stays in use.
     static Loaded load(const config::Dkim& settings);
 
     // The signatures wanted for mail from `address`; none is a good answer. unavailable: a key that

@@ -27,7 +27,8 @@ struct ClientSend {
 struct ClientStartTls {
 };  // handshake, then tls_established() or tls_failed(); input read before is void
 // The handshakes are over: deliver() or quit() may be called. Once a connection; later
-// JobDone{true} says the same.
+// JobDone{true} says the same. Look at state() first: a server that spoke again in the same breath
+// has closed the session, and ClientClose follows.
 struct Ready {};
 // Write the message through a DotStuffer, stuff() and finish(), without the final dot; then
 // body_sent().

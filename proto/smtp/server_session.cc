@@ -101,9 +101,13 @@ std::size_t ServerSession::feed(std::string_view input, Effects& out) {
     PH_ASSERT(state_ != State::greeting);
     std::size_t taken = 0;
     while (taken < input.size()) {
+        const bool in_data = state_ == State::data;
         const auto step = take(input.substr(taken), out);
         if (step == 0) break;
         taken += step;
+        // The driver looks at transaction() and facts() when the data begin or end: before the next
+        // command changes them.
+        if (in_data != (state_ == State::data)) break;
         // What came with STARTTLS was not protected: it must not be answered inside TLS.
         if (state_ == State::tls) return input.size();
     }

@@ -24,6 +24,7 @@
 #include "proto/smtp/command.h"
 #include "proto/smtp/data_framing.h"
 #include "proto/smtp/line_splitter.h"
+#include "proto/types/assert.h"
 #include "proto/types/envelope.h"
 #include "proto/types/limits.h"
 #include "proto/types/reply.h"
@@ -126,7 +127,8 @@ public:
     void start(Effects& out);
     // Takes a prefix of `input` and appends effects to `out`. Returns bytes taken; 0 means more is
     // needed or, in question, tls and closed, stop reading: that is the back-pressure. Keep what
-    // was not taken and feed it again with more behind it.
+    // was not taken; carry out the effects, then feed it again at once: feed() also stops behind
+    // BodyBegin and MessageEnd, so that transaction() and facts() are still the message's.
     std::size_t feed(std::string_view input, Effects& out);
 
     // Answers CheckMail, CheckRcpt and MessageEnd. For the checks a positive reply lets the command
@@ -144,7 +146,11 @@ public:
 
     State state() const noexcept { return state_; }
     bool in_transaction() const noexcept { return transaction_.has_value(); }
-    const Transaction& transaction() const { return *transaction_; }
+    // Requires in_transaction().
+    const Transaction& transaction() const {
+        PH_ASSERT(transaction_.has_value());
+        return *transaction_;
+    }
     const SessionFacts& facts() const noexcept { return facts_; }
     const ServerProfile& profile() const noexcept { return profile_; }
 

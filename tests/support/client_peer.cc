@@ -44,6 +44,7 @@ void ClientPeer::carry_out(ClientEffects effects) {
 
 void ClientPeer::next_job() {
     PH_ASSERT(!in_job_);
+    if (session_.state() != ClientSession::State::ready) return;
     ClientEffects effects;
     if (results_.size() == jobs_.size()) {
         session_.quit(effects);

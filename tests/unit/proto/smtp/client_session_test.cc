@@ -537,6 +537,15 @@ TEST_CASE("an idle connection that speaks is not used again") {
     CHECK(session.state() == ClientSession::State::closed);
 }
 
+TEST_CASE("a server that speaks on behind its EHLO answer is left before a message is risked") {
+    ClientPeer peer(profile(), {one});
+    peer.receive(greeting);
+    peer.receive(plain_ehlo + "250 one too many\r\n");
+    CHECK(peer.closed());
+    CHECK(peer.results().empty());
+    CHECK(peer.session().refusal().text == "protocol error: reply to no command: 250 one too many");
+}
+
 TEST_CASE("the deadline that applies follows the conversation") {
     ClientSession session(profile());
     ClientEffects effects;

@@ -122,6 +122,19 @@ TEST_CASE(
     CHECK(bench.session.state() == ServerSession::State::command);
 }
 
+TEST_CASE("the transaction can be seen at BodyBegin, whatever came in the same write") {
+    Bench bench;
+    bench.open_message();
+    const std::string_view input = "DATA\r\nbare\nline\r\n.\r\nRSET\r\nNOOP\r\n";
+    const auto taken = bench.feed(input);
+    CHECK(taken == 6);
+    CHECK(std::holds_alternative<BodyBegin>(bench.effects.front()));
+    CHECK(bench.session.transaction().recipients.size() == 1);
+    const auto end = bench.feed(input.substr(taken));
+    CHECK(input.substr(taken + end) == "RSET\r\nNOOP\r\n");
+    CHECK(std::get<MessageEnd>(bench.effects.front()).fault->code == 550);
+}
+
 TEST_CASE("a long line is refused where the limits say so") {
     ServerProfile profile{.host_name = "mx"};
     profile.limits.text_line_bytes_max = 1000;

@@ -1,0 +1,50 @@
+#include <string>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/client_peer.h"
+
+using namespace posthorse;
+using posthorse::test::ClientPeer;
+
+namespace {
+
+constexpr std::uint8_t lease_lost = 0x40;
+constexpr std::uint8_t tls_fails = 0x80;
+
+std::vector<smtp::Job> jobs() {
+    smtp::Job three{.sender = "a@example.org",
+                    .recipients = {"b@example.net", "bad address", "c@example.net"},
+                    .size_bytes = 500,
+                    .body = BodyKind::eight_bit};
+    smtp::Job one{.sender = {}, .recipients = {"d@example.net"}, .size_bytes = 100};
+    return {three, one};
+}
+
+void check_results(const ClientPeer& peer) {
+    PH_ASSERT(peer.jobs_done() == peer.results().size());
+    for (const auto& results : peer.results()) {
+        for (const auto& result : results) {
+            PH_ASSERT(result.reply.text.size() <= 1024);
+            PH_ASSERT(result.kind != OutcomeKind::delivered || result.reply.code / 100 == 2);
+            PH_ASSERT(!result.lost_after_dot || result.kind == OutcomeKind::deferred);
+        }
+    }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    fuzz::Input input(data, size);
+    const auto choice = input.octet();
+    const std::size_t piece_bytes = 1 + input.octet();
+    ClientPeer peer({.helo = "me.example.org", .tls = static_cast<smtp::TlsUse>(choice % 3)},
+                    jobs());
+    peer.lease_is_good = (choice & lease_lost) == 0;
+    peer.tls_works = (choice & tls_fails) == 0;
+    fuzz::in_pieces(input.rest(), piece_bytes,
+                    [&](std::string_view piece) { peer.receive(piece); });
+    peer.end(smtp::ClientEnd::peer_closed);
+    PH_ASSERT(peer.closed());
+    check_results(peer);
+    return 0;
+}

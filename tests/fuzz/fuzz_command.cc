@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <string>
+
+#include "proto/smtp/auth_exchange.h"
+#include "proto/smtp/base64.h"
+#include "proto/smtp/command.h"
+#include "proto/smtp/parameters.h"
+#include "proto/smtp/server_offer.h"
+#include "proto/smtp/xtext.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace posthorse;
+using namespace posthorse::smtp;
+
+namespace {
+
+void check_encodings(std::string_view text) {
+    PH_ASSERT(decode_xtext(encode_xtext(text)) == text);
+    PH_ASSERT(decode_base64(encode_base64(text)) == text);
+    if (const auto octets = decode_base64(text)) PH_ASSERT(encode_base64(*octets) == text);
+}
+
+void check_parameters(std::string_view text) {
+    MailParameters parameters;
+    if (const auto refusal = parse_mail_parameters(text, parameters))
+        PH_ASSERT(refusal->permanent());
+    PH_ASSERT(parse_rcpt_parameters(text).has_value() == !text.empty());
+}
+
+void check_auth(std::string_view argument) {
+    AuthExchange exchange;
+    auto step = exchange.begin(argument);
+    for (int lines = 0; std::holds_alternative<Challenge>(step); ++lines) {
+        PH_ASSERT(lines < 3);
+        step = exchange.line("eA==");
+    }
+    if (const auto* credentials = std::get_if<Credentials>(&step)) {
+        PH_ASSERT(!credentials->user.empty() && !credentials->password.empty());
+    } else {
+        PH_ASSERT(std::get<Reply>(step).permanent());
+    }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto text = fuzz::as_text(data, size);
+    const auto command = parse_command(text);
+    if (is_helo_name(command.argument)) {
+        PH_ASSERT(command.argument.find_first_of(" ()<>;\r\n") == std::string_view::npos);
+    }
+    check_encodings(text);
+    check_parameters(text);
+    check_parameters(command.argument);
+    check_auth(command.argument);
+    parse_offer(text);
+    return 0;
+}

@@ -1,0 +1,11 @@
+#!/bin/sh
+# run_target.sh TARGET CORPUS RUNS: runs a fuzz target for a bounded number of inputs. What it finds on the
+# way goes to a directory that is thrown away; a failing input is printed by libFuzzer itself.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/found"
+corpus=$2
+[ -d "$corpus" ] || corpus=
+"$1" -runs="$3" -seed=1 -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix="$work/" \
+    "$work/found" ${corpus:+"$corpus"}

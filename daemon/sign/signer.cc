@@ -250,19 +250,21 @@ Result<std::string> Signing::finish() {
 
 Signer::Signer(const std::string& canonicalization)
     : library_(std::make_shared<const Library>(canonicalization)),
-      ring_(std::make_shared<const KeyRing>()) {}
+      no_keys_(std::make_shared<const KeyRing>()),
+      ring_(no_keys_) {}
 
 Signer::~Signer() = default;
 
 void Signer::use(std::shared_ptr<const KeyRing> ring) {
-    PH_ASSERT(ring != nullptr);
-    ring_ = std::move(ring);
+    if (ring != nullptr || ring_.load() == no_keys_) ring_ = std::move(ring);
 }
 
 Result<std::optional<Signing>> Signer::begin(std::string_view from) const {
     auto impl = std::make_unique<Signing::Impl>();
     impl->library = library_;
     impl->ring = ring_.load();
+    if (impl->ring == nullptr)
+        return Error{Errc::unavailable, "DKIM: the tables could not be read"};
     const auto identities = impl->ring->select(from);
     if (!identities) return identities.error();
     if (identities->empty()) return std::optional<Signing>();

@@ -11,8 +11,9 @@
 //           so.
 // Owner     Signer: node.cc; any thread. Signing: one thread at a time; finish() takes about
 //           0.3 ms of processor for RSA: call it on a worker thread.
-// Errors    unavailable: a wanted key cannot be used (451 4.7.5, P8). invalid: this message cannot
-//           be signed by anybody: no From, a NUL, or a field past the bounds.
+// Errors    unavailable: a wanted key cannot be used, or the tables never could (451 4.7.5, P8).
+//           invalid: this message cannot be signed by anybody: no From, a NUL, or a field past the
+//           bounds.
 // Bounds    A signed field has 60,000 bytes at most, and there are 100 of them at most: beyond,
 //           libopendkim's signatures are wrong without a word.
 #pragma once
@@ -58,7 +59,9 @@ public:
     Signer(const Signer&) = delete;
     Signer& operator=(const Signer&) = delete;
 
-    // From now on. Signings that have begun keep the ring they began with.
+    // From now on; signings that have begun keep the ring they began with. Null (its tables could
+    // not be read): the ring of before stays; without one, nobody's mail can be signed. Before the
+    // first call nothing is signed.
     void use(std::shared_ptr<const KeyRing> ring);
 
     // `from` is the address in the From field, or the envelope's sender when there is none.
@@ -68,6 +71,7 @@ public:
 private:
     struct Library;
     std::shared_ptr<const Library> library_;
+    const std::shared_ptr<const KeyRing> no_keys_;  // of the time before the first use()
     std::atomic<std::shared_ptr<const KeyRing>> ring_;
 };
 

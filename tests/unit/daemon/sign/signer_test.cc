@@ -244,8 +244,14 @@ TEST_CASE("what would be signed wrongly is refused") {
 TEST_CASE("who wants no signature gets none, who cannot have one an error") {
     const World world;
     Signer signer("relaxed/relaxed");
-    CHECK_FALSE(signer.begin("ann@example.org")->has_value());  // no ring yet
+    CHECK_FALSE(signer.begin("ann@example.org")->has_value());
+    signer.use(nullptr);  // the tables could not be read at the start
+    CHECK(signer.begin("ann@example.org").error().code == Errc::unavailable);
+    signer.use(KeyRing::load({}).ring);
+    CHECK_FALSE(signer.begin("ann@example.org")->has_value());
     signer.use(world.ring);
+    signer.use(nullptr);  // a reload whose tables could not be read
+    CHECK(signer.begin("ann@example.org")->has_value());
     CHECK_FALSE(signer.begin("ann@example.net")->has_value());
     CHECK_FALSE(signer.begin("")->has_value());
     CHECK(signer.begin("ann@broken.example").error().code == Errc::unavailable);

@@ -75,6 +75,7 @@ public:
     void act(QueueId id, Action action, std::string why, Completion<Envelope> done);
     void claim_one(QueueId id, Completion<Envelope> done);
     void list(QueueId after, std::size_t limit, Completion<Envelopes> done);
+    bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;
     bool idle() const;
 
@@ -589,6 +590,9 @@ void ReplicatedQueue::on_due(UniqueFunction<void()> wake) {
 }
 void ReplicatedQueue::on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
     impl_->bounce_in_doubt_ = std::move(bounce);
+}
+bool ReplicatedQueue::delivering(QueueId id) const {
+    return impl_->delivering(id);
 }
 QueueCounters ReplicatedQueue::counters() const {
     return impl_->counters();

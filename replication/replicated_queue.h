@@ -125,6 +125,8 @@ public:
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
+    // Is the message handed out for delivery?
+    bool delivering(QueueId id) const;
     QueueCounters counters() const;
 
 private:

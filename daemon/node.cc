@@ -1,0 +1,547 @@
+#include "daemon/node.h"
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/admin/admin_server.h"
+#include "daemon/admin/http_server.h"
+#include "daemon/auth/authenticator.h"
+#include "daemon/deliver/delivery_pool.h"
+#include "daemon/intake/listener.h"
+#include "daemon/report/reporter.h"
+#include "daemon/runtime/await.h"
+#include "daemon/runtime/log.h"
+#include "daemon/runtime/metrics.h"
+#include "daemon/runtime/shard.h"
+#include "daemon/runtime/system_clock.h"
+#include "daemon/runtime/tls.h"
+#include "daemon/schedule/scheduler.h"
+#include "daemon/sign/signer.h"
+#include "replication/edge/solo_control.h"
+#include "replication/replicated_queue.h"
+#include "storage/rocks_store.h"
+
+namespace posthorse {
+namespace {
+
+namespace log = runtime::log;
+using runtime::asio::awaitable;
+
+constexpr Duration tick_every = std::chrono::milliseconds{100};
+// Of the stop budget: what is left for closing the queue after sessions and attempts were cut off.
+constexpr Duration closing_time = std::chrono::seconds{5};
+constexpr std::size_t signatures_waiting_max = 4096;
+
+std::vector<std::unique_ptr<runtime::Shard>> make_shards(std::uint32_t wanted) {
+    const unsigned count = wanted > 0 ? wanted : std::max(1u, std::thread::hardware_concurrency());
+    std::vector<std::unique_ptr<runtime::Shard>> shards;
+    for (unsigned i = 0; i < count; ++i) shards.push_back(std::make_unique<runtime::Shard>(i));
+    return shards;
+}
+
+std::vector<runtime::Shard*> views(const std::vector<std::unique_ptr<runtime::Shard>>& shards) {
+    std::vector<runtime::Shard*> plain;
+    for (const auto& shard : shards) plain.push_back(shard.get());
+    return plain;
+}
+
+replication::InDoubtPolicy in_doubt_policy(const std::string& name) {
+    if (name == "hold") return replication::InDoubtPolicy::hold;
+    if (name == "bounce") return replication::InDoubtPolicy::bounce;
+    return replication::InDoubtPolicy::resend;
+}
+
+replication::ReplicatedQueue::Settings queue_settings(const config::Config& config) {
+    replication::ReplicatedQueue::Settings settings;
+    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
+    settings.random = [] { return static_cast<std::uint32_t>(runtime::random_u64()); };
+    return settings;
+}
+
+schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
+                                                 schedule::RouteTable routes) {
+    schedule::Scheduler::Settings settings;
+    settings.limits = {
+        .active_max = config.delivery.active_max,
+        .connections_max = config.delivery.connections_max,
+        .connections_per_destination_max = config.delivery.connections_per_destination_max,
+        .retry = {config.queue.min_retry_age, config.queue.max_retry_age}};
+    settings.routes = std::move(routes);
+    settings.seed = runtime::random_u64();
+    return settings;
+}
+
+report::Reporter::Settings reporter_settings(const config::Config& config) {
+    report::Reporter::Settings settings;
+    settings.notices = {config.host_name, config.queue.bounce_lifetime};
+    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
+    settings.addresses =
+        config.log.mask_addresses ? report::Addresses::masked : report::Addresses::shown;
+    return settings;
+}
+
+void report_problems(const std::vector<config::Problem>& problems, std::vector<std::string>& into) {
+    for (const auto& problem : problems) {
+        into.push_back(problem.to_string());
+        log::warning("skipped", {{"what", into.back()}});
+    }
+}
+
+}  // namespace
+
+class Node {
+public:
+    Node(const config::Config& config, std::string config_file);
+    int run();
+
+private:
+    // What stands on the disk must be open before the rest is made from it.
+    Result<void> open();
+    void compose();
+    void compose_delivery();
+    void compose_intake();
+    awaitable<Result<void>> start();
+    awaitable<void> serve();
+    awaitable<void> tick();
+    awaitable<void> wait_for_signals();
+
+    awaitable<void> stop();
+    awaitable<void> cut_off_in_time();
+    awaitable<void> close_queue();
+
+    std::vector<std::string> reload();
+    void reload_certificate(std::vector<std::string>& problems);
+    void sign_notice(std::string from, Chunk message, Completion<std::string> done);
+    void judge_door();
+    void export_queue();
+    std::string not_alive_why() const;
+    std::string not_ready_why() const;
+    admin::AdminPorts admin_ports();
+    admin::HttpPorts http_ports();
+    admin::StatusValues status() const;
+    deliver::MessagePort message_port();
+
+    runtime::Shard& home() { return *shards_.front(); }
+
+    const config::Config config_;
+    const std::string config_file_;
+    runtime::SystemClock clock_;
+    const WallTime started_at_ = clock_.wall();
+    std::vector<std::unique_ptr<runtime::Shard>> shards_;
+    runtime::Metrics metrics_;
+
+    // --- the queue
+    std::unique_ptr<storage::QueueStore> store_;
+    std::unique_ptr<replication::SoloControl> control_;
+    replication::NoHolders holders_;
+    std::unique_ptr<replication::ReplicatedQueue> queue_;
+
+    // --- what a reload replaces
+    auth::PasswordAuthenticator authenticator_;
+    sign::Signer signer_;
+    runtime::Reloadable<runtime::asio::ssl::context> server_tls_;
+
+    // --- the stages
+    runtime::Workers signing_workers_{2, signatures_waiting_max, "sign"};
+    std::unique_ptr<report::Reporter> reporter_;
+    std::unique_ptr<deliver::DeliveryPool> deliveries_;
+    std::unique_ptr<schedule::Scheduler> scheduler_;
+    auth::SenderPolicy sender_policy_;
+    intake::AddressSet trusted_networks_;
+    std::atomic<intake::Door> door_{intake::Door::open};
+    intake::IntakeMetrics intake_metrics_{metrics_};
+    UniqueFunction<void(Envelope)> accepted_;
+    std::unique_ptr<intake::IntakeContext> intake_context_;
+    std::unique_ptr<intake::Listeners> listeners_;
+    std::unique_ptr<admin::AdminServer> admin_;
+    std::unique_ptr<admin::HttpServer> http_;
+
+    // --- on home
+    std::unique_ptr<runtime::TaskGroup> tasks_;   // the node's own: serve() and its tick
+    std::unique_ptr<runtime::TaskGroup> cutter_;  // cut_off_in_time(), while the node stops
+    bool ready_ = false;
+    bool stopping_ = false;
+    int exit_code_ = 0;
+};
+
+Node::Node(const config::Config& config, std::string config_file)
+    : config_(config),
+      config_file_(std::move(config_file)),
+      shards_(make_shards(config.shards)),
+      signer_(config.dkim.canonicalization),
+      sender_policy_(config.host_name, config.auth.exempt_logins) {}
+
+int Node::run() {
+    log::start(config_.log.level);
+    log::info(
+        "starting",
+        {{"release", release()}, {"host_name", config_.host_name}, {"data_dir", config_.data_dir}});
+    if (auto opened = open(); !opened) {
+        log::error("cannot_start", {{"why", opened.error().what}});
+        log::stop();
+        return 1;
+    }
+    compose();
+    for (auto& shard : shards_) shard->start();
+    std::promise<void> ended;
+    home().post([&] {
+        tasks_->spawn(serve());
+        tasks_->when_empty([&](Result<void>) { ended.set_value(); });
+    });
+    ended.get_future().wait();
+    for (auto& shard : shards_) shard->stop();
+    log::info("stopped", {{"exit_code", exit_code_}});
+    log::stop();
+    return exit_code_;
+}
+
+// ------------------------------------------------------------------ making the parts
+
+Result<void> Node::open() {
+    std::error_code code;
+    std::filesystem::create_directories(config_.data_dir, code);
+    if (code)
+        return Error{Errc::io, config_.data_dir + ": cannot make: " + code.message() +
+                                   "; make it, or set data_dir"};
+    auto trusted = intake::AddressSet::parse(config_.intake.trusted_networks);
+    if (!trusted) return trusted.error();
+    trusted_networks_ = std::move(*trusted);
+    auto store = storage::open_rocks_store(
+        {.path = config_.data_dir + "/queue",
+         .home = &home(),
+         .write_buffer_bytes = config_.queue.write_buffer_bytes,
+         .disk_floor_bytes = config_.queue.disk_floor_bytes,
+         .report = [](std::string what) { log::error("queue_store", {{"what", what}}); }});
+    if (!store) return store.error();
+    store_ = std::move(*store);
+    auto control =
+        replication::SoloControl::open({config_.data_dir + "/control", config_.host_name}, home(),
+                                       [] { return runtime::random_u64(); });
+    if (!control) return control.error();
+    control_ = std::move(*control);
+    return {};
+}
+
+void Node::compose() {
+    tasks_ = std::make_unique<runtime::TaskGroup>(home());
+    cutter_ = std::make_unique<runtime::TaskGroup>(home());
+    queue_ = std::make_unique<replication::ReplicatedQueue>(clock_, *store_, *control_, holders_,
+                                                            queue_settings(config_));
+    compose_delivery();
+    compose_intake();
+    admin_ = std::make_unique<admin::AdminServer>(
+        config_.admin.socket, admin::AdminContext{home(), clock_, *queue_, admin_ports()});
+    http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
+    export_queue();
+}
+
+void Node::compose_delivery() {
+    reporter_ = std::make_unique<report::Reporter>(
+        clock_, *queue_, metrics_,
+        [this](std::string from, Chunk message, Completion<std::string> done) {
+            sign_notice(std::move(from), std::move(message), std::move(done));
+        },
+        [](const std::string& line) { log::line(log::Level::info, line); },
+        reporter_settings(config_));
+    deliveries_ = std::make_unique<deliver::DeliveryPool>(
+        home(), views(shards_), deliver::lane_settings(config_, {config_.host_name}),
+        message_port(), clock_, metrics_);
+    schedule::RouteTable::Problems problems;
+    auto routes = schedule::RouteTable::load(config_.delivery, problems);
+    scheduler_ = std::make_unique<schedule::Scheduler>(
+        home(), clock_, *queue_, *deliveries_,
+        [this](schedule::Ended ended, UniqueFunction<void()> done) {
+            reporter_->settle(
+                {std::move(ended.envelope), std::move(ended.outcomes),
+                 std::move(ended.ended_attempts), std::move(ended.in_doubt), ended.next_due},
+                std::move(done));
+        },
+        scheduler_settings(config_, std::move(routes)));
+    deliveries_->report_to(*scheduler_);
+    queue_->on_bounce_in_doubt(
+        [this](Envelope claimed) { reporter_->bounce_in_doubt(std::move(claimed)); });
+}
+
+void Node::compose_intake() {
+    accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
+    intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
+        config_, trusted_networks_, home(), *queue_, clock_, authenticator_, sender_policy_,
+        signing_workers_, server_tls_, signer_, door_, intake_metrics_, accepted_});
+    listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
+}
+
+// Delivery runs on every shard, the queue on home: calls hop over.
+deliver::MessagePort Node::message_port() {
+    return {
+        .read_chunk =
+            [this](QueueId id, std::uint32_t index, Completion<Chunk> done) {
+                home().post([this, id, index, done = std::move(done)]() mutable {
+                    queue_->chunk(id, index, std::move(done));
+                });
+            },
+        .intend =
+            [this](Intent intent, Completion<> done) {
+                home().post([this, intent = std::move(intent), done = std::move(done)]() mutable {
+                    queue_->intend(std::move(intent), std::move(done));
+                });
+            },
+        .may_send_dot =
+            [this](QueueId id, Completion<bool> done) {
+                home().post([this, id, done = std::move(done)]() mutable {
+                    done(queue_->may_send_dot(id));
+                });
+            }};
+}
+
+// A signature takes a millisecond: not on an event loop.
+void Node::sign_notice(std::string from, Chunk message, Completion<std::string> done) {
+    auto shared = std::make_shared<Completion<std::string>>(std::move(done));
+    const bool taken = signing_workers_.submit([this, shared, from = std::move(from), message] {
+        auto fields = sign::sign_message(signer_, from, *message);
+        home().post(
+            [shared, fields = std::move(fields)]() mutable { (*shared)(std::move(fields)); });
+    });
+    if (taken) return;
+    home().post([shared] {
+        (*shared)(Error{Errc::unavailable, "too many messages wait for a signature"});
+    });
+}
+
+// ------------------------------------------------------------------ start
+
+awaitable<void> Node::serve() {
+    if (auto started = co_await start(); !started) {
+        log::error("cannot_start", {{"why", started.error().what}});
+        exit_code_ = 1;
+    } else {
+        ready_ = true;
+        log::info("ready", {{"messages", queue_->counters().messages},
+                            {"in_doubt", queue_->counters().in_doubt},
+                            {"incarnation", control_->incarnation().counter}});
+        tasks_->spawn(tick());
+        co_await wait_for_signals();
+    }
+    co_await stop();
+}
+
+awaitable<Result<void>> Node::start() {
+    reload();
+    if (config_.tls.certificate_file.empty() == false && !server_tls_.get()) {
+        co_return Error{Errc::invalid, "tls: the certificate cannot be used (see above)"};
+    }
+    auto queue = co_await runtime::completed<void>(
+        [this](Completion<> done) { queue_->start(std::move(done)); });
+    if (!queue) co_return queue;
+    if (!config_.http.address.empty()) {
+        if (auto listening = http_->listen(config_.http.address, config_.http.port); !listening)
+            co_return listening;
+    }
+    if (auto listening = admin_->start(); !listening) co_return listening;
+    if (auto listening = listeners_->start(); !listening) co_return listening;
+    scheduler_->start();
+    co_return Result<void>{};
+}
+
+awaitable<void> Node::wait_for_signals() {
+    runtime::asio::signal_set signals(home().context(), SIGTERM, SIGINT, SIGHUP);
+    for (;;) {
+        const int signal = co_await signals.async_wait(runtime::asio::use_awaitable);
+        if (signal != SIGHUP) {
+            log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+            co_return;
+        }
+        reload();
+    }
+}
+
+awaitable<void> Node::tick() {
+    runtime::asio::steady_timer timer(home().context());
+    while (!stopping_) {
+        timer.expires_after(tick_every);
+        co_await timer.async_wait(runtime::asio::use_awaitable);
+        queue_->tick();
+        judge_door();
+    }
+}
+
+void Node::judge_door() {
+    auto door = intake::Door::open;
+    if (!store_->stats().accepting) door = intake::Door::full;
+    if (!store_->healthy()) door = intake::Door::failed;
+    if (door_.exchange(door) == door) return;
+    constexpr const char* names[] = {"open", "disk nearly full", "disk failed"};
+    log::warning("queue_door", {{"state", names[static_cast<int>(door)]}});
+}
+
+// ------------------------------------------------------------------ stop, in reverse
+
+// A stage that did not start stops at once.
+awaitable<void> Node::stop() {
+    stopping_ = true;
+    ready_ = false;
+    cutter_->spawn(cut_off_in_time());
+    scheduler_->stop([] {});
+    co_await listeners_->stop();
+    queue_->stop_accepting();
+    co_await runtime::completed<void>([this](Completion<> done) {
+        scheduler_->stop([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
+        deliveries_->join([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
+        admin_->stop([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await http_->stop();
+    cutter_->cancel();
+    co_await cutter_->join();
+    co_await close_queue();
+}
+
+// What has not ended by itself when the budget is nearly over is ended: its mail stays queued.
+awaitable<void> Node::cut_off_in_time() {
+    const auto patience = std::max(config_.stop_budget - closing_time, Duration::zero());
+    runtime::asio::steady_timer timer(home().context(), patience);
+    co_await timer.async_wait(runtime::asio::use_awaitable);
+    log::warning("cut_off",
+                 {{"sessions", listeners_->sessions()}, {"claimed", queue_->counters().claimed}});
+    listeners_->abandon();
+    deliveries_->abort();
+}
+
+awaitable<void> Node::close_queue() {
+    runtime::asio::steady_timer timer(home().context());
+    for (auto left = closing_time; !queue_->idle() && store_->healthy() && left > Duration::zero();
+         left -= tick_every) {
+        timer.expires_after(tick_every);
+        co_await timer.async_wait(runtime::asio::use_awaitable);
+    }
+    const auto counters = queue_->counters();
+    log::info("queue_closed", {{"messages", counters.messages}, {"open", counters.claimed}});
+}
+
+// ------------------------------------------------------------------ reload
+
+std::vector<std::string> Node::reload() {
+    std::vector<std::string> problems;
+    reload_certificate(problems);
+    if (!config_.auth.password_file.empty()) {
+        report_problems(authenticator_.load(config_.auth.password_file), problems);
+    }
+    auto keys = sign::KeyRing::load(config_.dkim);
+    report_problems(keys.problems, problems);
+    signer_.use(std::move(keys.ring));
+    schedule::RouteTable::Problems routes;
+    scheduler_->set_routes(schedule::RouteTable::load(config_.delivery, routes));
+    report_problems(routes, problems);
+    log::info("reloaded", {{"problems", problems.size()}});
+    return problems;
+}
+
+// A certificate that cannot be used is refused, and the old one kept.
+void Node::reload_certificate(std::vector<std::string>& problems) {
+    const runtime::TlsIdentity identity{config_.tls.certificate_file, config_.tls.key_file};
+    if (!identity.configured()) return;
+    auto context = runtime::make_server_context(identity);
+    if (context) return server_tls_.set(std::move(*context));
+    problems.push_back(context.error().what);
+    log::error("certificate_refused", {{"why", context.error().what}});
+}
+
+// ------------------------------------------------------------------ what others see
+
+std::string Node::not_alive_why() const {
+    return store_->healthy() ? "" : "the queue's disk failed: restart on a good one";
+}
+
+std::string Node::not_ready_why() const {
+    if (stopping_) return "stopping";
+    if (!ready_) return "starting";
+    if (!store_->healthy()) return "the queue's disk failed";
+    if (!store_->stats().accepting) return "the queue's disk is nearly full";
+    return "";
+}
+
+admin::StatusValues Node::status() const {
+    const auto stats = store_->stats();
+    return {.node = control_->self(),
+            .host_name = config_.host_name,
+            .release = release(),
+            .started_at = started_at_,
+            .not_ready_why = not_ready_why(),
+            .set_aside = stats.set_aside,
+            .disk_free_bytes = stats.disk_free_bytes,
+            .accepting = stats.accepting,
+            .incoming_sessions = listeners_->sessions(),
+            .outgoing_connections = scheduler_->counters().workers};
+}
+
+admin::AdminPorts Node::admin_ports() {
+    return {.status = [this] { return status(); },
+            .delivering = [this](QueueId id) { return queue_->delivering(id); },
+            .bounce =
+                [this](QueueId id, std::string why, Completion<> done) {
+                    reporter_->bounce(id, std::move(why), std::move(done));
+                },
+            .reload = [this] { return reload(); }};
+}
+
+admin::HttpPorts Node::http_ports() {
+    return {.metrics = [this] { return metrics_.text(); },
+            .not_alive_why = [this] { return not_alive_why(); },
+            .not_ready_why = [this] { return not_ready_why(); }};
+}
+
+// The figures that the queue counts anyway, asked for when somebody looks.
+void Node::export_queue() {
+    metrics_.before_scrape(
+        [this,
+         messages = metrics_.gauge("posthorse_queue_messages", "Messages in this node's queue."),
+         claimed =
+             metrics_.gauge("posthorse_queue_active_messages", "Messages handed out for delivery."),
+         in_doubt = metrics_.gauge("posthorse_in_doubt_attempts",
+                                   "Attempts found without an outcome since start."),
+         aside =
+             metrics_.gauge("posthorse_store_records_set_aside", "Records that could not be read."),
+         free_bytes =
+             metrics_.gauge("posthorse_store_free_bytes", "Free space of the queue's disk."),
+         healthy = metrics_.gauge("posthorse_store_healthy", "0 after a failed write or sync."),
+         syncs =
+             metrics_.gauge("posthorse_store_syncs", "Syncs of the write-ahead log since start."),
+         operations = metrics_.gauge("posthorse_store_synced_operations",
+                                     "Operations that those syncs covered."),
+         dropped = metrics_.gauge("posthorse_log_lines_dropped",
+                                  "Log lines dropped since start.")]() mutable {
+            const auto counters = queue_->counters();
+            const auto stats = store_->stats();
+            messages.set(static_cast<double>(counters.messages));
+            claimed.set(static_cast<double>(counters.claimed));
+            in_doubt.set(static_cast<double>(counters.in_doubt));
+            aside.set(static_cast<double>(stats.set_aside));
+            free_bytes.set(static_cast<double>(stats.disk_free_bytes));
+            healthy.set(store_->healthy() ? 1 : 0);
+            syncs.set(static_cast<double>(stats.syncs));
+            operations.set(static_cast<double>(stats.synced_operations));
+            dropped.set(static_cast<double>(log::dropped_lines()));
+        });
+}
+
+// ------------------------------------------------------------------
+
+std::string release() {
+    return POSTHORSE_RELEASE;
+}
+
+int run_node(const config::Config& config, const std::string& config_file) {
+    std::signal(SIGPIPE, SIG_IGN);
+    return Node(config, config_file).run();
+}
+
+}  // namespace posthorse

@@ -52,6 +52,9 @@ public:
     // `bytes_max` counts the CR LF.
     Line next(std::string_view input, std::size_t bytes_max);
 
+    // The buffer's first byte begins a line; false while the rest of a faulty line is skipped.
+    bool at_line_start() const noexcept { return !skipping_; }
+
 private:
     Line skip(std::string_view input);
     Line report(std::string_view input, std::size_t looked_at, LineFault fault);

@@ -133,7 +133,8 @@ std::size_t ServerSession::take(std::string_view input, Effects& out) {
 }
 
 std::size_t ServerSession::take_line(std::string_view input, Effects& out) {
-    if (state_ == State::command && input.front() == tls_handshake_octet) {
+    if (state_ == State::command && lines_.at_line_start() &&
+        input.front() == tls_handshake_octet) {
         hang_up({421, {4, 7, 0}, "TLS is not spoken here before STARTTLS"}, out);
         return input.size();
     }

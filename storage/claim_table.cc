@@ -4,13 +4,18 @@
 
 namespace posthorse::storage {
 
-void ClaimTable::fence(PartitionId partition, Epoch epoch) {
+void ClaimTable::raise(PartitionId partition, Epoch epoch) {
     const std::lock_guard lock(mutex_);
     Epoch& fence = partitions_[partition].fence;
     fence = std::max(fence, epoch);
+}
+
+void ClaimTable::fence(PartitionId partition, Epoch epoch) {
+    raise(partition, epoch);
+    const std::lock_guard lock(mutex_);
     std::erase_if(claims_, [&](const auto& entry) {
         const auto& [id, claim] = entry;
-        if (id.partition() != partition || claim.epoch >= fence) return false;
+        if (id.partition() != partition || claim.epoch >= epoch) return false;
         lower(id, claim.due);
         return true;
     });

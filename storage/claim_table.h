@@ -3,8 +3,7 @@
 //
 // Place     Between the writer, which makes messages visible, and the readers, which hand them out
 //           (storage/record_store.h).
-// Contract  A message is free unless it is in the table. Claims of an epoch below the partition's
-//           fence are void.
+// Contract  A message is free unless it is in the table.
 //           The scan of due keys never begins at the head, where the tombstones of all that was
 //           delivered lie (33 ms and growing instead of 50 us): it begins at `begin_scan()`. No
 //           free message lies below that; whoever makes one free there lowers it.
@@ -28,7 +27,9 @@ namespace posthorse::storage {
 class ClaimTable {
 public:
     // --- the writer
-    // A lower epoch than before changes nothing.
+    // Refuses lower epochs from now on; a lower one than before changes nothing.
+    void raise(PartitionId partition, Epoch epoch);
+    // raise(), and claims of lower epochs are void.
     void fence(PartitionId partition, Epoch epoch);
     // Before the message becomes visible: it is born claimed.
     void born(const Envelope& envelope, Epoch epoch);

@@ -156,7 +156,7 @@ void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& r
         }
         round.room_bytes -= bytes;
     }
-    if (stamp.epoch > mark.fence) claims_.fence(stamp.partition, stamp.epoch);
+    if (stamp.epoch > mark.fence) claims_.raise(stamp.partition, stamp.epoch);
     mark = {.fence = stamp.epoch, .last = stamp.sequence};
     if (const auto* commit = std::get_if<Commit>(&operation.change))
         claims_.born(commit->envelope, stamp.epoch);

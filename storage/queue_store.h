@@ -17,7 +17,8 @@
 //                       operation leaves a gap: gaps are legal, steps back are not.
 //             Fence     After fence(p, e) completed, an operation of p stamped below e fails with
 //                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
-//                       lower epochs are void. An operation above the fence raises it.
+//                       lower epochs are void. An operation above the fence raises it, and leaves
+//                       claims alone: its owner has changed its epoch, not its mind.
 //             Claim     A claimed message is returned by no further claim until it is settled,
 //                       released or fenced off. A committed message is born claimed by its epoch:
 //                       nothing can send it before its acceptor says that it was accepted

@@ -82,3 +82,13 @@ TEST_CASE("a fence voids lower claims, refuses new ones, and never goes back") {
     CHECK_FALSE(claims.try_claim(first.id, Epoch{2}, first.due_at));
     CHECK(claims.try_claim(first.id, Epoch{3}, first.due_at));
 }
+
+TEST_CASE("an owner whose epoch moves on keeps its claims") {
+    ClaimTable claims;
+    claims.born(first, Epoch{1});
+    claims.raise(partition_a, Epoch{2});
+    CHECK(claims.fence_of(partition_a) == Epoch{2});
+    CHECK_FALSE(claims.is_free(first.id));
+    claims.fence(partition_a, Epoch{3});
+    CHECK(claims.is_free(first.id));
+}

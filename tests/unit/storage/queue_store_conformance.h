@@ -352,9 +352,11 @@ void check_fences() {
         queue.commit(2);
         CHECK(ids_of(queue.list()).size() == 2);
     }
-    SUBCASE("an operation of a higher epoch raises the fence") {
+    SUBCASE("an operation of a higher epoch raises the fence, and no claim ends by it") {
+        queue.commit(2);
         REQUIRE(queue.apply(settle(first, park(first, at_ms(1)), {}, {}), partition_a, Epoch{3}));
         CHECK(error_of(queue.write(settle(first, std::nullopt, {}, {}))) == Errc::fenced);
+        CHECK(ids_of(queue.claim(at_ms(2000), 9, Epoch{3})) == std::vector{first.id});
     }
     SUBCASE("an operation that comes twice is applied once") {
         const Operation done = queue.stamped(settle(first, std::nullopt, {}, {}));

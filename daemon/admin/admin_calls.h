@@ -13,6 +13,7 @@
 
 #include "daemon/admin/admin_messages.h"
 #include "daemon/admin/admin_ports.h"
+#include "daemon/admin/admin_requests.h"
 
 namespace posthorse::admin {
 

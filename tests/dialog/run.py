@@ -24,7 +24,8 @@ def unescape(text):
     repeated = re.sub(r"\{([^{}]*)\*(\d+)\}", lambda m: m[1] * int(m[2]), text)
     letters = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
     out = b""
-    for plain, letter, digits in re.findall(r"([^\\]+)|\\(?:([rnt0\\])|x([0-9a-fA-F]{2}))", repeated):
+    pieces = re.findall(r"([^\\]+)|\\(?:([rnt0\\])|x([0-9a-fA-F]{2}))", repeated)
+    for plain, letter, digits in pieces:
         if plain:
             out += plain.encode("latin-1")
         else:

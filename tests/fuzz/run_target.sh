@@ -1,6 +1,6 @@
 #!/bin/sh
-# run_target.sh TARGET CORPUS RUNS: runs a fuzz target for a bounded number of inputs. What it finds on the
-# way goes to a directory that is thrown away; a failing input is printed by libFuzzer itself.
+# run_target.sh TARGET CORPUS RUNS: runs a fuzz target for a bounded number of inputs. What it finds
+# on the way goes to a directory that is thrown away; libFuzzer prints a failing input.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

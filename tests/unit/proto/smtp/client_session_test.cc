@@ -597,23 +597,3 @@ TEST_CASE("a large recipient list goes in groups, each after the answers to the 
     CHECK(peer.results()[0][198].kind == OutcomeKind::failed);
     CHECK(peer.results()[0][249].kind == OutcomeKind::delivered);
 }
-
-TEST_CASE("enhanced codes are taken when they fit the reply") {
-    struct Case {
-        const char* line;
-        EnhancedCode enhanced;
-        const char* text;
-    };
-    for (const auto& [line, enhanced, text] :
-         {Case{"550 5.1.1 no\r\n", {5, 1, 1}, "no"}, Case{"550 5.7.133 no\r\n", {5, 7, 133}, "no"},
-          Case{"550 4.1.1 no\r\n", {}, "4.1.1 no"}, Case{"550 5.1 no\r\n", {}, "5.1 no"},
-          Case{"550 5.1.1\r\n", {5, 1, 1}, ""}, Case{"550 5.1.1no\r\n", {}, "5.1.1no"},
-          Case{"550 5.1.1234 no\r\n", {}, "5.1.1234 no"}, Case{"550\r\n", {}, ""}}) {
-        ReplyParser parser{Limits{}};
-        std::size_t taken = 0;
-        const auto step = parser.next(line, taken);
-        REQUIRE(std::holds_alternative<Reply>(step));
-        CHECK(std::get<Reply>(step).enhanced == enhanced);
-        CHECK(std::get<Reply>(step).text == text);
-    }
-}

@@ -62,12 +62,13 @@ private:
 
     void take_quoted() {
         entry() += '"';
+        bool escaped = false;
         for (++at_; at_ < value_.size(); ++at_) {
             const char c = value_[at_];
             if (c == '\r' || c == '\n') continue;
             entry() += c;
-            if (c == '"') return;
-            if (c == '\\' && at_ + 1 < value_.size()) entry() += value_[++at_];
+            if (c == '"' && !escaped) return;
+            escaped = c == '\\' && !escaped;
         }
     }
 

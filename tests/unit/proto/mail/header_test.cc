@@ -143,6 +143,7 @@ TEST_CASE("addresses are found among names, comments, groups and routes") {
     CHECK(addresses_of("\"quoted local\"@b.example") == List{"\"quoted local\"@b.example"});
     CHECK(addresses_of("a @ b . example") == List{"a@b.example"});
     CHECK(addresses_of("Alice\r\n <a@b.example>") == List{"a@b.example"});
+    CHECK(addresses_of("\"a\\\r\n\"b\"@c.example") == List{"\"a\\\"b\"@c.example"});
     for (const auto* none :
          {"", "undisclosed-recipients:;", "nobody", "(", "\"", "<", ",,;:", "\"\\", "(\\"}) {
         CAPTURE(none);

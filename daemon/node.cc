@@ -119,6 +119,7 @@ private:
     std::vector<std::string> reload();
     void reload_certificate(std::vector<std::string>& problems);
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
+    void operator_acted(QueueId id, replication::Action action);
     void judge_door();
     void export_queue();
     std::string not_alive_why() const;
@@ -166,6 +167,7 @@ private:
     // --- on home
     std::unique_ptr<runtime::TaskGroup> tasks_;   // the node's own: serve() and its tick
     std::unique_ptr<runtime::TaskGroup> cutter_;  // cut_off_in_time(), while the node stops
+    bool revival_due_ = false;
     bool ready_ = false;
     bool stopping_ = false;
     int exit_code_ = 0;
@@ -265,6 +267,8 @@ void Node::compose_delivery() {
         },
         scheduler_settings(config_, std::move(routes)));
     deliveries_->report_to(*scheduler_);
+    queue_->on_acted(
+        [this](QueueId id, replication::Action action) { operator_acted(id, action); });
     queue_->on_bounce_in_doubt(
         [this](Envelope claimed) { reporter_->bounce_in_doubt(std::move(claimed)); });
 }
@@ -275,6 +279,18 @@ void Node::compose_intake() {
         config_, trusted_networks_, home(), *queue_, clock_, authenticator_, sender_policy_,
         signing_workers_, server_tls_, signer_, door_, intake_metrics_, accepted_});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
+}
+
+void Node::operator_acted(QueueId id, replication::Action action) {
+    using replication::Action;
+    if (action == Action::remove) return scheduler_->forget(id, schedule::Withdrawal::removed);
+    if (action == Action::hold) return scheduler_->forget(id, schedule::Withdrawal::held);
+    // Destinations that are down are tried too. A flush acts on many messages: once for all.
+    if (std::exchange(revival_due_, true)) return;
+    home().post([this] {
+        revival_due_ = false;
+        scheduler_->revive();
+    });
 }
 
 // Delivery runs on every shard, the queue on home: calls hop over.

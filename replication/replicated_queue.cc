@@ -81,13 +81,10 @@ public:
 
     storage::QueueStore& store() { return store_; }
     UniqueFunction<void()> wake_;
+    UniqueFunction<void(QueueId, Action)> acted_;
     UniqueFunction<void(Envelope)> bounce_in_doubt_;
 
 private:
-    struct Claimed {
-        Envelope envelope;     // the newest state of the message
-        bool removed = false;  // by an operator: the attempt under way is the last
-    };
     using PartitionRef = std::shared_ptr<OwnedPartition>;
 
     bool lease_live() const { return control_.lease_live(clock_.boot(), settings_.drift_margin); }
@@ -117,7 +114,7 @@ private:
     bool accepting_ = false;
     std::map<PartitionId, PartitionRef> partitions_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
-    std::unordered_map<QueueId, Claimed> claimed_;
+    std::unordered_map<QueueId, Envelope> claimed_;        // in their newest state
     std::uint64_t in_doubt_ = 0;
 };
 
@@ -307,7 +304,7 @@ void ReplicatedQueue::Impl::commit(Envelope envelope, Chunk head, Completion<> d
            [self = shared_from_this(), envelope = std::move(envelope),
             done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   self->claimed_.emplace(envelope.id, Claimed{envelope});
+                   self->claimed_.emplace(envelope.id, envelope);
                    return done({});
                }
                if (stored.error().code == Errc::unknown) {
@@ -346,7 +343,7 @@ void ReplicatedQueue::Impl::claim(std::size_t limit, Completion<Envelopes> done)
         if (!found) return done(std::move(found));
         // An operator resumed what is still being delivered: the attempt's settle() frees it.
         std::erase_if(*found, [&](const Envelope& envelope) {
-            return !self->claimed_.try_emplace(envelope.id, Claimed{envelope}).second;
+            return !self->claimed_.try_emplace(envelope.id, envelope).second;
         });
         done(std::move(found));
     };
@@ -380,16 +377,14 @@ void ReplicatedQueue::Impl::intend(Intent intent, Completion<> done) {
 
 bool ReplicatedQueue::Impl::may_send_dot(QueueId id) const {
     const auto claimed = claimed_.find(id);
-    if (claimed == claimed_.end() || claimed->second.removed || claimed->second.envelope.held)
-        return false;
+    if (claimed == claimed_.end() || claimed->second.held) return false;
     return partitions_.contains(id.partition()) && lease_live();
 }
 
 void ReplicatedQueue::Impl::settle(Settlement settlement, Completion<> done) {
     auto claimed = claimed_.extract(settlement.id);
     if (claimed.empty()) return done(no_such_message(settlement.id));
-    if (claimed.mapped().removed) return done({});
-    const Envelope& before = claimed.mapped().envelope;
+    const Envelope& before = claimed.mapped();
     auto after = storage::apply_outcomes(before, settlement.outcomes, settlement.next_due);
     if (after && settlement.warned) after = storage::mark_warned(std::move(*after));
     mint_notices(settlement.id, settlement.notices);
@@ -416,8 +411,8 @@ void ReplicatedQueue::Impl::mint_notices(QueueId cause, std::vector<NewMessage>&
 
 void ReplicatedQueue::Impl::park(QueueId id, WallTime due) {
     auto claimed = claimed_.extract(id);
-    if (claimed.empty() || claimed.mapped().removed) return;
-    const Envelope& before = claimed.mapped().envelope;
+    if (claimed.empty()) return;
+    const Envelope& before = claimed.mapped();
     if (before.held || due <= before.due_at) {
         store_.release(id);
         return;
@@ -432,11 +427,10 @@ void ReplicatedQueue::Impl::act(QueueId id,
                                 std::string why,
                                 Completion<Envelope> done) {
     const auto claimed = claimed_.find(id);
-    if (claimed != claimed_.end() && !claimed->second.removed) {
-        return apply_action(claimed->second.envelope, action, why, std::move(done));
-    }
+    if (claimed != claimed_.end())
+        return apply_action(claimed->second, action, why, std::move(done));
     auto* partition = owned(id);
-    if (partition == nullptr || claimed != claimed_.end()) return done(no_such_message(id));
+    if (partition == nullptr) return done(no_such_message(id));
     store_.claim_one(partition->state().epoch, id,
                      [self = shared_from_this(), action, why = std::move(why),
                       done = std::move(done)](Result<Envelope> current) mutable {
@@ -467,17 +461,21 @@ void ReplicatedQueue::Impl::apply_action(Envelope current,
     }
     const auto claimed = claimed_.find(current.id);
     if (claimed != claimed_.end()) {
-        claimed->second.removed = !after;
-        if (after) claimed->second.envelope = *after;
+        if (after) {
+            claimed->second = *after;
+        } else {
+            claimed_.erase(claimed);  // the attempt under way ends without the dot, or for nobody
+        }
     }
     auto shown = after ? *after : current;
     submit(current.id, storage::settle(current, std::move(after), {}, {}),
-           [self = shared_from_this(), shown = std::move(shown),
+           [self = shared_from_this(), action, shown = std::move(shown),
             done = std::move(done)](Result<void> stored) mutable {
                if (!stored) return done(stored.error());
-               const bool due = !shown.held;
+               const auto id = shown.id;
                done(std::move(shown));
-               if (due) self->wake();
+               if (self->acted_) self->acted_(id, action);
+               if (action == Action::retry || action == Action::resume) self->wake();
            });
 }
 
@@ -489,7 +487,7 @@ void ReplicatedQueue::Impl::claim_one(QueueId id, Completion<Envelope> done) {
     store_.claim_one(
         partition->state().epoch, id,
         [self = shared_from_this(), done = std::move(done)](Result<Envelope> found) mutable {
-            if (found) self->claimed_.emplace(found->id, Claimed{*found});
+            if (found) self->claimed_.emplace(found->id, *found);
             done(std::move(found));
         });
 }
@@ -587,6 +585,9 @@ void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelope
 }
 void ReplicatedQueue::on_due(UniqueFunction<void()> wake) {
     impl_->wake_ = std::move(wake);
+}
+void ReplicatedQueue::on_acted(UniqueFunction<void(QueueId, Action)> acted) {
+    impl_->acted_ = std::move(acted);
 }
 void ReplicatedQueue::on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
     impl_->bounce_in_doubt_ = std::move(bounce);

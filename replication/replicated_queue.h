@@ -9,7 +9,7 @@
 //           A message that this node may deliver is handed out by claim(), or by commit() itself
 //           (born claimed), and comes back by settle() or park(): exactly one of the two.
 //           Operators' actions apply at once, on claimed messages too: an attempt under way learns
-//           of it from may_send_dot().
+//           of it from may_send_dot(). A removed message is nobody's: settle() finds it no more.
 // Owner     node.cc. One executor ("home", the store's and the control plane's): every call is made
 //           and every completion runs there, some before the call returns.
 #pragma once
@@ -120,6 +120,8 @@ public:
     void list(QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done);
     // Called when messages became due without a claim: retry, resume, notices, takeover.
     void on_due(UniqueFunction<void()> wake);
+    // Called after an operator's action is durable: what the scheduler has of it is out of date.
+    void on_acted(UniqueFunction<void(QueueId, Action)> acted);
     // InDoubtPolicy::bounce: takes the claimed message, and must settle() it. Set before start().
     void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce);
     // Nothing is claimed, arriving or under way.

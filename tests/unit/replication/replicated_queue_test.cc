@@ -30,6 +30,7 @@ struct Pool {
         settings.random = [] { return 0u; };
         queue = std::make_unique<ReplicatedQueue>(clock, *store, control, holders, settings);
         queue->on_due([this] { ++wakes; });
+        queue->on_acted([this](QueueId id, Action action) { acted.emplace_back(id, action); });
         queue->on_bounce_in_doubt([this](Envelope envelope) { bounced.push_back(envelope.id); });
         queue->start([](Result<void> result) { REQUIRE(result.has_value()); });
         home.run();
@@ -116,6 +117,7 @@ struct Pool {
     std::unique_ptr<ReplicatedQueue> queue;
     int wakes = 0;
     std::vector<QueueId> bounced;
+    std::vector<std::pair<QueueId, Action>> acted;
 };
 
 RecipientOutcome outcome(std::uint32_t recipient, OutcomeKind kind) {
@@ -400,8 +402,12 @@ TEST_CASE("operators reach a message that is being delivered") {
     SUBCASE("remove: the attempt may not end it, and its outcome is nobody's any more") {
         const auto id = pool.accepted();
         REQUIRE(pool.act(id, Action::remove).has_value());
+        CHECK(pool.acted == std::vector{std::pair{id, Action::remove}});
         CHECK_FALSE(pool.queue->may_send_dot(id));
-        CHECK(pool.settle({.id = id, .outcomes = {outcome(0, OutcomeKind::deferred)}}).has_value());
+        CHECK_FALSE(pool.queue->delivering(id));
+        CHECK(
+            pool.settle({.id = id, .outcomes = {outcome(0, OutcomeKind::deferred)}}).error().code ==
+            Errc::not_found);
         CHECK(pool.queue->counters().messages == 0);
         CHECK(pool.queue->idle());
     }

@@ -151,7 +151,7 @@ def receipt_trace(sync: str, where: int) -> str:
 INTERRUPTED = """\
 8 fdatasync(9 <unfinished ...>
 7 read(5, "x", 1) = 1
-8 <... fdatasync resumed>) = 0"""
+8 <... fdatasync resumed>)          = 0"""
 
 
 @pytest.mark.parametrize("sync, where, faults", [

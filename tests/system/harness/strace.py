@@ -48,6 +48,7 @@ class Call:
     name: str
     fd: int
     text: str   # arguments and result as strace writes them
+    result: int
     began: int  # line numbers of the trace
     ended: int
 
@@ -67,19 +68,21 @@ def parse(trace: str) -> list[Call]:
             open_calls[thread] = (number, text.removesuffix("<unfinished ...>"))
             continue
         head = re.match(r"(\w+)\((\d+)", text)
-        if head and ") = " in text:
-            calls.append(Call(head[1], int(head[2]), text, began, number))
+        result = re.search(r"\)\s+= (-?\d+)[^)]*(?:\([^)]*\))?$", text)
+        if head and result:
+            calls.append(Call(head[1], int(head[2]), text, int(result[1]), began, number))
     return calls
 
 
 READS = {"read", "readv", "recvfrom", "recvmsg"}
 WRITES = {"write", "writev", "sendto", "sendmsg"}
+SYNCS = {"fdatasync", "fsync"}
 END_OF_DATA = r'\r\n.\r\n"'
 
 
 def custody_faults(calls: list[Call]) -> tuple[int, list[str]]:
     """How many receipts (the 250 to an end of data) there are, and those without a sync before."""
-    syncs = [call for call in calls if call.name in ("fdatasync", "fsync") and ") = 0" in call.text]
+    syncs = [call for call in calls if call.name in SYNCS and call.result == 0]
     waiting: dict[int, Call] = {}
     seen, faults = 0, []
     for call in calls:

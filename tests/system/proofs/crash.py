@@ -56,11 +56,17 @@ def everything_arrived(tally: Tally, sink: Sink) -> bool:
 
 
 def duplicates_by_kill(sink: Sink, kills: Kills) -> list[int]:
-    """For each kill, the messages that arrived before it and again after; the rest is a fault."""
+    """For each kill, the messages that arrived before it and again after; the rest is a fault.
+
+    What a node had sent when it died, the receiver may record a little later: until the next start
+    is ready it counts as before the kill.
+    """
     counts = [0] * len(kills.at)
+    ready_at = [at + restart_s for at, restart_s in zip(kills.at, kills.restart_s)]
     for message_id, copies in sink.by_message_id().items():
         for first, second in zip(copies, copies[1:]):
-            between = [n for n, at in enumerate(kills.at) if first.at <= at <= second.at]
+            between = [n for n, at in enumerate(kills.at)
+                       if first.at <= ready_at[n] and at <= second.at]
             require(bool(between), f"{message_id} arrived twice without a kill between")
             counts[between[0]] += 1
     return counts
@@ -122,8 +128,8 @@ def sweep_of_starts(figures: Figures) -> None:
             shutil.rmtree(node.data, ignore_errors=True)
             node.launch(["strace", "-f", *killing_at(number)])
             wait.until(lambda: not node.running() or node.ready(), "ready or killed")
-            if node.running():
-                node.stop()
+            if node.running():  # so many fdatasyncs no thread of a start makes
+                node.stop_or_killed()
                 break
             killed += 1
             check_after(node, sink, Tally(), f"start {number}")

@@ -18,6 +18,7 @@ using tcp = runtime::tcp;
 // What goes out together with the final dot: about a first window of TCP (RFC 6928), so that the
 // dot leaves with it and does not wait in the kernel.
 constexpr std::size_t tail_bytes_max = 14 * 1024;
+constexpr auto* stopping = "the node stops";
 constexpr Duration farewell = std::chrono::seconds{2};
 constexpr Duration last_words = std::chrono::seconds{1};
 
@@ -80,7 +81,7 @@ asio::awaitable<bool> Connection::open_one(Candidate candidate, smtp::TlsUse tls
             co_await stream_->connect({address, candidate.port}, settings_.timeouts.connect);
         if (!connected) trouble = connected.error().what;
     }
-    if (aborted_) trouble = "the node stops";
+    if (aborted_) trouble = stopping;
     if (trouble) {
         failure_ = {0, {4, 4, 1}, "connect to " + remote_ + ": " + *trouble};
         co_return false;
@@ -152,6 +153,7 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
 
 asio::awaitable<void> Connection::send(std::string bytes) {
     if (!stream_->socket().is_open()) co_return;
+    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
     if (!tail_.empty()) bytes = std::exchange(tail_, {}) + bytes;
     const auto written = co_await stream_->write(bytes, settings_.timeouts.data_block);
     step_begun_ = clock_.boot();
@@ -168,7 +170,7 @@ asio::awaitable<void> Connection::start_tls() {
     step_begun_ = clock_.boot();
     smtp::ClientEffects out;
     if (aborted_) {
-        end_session(ClientEnd::shutdown, "the node stops");
+        end_session(ClientEnd::shutdown, stopping);
     } else if (done) {
         session_->tls_established(out);
     } else {
@@ -179,6 +181,7 @@ asio::awaitable<void> Connection::start_tls() {
 }
 
 asio::awaitable<void> Connection::read_replies(Duration patience) {
+    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
     char buffer[4096];
     const auto count = co_await stream_->read_some(buffer, patience);
     if (count) {
@@ -208,7 +211,7 @@ void Connection::end_session(ClientEnd why, std::string what) {
 }
 
 void Connection::end_session(const IoError& error) {
-    if (aborted_) return end_session(ClientEnd::shutdown, "the node stops");
+    if (aborted_) return end_session(ClientEnd::shutdown, stopping);
     closed_by_peer_ = error.end == IoEnd::closed;
     const auto why = error.end == IoEnd::timed_out ? ClientEnd::timed_out : ClientEnd::peer_closed;
     end_session(why, remote_ + ": " + error.what);
@@ -273,7 +276,7 @@ asio::awaitable<void> Connection::send_body() {
         if (index < job_.chunk_count) next = read(index + 1);
         stuffer.stuff(**chunk, ready);
         if (index == job_.chunk_count) stuffer.finish(ready);
-        if (aborted_) co_return end_session(ClientEnd::shutdown, "the node stops");
+        if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
         const auto now = ready.size() - std::min(ready.size(), tail_bytes_max);
         if (now == 0) continue;
         co_await send(ready.substr(0, now));
@@ -302,7 +305,7 @@ asio::awaitable<void> Connection::end_body() {
     const auto id = job_.id;
     const auto permitted = co_await runtime::completed<bool>(
         [this, id](Completion<bool> done) { messages_.may_send_dot(id, std::move(done)); });
-    if (aborted_) co_return end_session(ClientEnd::shutdown, "the node stops");
+    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
     const bool permit = permitted && *permitted;
     our_fault_ = !permit;
     smtp::ClientEffects out;

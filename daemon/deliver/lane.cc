@@ -1,6 +1,7 @@
 #include "daemon/deliver/lane.h"
 
 #include "daemon/runtime/await.h"
+#include "daemon/runtime/log.h"
 #include "daemon/runtime/system_clock.h"
 #include "proto/types/assert.h"
 
@@ -76,17 +77,7 @@ void Lane::abort() {
 }
 
 void Lane::joined(UniqueFunction<void()> done) {
-    joined_ = std::move(done);
-    tell_when_joined();
-}
-
-// The coroutine of the last worker may still be on its way out: then again behind it.
-void Lane::tell_when_joined() {
-    if (!joined_ || !workers_.empty()) return;
-    if (!tasks_.empty()) return shard_.post([this] { tell_when_joined(); });
-    auto done = std::move(joined_);
-    joined_ = {};
-    done();
+    tasks_.when_empty([done = std::move(done)](Result<void>) mutable { done(); });
 }
 
 // --- a worker's life
@@ -96,14 +87,13 @@ asio::awaitable<void> Lane::run(WorkerId id, Worker* worker) {
         worker->served = true;
         auto job = std::move(*worker->job);
         worker->job.reset();
-        auto result = co_await perform(worker, std::move(job));
+        auto result = co_await perform_safely(worker, std::move(job));
         metrics_.attempt_ended(result, clock_.wall());
         const bool gone = result.health == DestinationHealth::unreachable;
         reports_.job_ended(id, std::move(result), gone ? WorkerAfter::gone : WorkerAfter::lingers);
         if (gone) break;
     }
     workers_.erase(id);
-    tell_when_joined();
 }
 
 // False: the worker is gone.
@@ -128,6 +118,19 @@ asio::awaitable<bool> Lane::wait_for_job(WorkerId id, Worker* worker) {
     co_return true;
 }
 
+// What a library throws must not cost the message its outcome: it would be claimed for ever.
+asio::awaitable<JobResult> Lane::perform_safely(Worker* worker, DeliveryJob job) {
+    std::string what;
+    try {
+        co_return co_await perform(worker, job);
+    } catch (const std::exception& error) {
+        what = error.what();
+    }
+    runtime::log::error("delivery_failed", {{"id", job.id.to_string()}, {"what", what}});
+    worker->connection.reset();
+    co_return refused(job, {OutcomeKind::deferred, {0, {4, 3, 0}, "internal error: " + what}});
+}
+
 asio::awaitable<JobResult> Lane::perform(Worker* worker, DeliveryJob job) {
     for (;;) {
         if (worker->connection && worker->messages >= settings_.messages_per_connection_max) {
@@ -139,8 +142,7 @@ asio::awaitable<JobResult> Lane::perform(Worker* worker, DeliveryJob job) {
         }
         ++worker->messages;
         auto attempt = co_await worker->connection->deliver(job);
-        if (attempt.stale && !aborted_)
-            continue;  // at most once: a fresh connection is never stale
+        if (attempt.stale && !aborted_) continue;  // once: a fresh connection is never stale
         if (attempt.raw_eight_bit) metrics_.raw_eight_bit_sent();
         co_return std::move(attempt.result);
     }

@@ -72,8 +72,8 @@ private:
     Task<> run(WorkerId id, Worker* worker);
     Task<bool> wait_for_job(WorkerId id, Worker* worker);
     Task<JobResult> perform(Worker* worker, DeliveryJob job);
+    Task<JobResult> perform_safely(Worker* worker, DeliveryJob job);
     Task<std::optional<Refusal>> open(Worker* worker);
-    void tell_when_joined();
     JobResult refused(const DeliveryJob& job, const Refusal& refusal) const;
 
     runtime::Shard& shard_;
@@ -87,7 +87,6 @@ private:
     DestinationFinder finder_;
     std::map<WorkerId, std::unique_ptr<Worker>> workers_;
     bool aborted_ = false;
-    UniqueFunction<void()> joined_;
     runtime::TaskGroup tasks_;
 };
 

@@ -97,9 +97,12 @@ def deferred_messages(root: PostfixRoot, scratch: Path, figures: Figures) -> Non
 
 def main(full: bool) -> None:
     figures = Figures("memory")
+    faults = []
     with tempfile.TemporaryDirectory() as scratch, PostfixRoot() as root:
-        try:
-            large_messages(root, Path(scratch), figures)
-            deferred_messages(root, Path(scratch), figures)
-        finally:
-            figures.show()
+        for part in (large_messages, deferred_messages):
+            try:
+                part(root, Path(scratch), figures)
+            except AssertionError as fault:
+                faults.append(str(fault))
+    figures.show()
+    require(not faults, "\n".join(faults))

@@ -15,15 +15,17 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proto/types/envelope.h"
 #include "proto/types/result.h"
 #include "replication/control_plane.h"
 #include "replication/holder_link.h"
+#include "replication/owned_partition.h"
 #include "storage/queue_store.h"
 
 namespace posthorse::replication {
@@ -82,7 +84,7 @@ public:
     // attempts in doubt (they are counted in their envelopes and due again at once).
     void start(Completion<> done);
     // Takes no new message. What is under way goes on.
-    void stop_accepting();
+    void stop_accepting() { accepting_ = false; }
     // Drives time-outs; call it every 100 ms or so.
     void tick();
 
@@ -119,21 +121,55 @@ public:
     // Messages with ids above `after`, in id order within a partition; a short page is the end.
     void list(QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done);
     // Called when messages became due without a claim: retry, resume, notices, takeover.
-    void on_due(UniqueFunction<void()> wake);
+    void on_due(UniqueFunction<void()> wake) { wake_ = std::move(wake); }
     // Called after an operator's action is durable: what the scheduler has of it is out of date.
-    void on_acted(UniqueFunction<void(QueueId, Action)> acted);
+    void on_acted(UniqueFunction<void(QueueId, Action)> acted) { acted_ = std::move(acted); }
     // InDoubtPolicy::bounce: takes the claimed message, and must settle() it. Set before start().
-    void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce);
+    void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
+        bounce_in_doubt_ = std::move(bounce);
+    }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
     // Is the message handed out for delivery?
-    bool delivering(QueueId id) const;
+    bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;
 
 private:
-    class Impl;
-    std::shared_ptr<Impl> impl_;  // completions that outlive the queue find it gone
+    template <class Call>
+    auto while_alive(Call call);
+    bool lease_live() const;
+    OwnedPartition* owned(QueueId id);
+    OwnedPartition* choose_open();
+    void own(PartitionState state, Completion<> done);
+    void resolve_intents(PartitionId id, Completion<> done);
+    void resolve_message(QueueId id, std::vector<Intent> open);
+    void in_doubt_recorded(QueueId id);
+    void pool_changed(const PoolState& state);
+    void submit(QueueId id, OwnedPartition::AnyChange change, Completion<> done);
+    void withdraw(Envelope envelope, Completion<> done);
+    void mint_notices(QueueId cause, std::vector<NewMessage>& notices);
+    void apply_action(Envelope current,
+                      Action action,
+                      const std::string& why,
+                      Completion<Envelope> done);
+    void wake();
+
+    const Clock& clock_;
+    storage::QueueStore& store_;
+    ControlPlane& control_;
+    HolderLinks& holders_;
+    Settings settings_;
+    bool accepting_ = false;
+    std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;
+    std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
+    std::unordered_map<QueueId, Envelope> claimed_;        // in their newest state
+    std::uint64_t in_doubt_ = 0;
+    UniqueFunction<void()> wake_;
+    UniqueFunction<void(QueueId, Action)> acted_;
+    UniqueFunction<void(Envelope)> bounce_in_doubt_;
+    std::shared_ptr<char> alive_ =
+        std::make_shared<char>();  // completions that come late see it gone
 };
 
 }  // namespace posthorse::replication

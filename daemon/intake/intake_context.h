@@ -8,14 +8,13 @@
 #include <atomic>
 #include <memory>
 
-#include <boost/asio/ssl/context.hpp>
-
 #include "daemon/auth/authenticator.h"
 #include "daemon/auth/sender_policy.h"
 #include "daemon/config/config.h"
 #include "daemon/intake/address_set.h"
 #include "daemon/intake/intake_metrics.h"
 #include "daemon/runtime/reloadable.h"
+#include "daemon/runtime/tls.h"
 #include "daemon/runtime/workers.h"
 #include "daemon/sign/signer.h"
 #include "proto/types/executor.h"
@@ -37,7 +36,7 @@ struct IntakeContext {
     auth::Authenticator& authenticator;
     const auth::SenderPolicy& sender_policy;
     runtime::Workers& signing_workers;
-    runtime::Reloadable<boost::asio::ssl::context>& server_tls;  // null: no certificate, no TLS
+    runtime::Reloadable<runtime::TlsContext>& server_tls;  // null: no certificate, no TLS
     const sign::Signer& signer;
     const std::atomic<Door>& door;
     IntakeMetrics& metrics;

@@ -18,6 +18,9 @@
 
 namespace posthorse::runtime {
 
+// What a connection takes at its handshake.
+using TlsContext = asio::ssl::context;
+
 // Where a server's identity comes from: files, or the environment variables TLS_CERT, TLS_KEY and
 // TLS_CA_BUNDLE (PEM texts) when the files are not named.
 struct TlsIdentity {

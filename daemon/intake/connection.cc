@@ -38,7 +38,7 @@ smtp::ServerProfile profile(const IntakeContext& context,
 }
 
 boost::asio::ip::address plain_address(const runtime::tcp::endpoint& peer) {
-    const auto address = peer.address();
+    auto address = peer.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
         return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
     }

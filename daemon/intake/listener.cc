@@ -121,7 +121,8 @@ void Listeners::admit(const config::Listener& settings,
     ++sessions_;
     context_.metrics.sessions.add();
     context_.metrics.sessions_open.add(1);
-    carrier.shard.post([this, &carrier, &settings, socket = std::move(socket), client]() mutable {
+    carrier.shard.post([this, &carrier, &settings, socket = std::move(socket),
+                        client = std::string(client)]() mutable {
         carrier.tasks.spawn(serve(carrier, settings, std::move(socket), std::move(client)));
     });
 }

@@ -50,7 +50,7 @@ asio::awaitable<Result<T>> completed_on(Executor& there, Call call) {
         there.post(
             [call = std::move(call), done = std::move(done)]() mutable { call(std::move(done)); });
     };
-    co_return co_await completed<T>(std::move(start));
+    return completed<T>(std::move(start));
 }
 
 }  // namespace posthorse::runtime

@@ -7,6 +7,9 @@
 namespace posthorse::schedule {
 namespace {
 
+// A due time in the past: the message goes back as it was.
+constexpr WallTime at_once{};
+
 constexpr Duration remembered_for = std::chrono::minutes{5};
 
 // Destinations that are down are probed sooner, and for longer, than a single message is retried.
@@ -46,7 +49,7 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
     // first.
     if (stopping_ || jobs_ >= limits_.active_max || active_.contains(id)) {
         const bool again = active_.contains(id);
-        out.push_back(Park{id, again ? now.wall + limits_.retry.retry_min : now.wall});
+        out.push_back(Park{id, again ? now.wall + limits_.retry.retry_min : at_once});
         return;
     }
     const auto batches = pending_by_destination(envelope);
@@ -157,7 +160,8 @@ WallTime ScheduleCore::next_due(const Message& message, Now now) {
         const auto& recipient = message.envelope.recipients[outcome.recipient];
         failures = std::max(failures, recipient.attempts + 1);
     }
-    if (failures == 0) return message.put_off == never ? now.wall : message.put_off;
+    if (failures == 0)
+        return message.put_off == never ? now.wall : std::max(message.put_off, now.wall);
     const auto earliest = now.wall + limits_.retry.retry_min;
     const auto due = now.wall + retry_delay(limits_.retry, failures, random());
     return std::max(earliest, no_later_than(due, message.envelope.expires_at, now.wall));
@@ -180,7 +184,7 @@ void ScheduleCore::park_waiting(Queue& queue, Now now, Effects& out) {
         const auto message = active_.find(queue.waiting.front().id);
         PH_ASSERT(message != active_.end());
         const auto due = put_off(queue, now);
-        message->second.put_off = std::min(message->second.put_off, due.value_or(now.wall));
+        message->second.put_off = std::min(message->second.put_off, due.value_or(at_once));
         remove_waiting(message->second, queue, queue.waiting.begin());
         settle_if_done(message, now, out);
     }
@@ -199,7 +203,7 @@ void ScheduleCore::forget(QueueId id, Withdrawal why, Now now, Effects& out) {
         let_rest(queue, now);
     }
     if (message.jobs > 0) return;
-    if (why == Withdrawal::held && message.outcomes.empty()) message.put_off = now.wall;
+    if (why == Withdrawal::held && message.outcomes.empty()) message.put_off = at_once;
     if (why == Withdrawal::held || !message.outcomes.empty()) {
         settle_if_done(at, now, out);
     } else {
@@ -212,7 +216,7 @@ void ScheduleCore::stop(Now now, Effects& out) {
     for (auto& [name, queue] : queues_) {
         while (!queue.waiting.empty()) {
             const auto message = active_.find(queue.waiting.front().id);
-            message->second.put_off = now.wall;
+            message->second.put_off = at_once;
             remove_waiting(message->second, queue, queue.waiting.begin());
             settle_if_done(message, now, out);
         }

@@ -69,7 +69,7 @@ struct Dismiss {
 };
 struct Park {
     QueueId id;
-    WallTime due{};
+    WallTime due{};  // in the past: as it was
 };
 struct Report {
     Ended ended;
@@ -97,7 +97,7 @@ public:
     // Counts for what is offered from now on.
     void set_routes(RouteTable routes) { routes_ = std::move(routes); }
 
-    // A claimed message. Without room it is parked, due now.
+    // A claimed message. Without room it goes back as it was.
     void offer(Envelope envelope, Now now, Effects& out);
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);
     // A worker without a job is no more.
@@ -107,7 +107,7 @@ public:
     void forget(QueueId id, Withdrawal why, Now now, Effects& out);
     // An operator wants everything tried now: nothing counts as down.
     void revive(Now now, Effects& out);
-    // No new jobs: what does not run is given back, due now; what runs ends in Reports.
+    // No new jobs: what does not run goes back as it was; what runs ends in Reports.
     void stop(Now now, Effects& out);
 
     // How many more messages it would take; 0 when full or stopping.

@@ -78,7 +78,6 @@ void Scheduler::stop(UniqueFunction<void()> drained) {
     drained_ = std::move(drained);
     Effects out;
     core_.stop(now(), out);
-    timer_.cancel();
     carry_out(std::move(out));
     tell_when_drained();
 }
@@ -116,15 +115,24 @@ void Scheduler::claimed(std::size_t limit, Result<std::vector<Envelope>> due) {
 void Scheduler::sleep_until_due() {
     queue_.next_due(while_alive([this](Result<WallTime> due) {
         if (!due) return wake_after(retry_claim);
-        const auto wait = *due - clock_.wall();
-        wake_after(std::clamp<Duration>(wait, sleep_min, sleep_max));
+        wake_by(*due);
     }));
 }
 
+void Scheduler::wake_by(WallTime due) {
+    wake_after(std::clamp<Duration>(due - clock_.wall(), sleep_min, sleep_max));
+}
+
+// Unless it wakes before: what was parked or settled just now may not be in the queue's answer yet.
 void Scheduler::wake_after(Duration delay) {
+    const auto at = clock_.boot() + delay;
+    if (wake_at_ && *wake_at_ <= at) return;
+    wake_at_ = at;
     timer_.expires_after(delay);
     timer_.async_wait(while_alive([this](const boost::system::error_code& code) {
-        if (!code) pump();
+        if (code) return;
+        wake_at_.reset();
+        pump();
     }));
 }
 
@@ -159,10 +167,13 @@ void Scheduler::carry_out_next() {
         workers_.dismiss(dismissed->worker);
     } else if (auto* parked = std::get_if<Park>(&effect)) {
         queue_.park(parked->id, parked->due);
+        wake_by(parked->due);
     } else if (auto* report = std::get_if<Report>(&effect)) {
         ++reporting_;
-        report_(std::move(report->ended), while_alive([this] {
+        const auto next_due = report->ended.next_due;
+        report_(std::move(report->ended), while_alive([this, next_due] {
                     --reporting_;
+                    wake_by(next_due);
                     pump_when_there_is_room();
                     tell_when_drained();
                 }));

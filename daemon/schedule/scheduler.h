@@ -66,6 +66,7 @@ private:
     void pump_when_there_is_room();
     void claimed(std::size_t limit, Result<std::vector<Envelope>> due);
     void sleep_until_due();
+    void wake_by(WallTime due);
     void wake_after(Duration delay);
     void carry_out(Effects effects);
     void carry_out_next();
@@ -82,6 +83,7 @@ private:
     std::uint32_t active_max_;
     ScheduleCore core_;
     runtime::asio::steady_timer timer_;
+    std::optional<BootTime> wake_at_;  // when timer_ fires
     std::deque<Effect> effects_;
     bool carrying_out_ = false;
     bool claiming_ = false;

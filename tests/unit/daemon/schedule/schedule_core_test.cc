@@ -150,7 +150,7 @@ TEST_CASE("attempts in doubt are told apart") {
     CHECK(driver.reports.at(0).in_doubt == std::vector<std::uint32_t>{job.attempt});
 }
 
-TEST_CASE("without room a message is parked, due now, and wanted() says so") {
+TEST_CASE("without room a message goes back as it was, and wanted() says so") {
     CoreDriver driver({.active_max = 2});
     CHECK(driver.core.wanted() == 2);
     driver.offer(1, {"a@a.example"});
@@ -159,7 +159,7 @@ TEST_CASE("without room a message is parked, due now, and wanted() says so") {
     const auto id = driver.offer(3, {"a@c.example"});
     REQUIRE(driver.parked.size() == 1);
     CHECK(driver.parked[0].id == id);
-    CHECK(driver.parked[0].due == driver.now.wall);
+    CHECK(driver.parked[0].due <= driver.now.wall);
     driver.succeed(driver.running.begin()->first);
     CHECK(driver.core.wanted() == 1);
 }
@@ -349,7 +349,7 @@ TEST_CASE("after stop nothing begins, and everything comes back") {
     CHECK_FALSE(driver.core.drained());
     driver.offer(99, {"a@a.example"});
     CHECK(driver.parked.size() == 11);
-    for (const auto& park : driver.parked) CHECK(park.due == driver.now.wall);
+    for (const auto& park : driver.parked) CHECK(park.due <= driver.now.wall);
     while (!driver.running.empty()) driver.succeed(driver.running.begin()->first);
     CHECK(driver.reports.size() == 1);
     CHECK(driver.core.drained());

@@ -241,7 +241,7 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
            while_alive([this, envelope = std::move(envelope),
                         done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   claimed_.emplace(envelope.id, envelope);
+                   claimed_.emplace(envelope.id, Claimed{envelope, {}});
                    return done({});
                }
                if (stored.error().code == Errc::unknown) {
@@ -279,7 +279,7 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
         if (!found) return done(std::move(found));
         // An operator resumed what is still being delivered: the attempt's settle() frees it.
         std::erase_if(*found, [&](const Envelope& envelope) {
-            return !claimed_.try_emplace(envelope.id, envelope).second;
+            return !claimed_.try_emplace(envelope.id, Claimed{envelope, {}}).second;
         });
         done(std::move(found));
     });
@@ -308,19 +308,22 @@ void ReplicatedQueue::next_due(Completion<WallTime> done) {
 
 void ReplicatedQueue::intend(Intent intent, Completion<> done) {
     const auto id = intent.id;
+    const auto claimed = claimed_.find(id);
+    if (claimed == claimed_.end()) return done(no_such_message(id));
+    claimed->second.intended.push_back(intent.attempt);
     submit(id, storage::Intend{std::move(intent)}, std::move(done));
 }
 
 bool ReplicatedQueue::may_send_dot(QueueId id) const {
     const auto claimed = claimed_.find(id);
-    if (claimed == claimed_.end() || claimed->second.held) return false;
+    if (claimed == claimed_.end() || claimed->second.envelope.held) return false;
     return partitions_.contains(id.partition()) && lease_live();
 }
 
 void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     auto claimed = claimed_.extract(settlement.id);
     if (claimed.empty()) return done(no_such_message(settlement.id));
-    const Envelope& before = claimed.mapped();
+    const Envelope& before = claimed.mapped().envelope;
     auto after = storage::apply_outcomes(before, settlement.outcomes, settlement.next_due);
     if (after && settlement.warned) after = storage::mark_warned(std::move(*after));
     mint_notices(settlement.id, settlement.notices);
@@ -347,7 +350,7 @@ void ReplicatedQueue::mint_notices(QueueId cause, std::vector<NewMessage>& notic
 void ReplicatedQueue::park(QueueId id, WallTime due) {
     auto claimed = claimed_.extract(id);
     if (claimed.empty()) return;
-    const Envelope& before = claimed.mapped();
+    const Envelope& before = claimed.mapped().envelope;
     if (before.held || due <= before.due_at) {
         store_.release(id);
         return;
@@ -360,7 +363,7 @@ void ReplicatedQueue::park(QueueId id, WallTime due) {
 void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion<Envelope> done) {
     const auto claimed = claimed_.find(id);
     if (claimed != claimed_.end())
-        return apply_action(claimed->second, action, why, std::move(done));
+        return apply_action(claimed->second.envelope, action, why, std::move(done));
     auto* partition = owned(id);
     if (partition == nullptr) return done(no_such_message(id));
     store_.claim_one(partition->state().epoch, id,
@@ -391,16 +394,18 @@ void ReplicatedQueue::apply_action(Envelope current,
         case Action::remove:
             break;
     }
+    std::vector<std::uint32_t> ended;
     const auto claimed = claimed_.find(current.id);
     if (claimed != claimed_.end()) {
         if (after) {
-            claimed->second = *after;
+            claimed->second.envelope = *after;
         } else {
+            ended = std::move(claimed->second.intended);  // a restart finds nothing in doubt
             claimed_.erase(claimed);  // the attempt under way ends without the dot, or for nobody
         }
     }
     auto shown = after ? *after : current;
-    submit(current.id, storage::settle(current, std::move(after), {}, {}),
+    submit(current.id, storage::settle(current, std::move(after), {}, std::move(ended)),
            while_alive([this, action, shown = std::move(shown),
                         done = std::move(done)](Result<void> stored) mutable {
                if (!stored) return done(stored.error());
@@ -418,7 +423,7 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
         return done(Error{Errc::conflict, id.to_string() + " is being delivered; try again"});
     store_.claim_one(partition->state().epoch, id,
                      while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
-                         if (found) claimed_.emplace(found->id, *found);
+                         if (found) claimed_.emplace(found->id, Claimed{*found, {}});
                          done(std::move(found));
                      }));
 }

@@ -136,6 +136,11 @@ public:
     QueueCounters counters() const;
 
 private:
+    struct Claimed {
+        Envelope envelope;                    // in its newest state
+        std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
+    };
+
     template <class Call>
     auto while_alive(Call call);
     bool lease_live() const;
@@ -163,7 +168,7 @@ private:
     bool accepting_ = false;
     std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
-    std::unordered_map<QueueId, Envelope> claimed_;        // in their newest state
+    std::unordered_map<QueueId, Claimed> claimed_;
     std::uint64_t in_doubt_ = 0;
     UniqueFunction<void()> wake_;
     UniqueFunction<void(QueueId, Action)> acted_;

@@ -107,6 +107,14 @@ struct Pool {
         REQUIRE(recorded);
     }
 
+    std::size_t open_intents() {
+        std::size_t count = 99;
+        store->intents(PartitionId{1},
+                       [&](Result<std::vector<Intent>> found) { count = found->size(); });
+        home.run();
+        return count;
+    }
+
     ManualExecutor home;
     ManualClock clock;
     storage::MemoryDisk disk;
@@ -401,6 +409,7 @@ TEST_CASE("operators reach a message that is being delivered") {
     Pool pool;
     SUBCASE("remove: the attempt may not end it, and its outcome is nobody's any more") {
         const auto id = pool.accepted();
+        pool.intend(id, 1, {0});
         REQUIRE(pool.act(id, Action::remove).has_value());
         CHECK(pool.acted == std::vector{std::pair{id, Action::remove}});
         CHECK_FALSE(pool.queue->may_send_dot(id));
@@ -410,6 +419,8 @@ TEST_CASE("operators reach a message that is being delivered") {
             Errc::not_found);
         CHECK(pool.queue->counters().messages == 0);
         CHECK(pool.queue->idle());
+        pool.restart();
+        CHECK(pool.open_intents() == 0);  // its attempts went with it
     }
     SUBCASE("hold: the attempt's outcome counts, and no other follows") {
         const auto id = pool.accepted();

@@ -40,6 +40,14 @@ void ClaimTable::changed(const Envelope& after) {
     lower(after.id, after.due_at);
 }
 
+void ClaimTable::changed_under_claim(const Envelope& after) {
+    const std::lock_guard lock(mutex_);
+    const auto claim = claims_.find(after.id);
+    if (claim == claims_.end()) return lower(after.id, after.due_at);
+    claim->second.due = after.due_at;
+    claim->second.version = std::max(claim->second.version, after.version);
+}
+
 void ClaimTable::gone(QueueId id) {
     const std::lock_guard lock(mutex_);
     claims_.erase(id);

@@ -37,6 +37,8 @@ public:
     void born_free(const Envelope& envelope);
     // After the change became visible. Ends a claim that knows an older version only.
     void changed(const Envelope& after);
+    // The same, but a claim stays, with the message's new due time.
+    void changed_under_claim(const Envelope& after);
     void gone(QueueId id);
 
     // --- anyone

@@ -225,7 +225,9 @@ void CommitQueue::make_visible(const Operation& operation) {
     if (std::holds_alternative<Commit>(operation.change)) messages_ += 1;
     const auto* settle = std::get_if<Settle>(&operation.change);
     if (settle == nullptr) return;
-    if (settle->after) {
+    if (settle->after && settle->claim == ClaimAfter::stays) {
+        claims_.changed_under_claim(*settle->after);
+    } else if (settle->after) {
         claims_.changed(*settle->after);
     } else {
         claims_.gone(settle->id);

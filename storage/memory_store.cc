@@ -56,6 +56,10 @@ void MemoryDisk::crash(std::size_t keep_unsynced_writes) {
     failed_ = false;
 }
 
+bool MemoryDisk::is_synced(Family family, std::string_view key) const {
+    return synced_[static_cast<std::size_t>(family)].contains(key);
+}
+
 void MemoryDisk::damage(Write write) {
     apply(write, now_);
     apply(write, synced_);

@@ -45,6 +45,8 @@ public:
     void crash(std::size_t keep_unsynced_writes = 0);
     std::size_t unsynced_writes() const { return unsynced_.size(); }
     std::uint64_t syncs() const { return syncs_; }
+    // Would the key survive a power loss now?
+    bool is_synced(Family family, std::string_view key) const;
 
     // Changes the bytes under a key behind the store's back: damage. Null value: the key goes.
     void damage(Write write);

@@ -19,12 +19,13 @@
 //                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
 //                       lower epochs are void. An operation above the fence raises it, and leaves
 //                       claims alone: its owner has changed its epoch, not its mind.
-//             Claim     A claimed message is returned by no further claim until it is settled,
-//                       released or fenced off. A committed message is born claimed by its epoch:
-//                       nothing can send it before its acceptor says that it was accepted
-//                       (release) or hands it on. A notice is born free. Claims are memory of this
-//                       process: a restart begins with none. A message that nobody holds is
-//                       changed only after claim_one(), or a claim under way may win the race.
+//             Claim     A claimed message is returned by no further claim until it is settled
+//                       (unless ClaimAfter::stays), released or fenced off. A committed message is
+//                       born claimed by its epoch: nothing can send it before its acceptor says
+//                       that it was accepted (release) or hands it on. A notice is born free.
+//                       Claims are memory of this process: a restart begins with none. A message
+//                       that nobody holds is changed only after claim_one(), or a claim under way
+//                       may win the race.
 //             Bodies    Chunk 0, the head (trace header, signatures, and the whole of a small
 //                       body), comes with Commit; chunks 1..n come before it by Append. A body
 //                       without a Commit is garbage: collected at recovery and on Abort.
@@ -78,6 +79,12 @@ struct Intend {
     Intent intent;
 };
 
+// What becomes of this process's claim on a message that is settled.
+enum class ClaimAfter : std::uint8_t {
+    ends,   // nobody works on it any more
+    stays,  // an operator changed it under its claimer, who works on
+};
+
 // A message's new state, or its end. Drops its intents named in `ended_attempts`. Notices (bounces,
 // warnings) that the change causes become messages in the same atomic write.
 struct Settle {
@@ -87,6 +94,7 @@ struct Settle {
     std::optional<Envelope> after;  // nullopt: the message is done and goes
     std::vector<NewMessage> notices;
     std::vector<std::uint32_t> ended_attempts;
+    ClaimAfter claim = ClaimAfter::ends;  // of no meaning to other holders
 };
 
 struct Operation {

@@ -92,3 +92,16 @@ TEST_CASE("an owner whose epoch moves on keeps its claims") {
     claims.fence(partition_a, Epoch{3});
     CHECK(claims.is_free(first.id));
 }
+
+TEST_CASE("a message that is changed under its claimer stays claimed, and is freed where it is") {
+    ClaimTable claims;
+    claims.born(first, Epoch{1});
+    claims.end_scan(partition_a, {at_ms(500), {}});
+    claims.changed_under_claim(next_version(first, at_ms(50)));
+    CHECK_FALSE(claims.is_free(first.id));
+    claims.release(first.id);
+    CHECK(claims.begin_scan(partition_a) == DuePosition{at_ms(50), first.id});
+    claims.end_scan(partition_a, {at_ms(500), {}});
+    claims.changed_under_claim(next_version(first, at_ms(20)));
+    CHECK(claims.begin_scan(partition_a) == DuePosition{at_ms(20), first.id});
+}

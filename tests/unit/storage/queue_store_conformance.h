@@ -291,6 +291,17 @@ void check_claims() {
         queue.commit_free(6, at_ms(5));
         CHECK(ids_of(queue.claim(at_ms(9000))) == std::vector{sample_id(6)});
     }
+    SUBCASE("a message that is changed under its claimer stays claimed until he settles it") {
+        const Envelope first = queue.commit(1);
+        const Envelope retried = retry(first, at_ms(10));
+        Settle change = settle(first, retried, {}, {});
+        change.claim = ClaimAfter::stays;
+        REQUIRE(queue.write(change));
+        CHECK(*queue.envelope(first.id) == retried);
+        CHECK(ids_of(queue.claim(at_ms(9000))).empty());
+        REQUIRE(queue.write(settle(retried, park(retried, at_ms(20)), {}, {})));
+        CHECK(ids_of(queue.claim(at_ms(9000))) == std::vector{first.id});
+    }
     SUBCASE("one message can be claimed before it is due") {
         const Envelope envelope = queue.commit_free(1, at_ms(500'000));
         CHECK(*queue.claim_one(envelope.id) == envelope);

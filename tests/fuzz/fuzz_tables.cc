@@ -1,0 +1,51 @@
+#include <algorithm>
+
+#include "daemon/auth/password_file.h"
+#include "daemon/schedule/route_table.h"
+#include "daemon/sign/signing_table.h"
+#include "proto/types/destination.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace posthorse;
+
+namespace {
+
+// A malformed row is skipped with its line, never a refusal to run with the rest.
+void check(const std::vector<config::Problem>& problems, std::string_view text) {
+    const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+    for (const auto& problem : problems) {
+        PH_ASSERT(!problem.fatal && problem.line >= 1 && problem.line <= lines);
+        PH_ASSERT(!problem.what.empty() && problem.file == "table");
+    }
+}
+
+void check_routes(std::string_view text) {
+    schedule::RouteTable routes;
+    schedule::RouteTable::Problems problems;
+    routes.add_mailertable(text, "table", problems);
+    check(problems, text);
+    for (const auto* address : {"a@example.org", "a@sub.example.org", "a@[192.0.2.1]"}) {
+        PH_ASSERT(Destination::parse(routes.destination_of(address)).has_value());
+    }
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto text = fuzz::as_text(data, size);
+    const auto passwords = auth::parse_passwords(text, "table");
+    check(passwords.problems, text);
+    for (const auto& [login, hash] : passwords.hashes) {
+        PH_ASSERT(auth::normalise_login(login) == login && !hash.empty());
+    }
+    const auto keys = sign::parse_key_table(text, "table");
+    check(keys.problems, text);
+    for (const auto& [name, row] : keys.rows) PH_ASSERT(!row.domain.empty() && !row.key.empty());
+    for (const auto kind : {sign::TableKind::file, sign::TableKind::refile}) {
+        const auto signing = sign::parse_signing_table(text, "table", kind);
+        check(signing.problems, text);
+        for (const auto& row : signing.rows) sign::matches(row, text.substr(0, 320));
+    }
+    check_routes(text);
+    return 0;
+}

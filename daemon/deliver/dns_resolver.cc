@@ -162,7 +162,6 @@ class DnsResolver::Channel : public std::enable_shared_from_this<Channel> {
 public:
     Channel(asio::io_context& context, const Settings& settings)
         : context_(context), timer_(context) {
-        ares_library_init(ARES_LIB_INIT_ALL);
         ares_options options{};
         options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS;
         options.timeout = static_cast<int>(settings.timeout.count());
@@ -174,21 +173,18 @@ public:
         options.sock_state_cb_data = this;
         const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
                          ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ;
-        check(ares_init_options(&channel_, &options, mask), "c-ares");
+        ares_channel made = nullptr;
+        check(ares_init_options(&made, &options, mask), "c-ares");
+        channel_.reset(made);
         if (!settings.servers.empty()) use_servers(settings.servers);
     }
 
-    ~Channel() {
-        if (channel_ != nullptr) ares_destroy(channel_);
-        ares_library_cleanup();
-    }
-
-    void cancel() { ares_cancel(channel_); }
+    void cancel() { ares_cancel(channel_.get()); }
 
     // Answers what is open, for good.
     void close() {
         timer_.cancel();
-        ares_destroy(std::exchange(channel_, nullptr));
+        const auto closing = std::move(channel_);
     }
 
     template <class Value, class Read>
@@ -202,7 +198,7 @@ public:
         };
         auto* query = new Query{read, std::move(done)};  // deleted in its callback
         ares_query(
-            channel_, name.c_str(), ns_c_in, type,
+            channel_.get(), name.c_str(), ns_c_in, type,
             [](void* argument, int status, int, unsigned char* octets, int count) {
                 const std::unique_ptr<Query> ended(static_cast<Query*>(argument));
                 ended->done(
@@ -215,6 +211,15 @@ public:
     }
 
 private:
+    struct Library {
+        Library() { ares_library_init(ARES_LIB_INIT_ALL); }
+        ~Library() { ares_library_cleanup(); }
+        Library(const Library&) = delete;
+        Library& operator=(const Library&) = delete;
+    };
+    struct Destroy {
+        void operator()(ares_channel channel) const { ares_destroy(channel); }
+    };
     struct Socket {
         explicit Socket(asio::io_context& context, int descriptor) : watched(context, descriptor) {}
         asio::posix::stream_descriptor watched;
@@ -233,7 +238,7 @@ private:
     void use_servers(const std::vector<std::string>& servers) {
         std::string list;
         for (const auto& server : servers) (list += list.empty() ? "" : ",") += server;
-        check(ares_set_servers_ports_csv(channel_, list.c_str()),
+        check(ares_set_servers_ports_csv(channel_.get(), list.c_str()),
               "delivery.dns_servers '" + list + "'");
     }
 
@@ -256,9 +261,9 @@ private:
                 for_read](const boost::system::error_code& code) {
             const auto channel = self.lock();
             const auto known = socket.lock();
-            if (code || !channel || !known || channel->channel_ == nullptr) return;
+            if (code || !channel || !known || !channel->channel_) return;
             (for_read ? known->reading : known->writing) = false;
-            ares_process_fd(channel->channel_, for_read ? descriptor : ARES_SOCKET_BAD,
+            ares_process_fd(channel->channel_.get(), for_read ? descriptor : ARES_SOCKET_BAD,
                             for_read ? ARES_SOCKET_BAD : descriptor);
             // c-ares may have closed the socket meanwhile, and opened one with the same number.
             const auto now = channel->sockets_.find(descriptor);
@@ -281,7 +286,7 @@ private:
 
     void set_timer() {
         timeval left{};
-        if (channel_ == nullptr || ares_timeout(channel_, nullptr, &left) == nullptr) {
+        if (!channel_ || ares_timeout(channel_.get(), nullptr, &left) == nullptr) {
             timer_.cancel();
             return;
         }
@@ -289,16 +294,17 @@ private:
                              std::chrono::microseconds{left.tv_usec});
         timer_.async_wait([self = weak_from_this()](const boost::system::error_code& code) {
             const auto channel = self.lock();
-            if (code || !channel || channel->channel_ == nullptr) return;
-            ares_process_fd(channel->channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+            if (code || !channel || !channel->channel_) return;
+            ares_process_fd(channel->channel_.get(), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
             channel->set_timer();
         });
     }
 
     asio::io_context& context_;
     asio::steady_timer timer_;
-    ares_channel channel_ = nullptr;
+    Library library_;
     std::map<int, std::shared_ptr<Socket>> sockets_;
+    std::unique_ptr<ares_channeldata, Destroy> channel_;  // goes first: it still calls watch()
 };
 
 DnsResolver::DnsResolver(runtime::Shard& shard, const Settings& settings)

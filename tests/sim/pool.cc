@@ -1,0 +1,107 @@
+#include "tests/sim/pool.h"
+
+#include <utility>
+
+#include "proto/types/assert.h"
+#include "replication/core/solo_pool.h"
+#include "storage/queue_batch.h"
+
+namespace posthorse::sim {
+
+using namespace std::chrono_literals;
+
+NodeId sim_node(std::uint8_t number) {
+    NodeId id;
+    id.bytes.fill(number);
+    return id;
+}
+
+bool durable_on(const storage::MemoryDisk& disk, const Envelope& envelope) {
+    if (!disk.is_synced(storage::Family::envelope, storage::envelope_key(envelope.id)))
+        return false;
+    for (std::uint32_t index = 0; index <= envelope.chunk_count; ++index)
+        if (!disk.is_synced(storage::Family::body, storage::body_key(envelope.id, index)))
+            return false;
+    return true;
+}
+
+SimControl::SimControl(World& world, NodeId self, std::optional<NodeId> holder)
+    : world_(world), self_(self), pool_(replication::begin_pool("sim", self, "node")) {
+    if (!holder) return;
+    for (replication::PartitionState& partition : pool_.partitions)
+        if (!partition.solo) partition.in_sync.push_back(*holder);
+}
+
+void SimControl::restart() {
+    const bool first = life_ == nullptr;
+    life_ = std::make_unique<Life>(world_);
+    changed_ = {};
+    pool_ = replication::begin_incarnation(std::move(pool_), self_, world_.random());
+    if (first) return;
+    for (replication::PartitionState& partition : pool_.partitions) partition.in_sync = {self_};
+}
+
+void SimControl::propose(replication::Change change,
+                         PoolVersion base,
+                         Completion<replication::PoolState> done) {
+    life_->after(world_.between(5ms, 50ms), [this, change, base, done = std::move(done)]() mutable {
+        if (base != pool_.version) return done(Error{Errc::conflict, "another change came first"});
+        drop(std::get<replication::DropHolder>(change));
+        if (changed_) changed_(pool_);
+        done(pool_);
+    });
+}
+
+void SimControl::drop(const replication::DropHolder& change) {
+    pool_.version.value += 1;
+    for (replication::PartitionState& partition : pool_.partitions) {
+        if (partition.id != change.partition) continue;
+        std::erase(partition.in_sync, change.holder);
+        partition.epoch.value += 1;
+    }
+}
+
+SimHolder::SimHolder(World& world, NodeId self, AckHabit habit)
+    : world_(world),
+      self_(self),
+      habit_(habit),
+      life_(world),
+      home_(world, life_, 0ms, 0ms),
+      pace_(world, life_, 1ms, 30ms),
+      network_(world, life_, 1ms, 20ms) {
+    auto opened = storage::open_memory_store(disk_, home_, pace_);
+    PH_ASSERT(opened.has_value());
+    store_ = *std::move(opened);
+}
+
+void SimHolder::send(NodeId holder, const storage::Operation& operation) {
+    PH_ASSERT(holder == self_);
+    if (silent_) return;
+    if (habit_ == AckHabit::at_once) home_.post([this, operation] { acknowledge(operation); });
+    network_.post([this, operation] { arrived(operation); });
+}
+
+void SimHolder::arrived(const storage::Operation& operation) {
+    store_->apply(operation, [this, operation](const Result<void>& stored) {
+        if (stored && habit_ == AckHabit::when_durable)
+            network_.post([this, operation] { acknowledge(operation); });
+    });
+}
+
+void SimHolder::acknowledge(const storage::Operation& operation) {
+    if (silent_ || !acknowledged_) return;
+    const storage::Stamp& stamp = operation.stamp;
+    acknowledged_({
+        .holder = self_,
+        .partition = stamp.partition,
+        .epoch = stamp.epoch,
+        .received = stamp.sequence,
+        .durable = storage::is_durable(operation) ? stamp.sequence : Sequence{0},
+    });
+}
+
+bool SimHolder::durable(const Envelope& envelope) const {
+    return durable_on(disk_, envelope);
+}
+
+}  // namespace posthorse::sim

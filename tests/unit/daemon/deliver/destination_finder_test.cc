@@ -33,7 +33,7 @@ struct Fixture {
     }
     DestinationFinder::Candidates find(const std::string& destination) {
         if (!dns) {
-            dns.emplace(shard.get(), DnsResolver::Settings{{server.address()}, 50ms, 1});
+            dns.emplace(shard.get(), DnsResolver::Settings{{server.address()}, 5s, 2});
             finder.emplace(*dns, clock, policy, [] { return 0u; });
         }
         DestinationFinder::Candidates found;

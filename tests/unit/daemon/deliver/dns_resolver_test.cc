@@ -181,7 +181,7 @@ TEST_CASE("trouble is told from absence") {
 }
 
 TEST_CASE("records that are cut short or lie about their length are trouble, not a crash") {
-    Fixture fixture(hasty);
+    Fixture fixture;
     fixture.server.add("short.example", {DnsServer::mx, std::string("\0", 1), 300, {}});
     fixture.server.add("loop.example", {DnsServer::mx, std::string("\0\x0A\xC0\xFF", 4), 300, {}});
     fixture.server.add("v4.example", {DnsServer::a, "\x01\x02\x03", 300, {}});

@@ -135,7 +135,13 @@ DnsServer::DnsServer() {
 DnsServer::~DnsServer() = default;
 
 void DnsServer::add(const std::string& name, Record record) {
+    const std::lock_guard lock(mutex_);
     zone_[name].push_back(std::move(record));
+}
+
+void DnsServer::exists(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    zone_[name];
 }
 
 std::string DnsServer::address() const {
@@ -161,6 +167,7 @@ std::string DnsServer::reply_to(const std::string& question, bool tcp) {
     const auto how = mode.load();
     if (how == Mode::silent) return {};
     if (how == Mode::garbage) return question.substr(0, 2) + "\x81\x80 nonsense that is no DNS";
+    const std::lock_guard lock(mutex_);
     const auto records = zone_.find(name);
     std::string answers;
     unsigned count = 0;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,9 +45,9 @@ public:
     DnsServer(const DnsServer&) = delete;
     DnsServer& operator=(const DnsServer&) = delete;
 
-    // Before the first question. A name without any record does not exist.
+    // A name without any record does not exist.
     void add(const std::string& name, Record record);
-    void exists(const std::string& name) { zone_[name]; }
+    void exists(const std::string& name);
     std::atomic<Mode> mode{Mode::answer};
 
     std::string address() const;  // "127.0.0.1:12345"
@@ -57,7 +58,8 @@ private:
     struct Io;
     std::string reply_to(const std::string& question, bool tcp);
 
-    std::map<std::string, std::vector<Record>> zone_;
+    std::mutex mutex_;
+    std::map<std::string, std::vector<Record>> zone_;  // mutex_
     std::atomic<int> questions_ = 0;
     std::atomic<int> questions_by_tcp_ = 0;
     runtime::Shard shard_{9};

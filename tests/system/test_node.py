@@ -105,7 +105,9 @@ def test_a_stop_and_a_start_keep_the_queue(node, refusing):
 
 def test_a_destination_that_never_answers_holds_up_no_other(sink):
     with BlackHole() as hole:
-        node = Node(routes_to({"slow.test": hole.port, "sink.test": sink.port}))
+        # The stop waits for attempts under way as long as its budget allows.
+        node = Node(merged(routes_to({"slow.test": hole.port, "sink.test": sink.port}),
+                           {"stop_budget": "8s"}))
         node.add_user()
         with node:
             for _ in range(5):

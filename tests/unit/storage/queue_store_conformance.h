@@ -278,6 +278,11 @@ void check_claims() {
         CHECK(ids_of(queue.claim(at_ms(3000), 0)).empty());
         CHECK(ids_of(queue.claim(at_ms(3000), 9)) == std::vector{sample_id(1)});
     }
+}
+
+template <class Rig>
+void check_changes_of_claims() {
+    Session<Rig> queue;
     SUBCASE("what is released or settled behind the scan is found again") {
         for (std::uint32_t counter = 1; counter <= 5; ++counter)
             queue.commit_free(counter, at_ms(1000 + counter));
@@ -425,6 +430,12 @@ void check_failing_disks() {
         CHECK(queue.store().healthy());
         CHECK(*queue.envelope(first.id) == first);
     }
+}
+
+template <class Rig>
+void check_damage() {
+    Session<Rig> queue;
+    const Envelope first = queue.commit(1);
     SUBCASE("a record that cannot be read is set aside, told and counted; the rest goes on") {
         const Envelope second = queue.commit(2);
         queue.rig.stop();
@@ -452,6 +463,11 @@ void check_failing_disks() {
         CHECK(queue.store().stats().set_aside == 1);
         CHECK(queue.store().stats().messages == 0);
     }
+}
+
+template <class Rig>
+void check_grouping() {
+    Session<Rig> queue;
     SUBCASE("a store that closes completes everything") {
         std::size_t completed = 0;
         for (std::uint32_t counter = 10; counter < 60; ++counter) {
@@ -467,11 +483,6 @@ void check_failing_disks() {
         queue.rig.stop();
         CHECK(completed == 100);
     }
-}
-
-template <class Rig>
-void check_grouping() {
-    Session<Rig> queue;
     SUBCASE("many operations share a sync, and complete in order") {
         const std::uint64_t before = queue.store().stats().syncs;
         std::vector<std::uint32_t> completed;

@@ -1,5 +1,6 @@
 #include "daemon/node.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -117,6 +118,9 @@ private:
     awaitable<void> close_queue();
 
     std::vector<std::string> reload();
+    void reload_settings(std::vector<std::string>& problems);
+    void reload_routes(std::vector<std::string>& problems);
+    Result<void> check_certificate() const;
     void reload_certificate(std::vector<std::string>& problems);
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
     void operator_acted(QueueId id, replication::Action action);
@@ -181,7 +185,8 @@ Node::Node(const config::Config& config, std::string config_file)
       sender_policy_(config.host_name, config.auth.exempt_logins) {}
 
 int Node::run() {
-    log::start(config_.log.level);
+    log::start(config_.log.level,
+               config_.log.mask_addresses ? log::Addresses::masked : log::Addresses::shown);
     log::info(
         "starting",
         {{"release", release()}, {"host_name", config_.host_name}, {"data_dir", config_.data_dir}});
@@ -349,9 +354,7 @@ awaitable<void> Node::serve() {
 
 awaitable<Result<void>> Node::start() {
     reload();
-    if (config_.tls.certificate_file.empty() == false && !server_tls_.get()) {
-        co_return Error{Errc::invalid, "tls: the certificate cannot be used (see above)"};
-    }
+    if (auto served = check_certificate(); !served) co_return served;
     auto queue = co_await runtime::completed<void>(
         [this](Completion<> done) { queue_->start(std::move(done)); });
     if (!queue) co_return queue;
@@ -454,11 +457,50 @@ std::vector<std::string> Node::reload() {
     auto keys = sign::KeyRing::load(config_.dkim);
     report_problems(keys.problems, problems);
     signer_.use(std::move(keys.ring));
-    schedule::RouteTable::Problems routes;
-    scheduler_->set_routes(schedule::RouteTable::load(config_.delivery, routes));
-    report_problems(routes, problems);
+    reload_routes(problems);
+    if (ready_) reload_settings(problems);
     log::info("reloaded", {{"problems", problems.size()}});
     return problems;
+}
+
+void Node::reload_routes(std::vector<std::string>& problems) {
+    schedule::RouteTable::Problems found;
+    auto routes = schedule::RouteTable::load(config_.delivery, found);
+    report_problems(found, problems);
+    const bool unreadable =
+        std::ranges::any_of(found, [](const auto& problem) { return problem.fatal; });
+    if (!unreadable || !ready_) scheduler_->set_routes(std::move(routes));
+}
+
+// The settings themselves take effect at the next start: says which ones wait for it.
+void Node::reload_settings(std::vector<std::string>& problems) {
+    const auto fresh = config::load(config_file_);
+    for (const auto& problem : fresh.problems) {
+        problems.push_back(problem.to_string());
+        log::warning("config_refused", {{"what", problems.back()}});
+    }
+    if (!fresh.usable()) return;
+    for (const auto& key : config::changed_keys(config_, fresh.config)) {
+        problems.push_back(config_file_ + ": " + key + " changed: restart to use it");
+        log::warning("needs_restart", {{"setting", key}});
+    }
+}
+
+// Logins need TLS: a submission listener without a certificate could serve nobody.
+Result<void> Node::check_certificate() const {
+    if (server_tls_.get()) return {};
+    for (const auto& listener : config_.listeners) {
+        const bool trusted_only = listener.kind == config::ListenerKind::submission &&
+                                  !config_.intake.trusted_networks.empty();
+        if (listener.kind == config::ListenerKind::mx || trusted_only) continue;
+        return Error{Errc::invalid,
+                     "listener '" + listener.name +
+                         "' needs a certificate: set tls.certificate_file and tls.key_file, or "
+                         "TLS_CERT and TLS_KEY in the environment"};
+    }
+    const runtime::TlsIdentity identity{config_.tls.certificate_file, config_.tls.key_file};
+    if (!identity.configured()) return {};
+    return Error{Errc::invalid, "the certificate cannot be used (see above)"};
 }
 
 // A certificate that cannot be used is refused, and the old one kept.

@@ -1,5 +1,6 @@
 #include "daemon/config/config.h"
 
+#include <netdb.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,19 @@
 
 namespace posthorse::config {
 namespace {
+
+// The host's own name, qualified where the system knows how.
+std::string machine_name() {
+    char name[256] = {};
+    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+    addrinfo hints{};
+    hints.ai_flags = AI_CANONNAME;
+    addrinfo* found = nullptr;
+    if (getaddrinfo(name, nullptr, &hints, &found) != 0) return name;
+    std::string qualified = found->ai_canonname != nullptr ? found->ai_canonname : name;
+    freeaddrinfo(found);
+    return qualified;
+}
 
 bool readable(const std::string& path) {
     return access(path.c_str(), R_OK) == 0;
@@ -101,6 +115,7 @@ Loaded load(const std::string& path) {
               true}}};
     }
     auto loaded = parse(text.str(), path);
+    if (loaded.config.host_name.empty()) loaded.config.host_name = machine_name();
     FileCheck(loaded.config, path, loaded.problems).run();
     return loaded;
 }

@@ -14,6 +14,8 @@ namespace posthorse::intake {
 namespace {
 
 Reply reply_to(const Error& error) {
+    if (error.code == Errc::invalid)
+        return {554, {5, 6, 0}, "the message is malformed: it cannot be signed"};
     if (error.code == Errc::full)
         return {452, {4, 3, 1}, "the queue's disk is nearly full; try later"};
     return {451, {4, 3, 0}, "the message cannot be queued now; try later"};
@@ -90,7 +92,8 @@ bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) 
     }
     auto signing = context_.signer.begin(author(section));
     if (!signing) {
-        refuse(signing.error(), "the signing key cannot be used");
+        refuse({451, {4, 7, 5}, "the message cannot be signed now; try later"});
+        log_refusal(signing.error(), "the signing key cannot be used");
         return false;
     }
     signing_ = std::move(*signing);
@@ -173,6 +176,7 @@ asio::awaitable<Reply> Acceptance::finish() {
         co_return *refusal_;
     }
     size_bytes_ = envelope.size_bytes;
+    log_accepted(envelope);
     co_return Reply{250, {2, 0, 0}, "ok: queued as " + id_.to_string()};
 }
 
@@ -217,11 +221,26 @@ void Acceptance::refuse(Reply why) {
 }
 
 void Acceptance::refuse(const Error& error, const char* what) {
+    log_refusal(error, what);
+    refuse(reply_to(error));
+}
+
+void Acceptance::log_refusal(const Error& error, const char* what) const {
     runtime::log::warning("not_accepted", {{"why", what},
                                            {"error", error.what},
                                            {"client", origin_.client_address},
                                            {"listener", origin_.listener}});
-    refuse(reply_to(error));
+}
+
+void Acceptance::log_accepted(const Envelope& envelope) const {
+    runtime::log::info("accepted", {{"id", id_.to_string()},
+                                    {"sender", envelope.sender},
+                                    {"recipients", envelope.recipients.size()},
+                                    {"size", envelope.size_bytes},
+                                    {"client", origin_.client_address},
+                                    {"login", origin_.login},
+                                    {"listener", origin_.listener},
+                                    {"message_id", envelope.message_id}});
 }
 
 Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {

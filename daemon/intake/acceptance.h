@@ -56,6 +56,8 @@ private:
     asio::awaitable<Result<std::string>> sign();
     void refuse(Reply why);
     void refuse(const Error& error, const char* what);
+    void log_refusal(const Error& error, const char* what) const;
+    void log_accepted(const Envelope& envelope) const;
     Envelope make_envelope(std::uint64_t head_bytes) const;
     std::string trace_field() const;
 

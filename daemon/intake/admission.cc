@@ -6,6 +6,17 @@
 #include "proto/smtp/address.h"
 
 namespace posthorse::intake {
+namespace {
+
+// "example.org" is that domain, ".example.org" every domain below it.
+bool covers(std::string_view relayed, std::string_view domain) {
+    if (relayed.starts_with('.') && domain.size() > relayed.size()) {
+        domain.remove_prefix(domain.size() - relayed.size());
+    }
+    return mail::equal_ignoring_case(relayed, domain);
+}
+
+}  // namespace
 
 bool is_submission(const Client& client) {
     return client.trusted || !client.login.empty();
@@ -27,8 +38,8 @@ Reply admit_recipient(const config::Config& config,
     const auto address = qualified(config, recipient);
     const auto domain = smtp::domain_of(address);
     const auto& relayed = config.intake.relay_domains;
-    const bool ours = std::ranges::any_of(
-        relayed, [&](const auto& name) { return mail::equal_ignoring_case(name, domain); });
+    const bool ours =
+        std::ranges::any_of(relayed, [&](const auto& name) { return covers(name, domain); });
     if (ours || mail::equal_ignoring_case(address, "postmaster@" + config.host_name)) return ok;
     return {550, {5, 7, 1}, "relaying denied"};
 }

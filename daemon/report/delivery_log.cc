@@ -30,11 +30,6 @@ std::string_view failure_of(const EnhancedCode& status) {
     return "Service unavailable";
 }
 
-bool is_address_char(char c) {
-    return c > ' ' && c <= '~' &&
-           std::string_view("<>()[],;:@\"").find(c) == std::string_view::npos;
-}
-
 // A quoted local part may hold anything: here it must not hold what separates fields.
 std::string plain_address(std::string_view address) {
     std::string safe = sanitise(address);
@@ -90,21 +85,6 @@ std::string one_word(std::string_view text, std::string_view when_empty) {
 }
 
 }  // namespace
-
-std::string mask_addresses(std::string_view text) {
-    std::string masked;
-    for (const char c : text) {
-        if (c == '@') {
-            const auto before = masked.size();
-            while (!masked.empty() && is_address_char(masked.back()) && masked.back() != '*') {
-                masked.pop_back();
-            }
-            if (masked.size() != before) masked += '*';
-        }
-        masked += c;
-    }
-    return masked;
-}
 
 std::string delivery_line(const Envelope& envelope,
                           const RecipientOutcome& outcome,

@@ -25,7 +25,4 @@ std::string delivery_line(const Envelope& envelope,
                           const RecipientOutcome& outcome,
                           Addresses addresses);
 
-// "ann@example.org" -> "*@example.org", wherever in the text.
-std::string mask_addresses(std::string_view text);
-
 }  // namespace posthorse::report

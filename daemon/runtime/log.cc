@@ -21,6 +21,11 @@ std::shared_ptr<spdlog::logger>& logger() {
     return instance;
 }
 
+bool& masking() {
+    static bool on = false;
+    return on;
+}
+
 spdlog::level::level_enum native(Level level) {
     switch (level) {
         case Level::debug:
@@ -59,7 +64,8 @@ void append_value(std::string& out, std::string_view raw) {
 
 }  // namespace
 
-void start(std::string_view level) {
+void start(std::string_view level, Addresses addresses) {
+    masking() = addresses == Addresses::masked;
     spdlog::init_thread_pool(queue_lines_max, 1);
     auto sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
     logger() =
@@ -92,7 +98,9 @@ std::string format(std::string_view name, Fields fields) {
 }
 
 void event(Level level, std::string_view name, Fields fields) {
-    if (logger()->should_log(native(level))) logger()->log(native(level), format(name, fields));
+    if (!logger()->should_log(native(level))) return;
+    const auto text = format(name, fields);
+    logger()->log(native(level), masking() ? mask_addresses(text) : text);
 }
 
 void line(Level level, std::string_view text) {

@@ -1,6 +1,6 @@
 // Structured logs on standard output: one line an event, time in UTC.
 //
-//   2026-11-22T02:25:00.123Z info accepted id=06E... from=<a@example.org> size=1234
+//   2026-11-22T02:25:00.123Z info accepted id=01M8... sender=a@example.org size=1234
 //
 // Contract  Any thread. Never blocks: lines go through a bounded queue to a writer thread; when
 //           standard output does not keep up the oldest are dropped and counted.
@@ -28,15 +28,19 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
+// Whether people's addresses stand in the log, or only their domains.
+enum class Addresses : std::uint8_t { shown, masked };
+
 // Called once at start; before it, lines go to standard error.
-void start(std::string_view level);
+void start(std::string_view level, Addresses addresses);
 // Writes what is queued and ends the writer thread.
 void stop();
 
 // "name key=value key=\"quoted value\""
 std::string format(std::string_view name, Fields fields);
 void event(Level level, std::string_view name, Fields fields = {});
-// A line in a format of its own (daemon/report/delivery_log.h). `text` is sanitised here.
+// A line in a format of its own (daemon/report/delivery_log.h), which masks for itself. `text` is
+// sanitised here.
 void line(Level level, std::string_view text);
 std::uint64_t dropped_lines();
 

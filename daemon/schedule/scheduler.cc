@@ -100,7 +100,7 @@ void Scheduler::pump() {
 
 void Scheduler::claimed(std::size_t limit, Result<std::vector<Envelope>> due) {
     if (!due) {
-        runtime::log::debug("claim_failed", {{"what", due.error().what}});
+        runtime::log::warning("claim_failed", {{"what", due.error().what}});
         return wake_after(retry_claim);
     }
     const bool more = due->size() >= limit;

@@ -1,6 +1,14 @@
 #include "proto/types/reply.h"
 
 namespace posthorse {
+namespace {
+
+bool is_address_char(char c) {
+    return c > ' ' && c <= '~' &&
+           std::string_view("<>()[],;:@\"").find(c) == std::string_view::npos;
+}
+
+}  // namespace
 
 std::string EnhancedCode::to_string() const {
     if (klass == 0) return {};
@@ -51,6 +59,21 @@ std::string sanitise(std::string_view text, std::size_t bytes_max) {
         }
     }
     return safe;
+}
+
+std::string mask_addresses(std::string_view text) {
+    std::string masked;
+    for (const char c : text) {
+        if (c == '@') {
+            const auto before = masked.size();
+            while (!masked.empty() && is_address_char(masked.back()) && masked.back() != '*') {
+                masked.pop_back();
+            }
+            if (masked.size() != before) masked += '*';
+        }
+        masked += c;
+    }
+    return masked;
 }
 
 }  // namespace posthorse

@@ -36,4 +36,7 @@ struct Reply {
 // '?', line ends become ' ', cut to `bytes_max`.
 std::string sanitise(std::string_view text, std::size_t bytes_max = 512);
 
+// "ann@example.org" -> "*@example.org", wherever in the text.
+std::string mask_addresses(std::string_view text);
+
 }  // namespace posthorse

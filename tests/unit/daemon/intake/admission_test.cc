@@ -10,7 +10,7 @@ namespace {
 config::Config settings() {
     config::Config config;
     config.host_name = "mx.example.org";
-    config.intake.relay_domains = {"example.org"};
+    config.intake.relay_domains = {"example.org", ".hosted.example.com"};
     return config;
 }
 
@@ -28,12 +28,14 @@ TEST_CASE(
     "strangers reach the relay domains and the postmaster, nobody else (RFC 5321 section 7.1)") {
     CHECK(recipient(stranger, "bob@example.org") == 250);
     CHECK(recipient(stranger, "bob@EXAMPLE.org") == 250);
+    CHECK(recipient(stranger, "bob@a.hosted.example.com") == 250);
+    CHECK(recipient(stranger, "bob@b.a.HOSTED.example.com") == 250);
     CHECK(recipient(stranger, "postmaster") == 250);
     CHECK(recipient(stranger, "Postmaster@mx.example.org") == 250);
     for (const auto* address :
-         {"bob@example.net", "bob@sub.example.org", "bob@example.org.evil.test",
-          "bob%example.net@example.com", "\"bob@example.org\"@example.net", "bob@mx.example.org",
-          "bob@[192.0.2.1]"}) {
+         {"bob@example.net", "bob@hosted.example.com", "bob@xhosted.example.com",
+          "bob@sub.example.org", "bob@example.org.evil.test", "bob%example.net@example.com",
+          "\"bob@example.org\"@example.net", "bob@mx.example.org", "bob@[192.0.2.1]"}) {
         CAPTURE(address);
         CHECK(recipient(stranger, address) == 550);
     }

@@ -190,7 +190,7 @@ TEST_CASE("mail that must be signed and cannot be gets 451 and is not kept (P8)"
     intake.signer.use(sign::KeyRing::load(dkim).ring);
     Submitter client(intake);
     envelope_of(client, "ann@example.org", "bob@example.net");
-    CHECK(send_message(client, hello).starts_with("451 4."));
+    CHECK(send_message(client, hello).starts_with("451 4.7.5"));
     CHECK(intake.accepted().empty());
     CHECK(intake.store->stats().messages == 0);
 }

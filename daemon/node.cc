@@ -16,6 +16,7 @@
 #include "daemon/auth/authenticator.h"
 #include "daemon/deliver/delivery_pool.h"
 #include "daemon/intake/listener.h"
+#include "daemon/node_metrics.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -25,6 +26,7 @@
 #include "daemon/runtime/tls.h"
 #include "daemon/schedule/scheduler.h"
 #include "daemon/sign/signer.h"
+#include "daemon/stage_settings.h"
 #include "replication/edge/solo_control.h"
 #include "replication/replicated_queue.h"
 #include "storage/rocks_store.h"
@@ -51,41 +53,6 @@ std::vector<runtime::Shard*> views(const std::vector<std::unique_ptr<runtime::Sh
     std::vector<runtime::Shard*> plain;
     for (const auto& shard : shards) plain.push_back(shard.get());
     return plain;
-}
-
-replication::InDoubtPolicy in_doubt_policy(const std::string& name) {
-    if (name == "hold") return replication::InDoubtPolicy::hold;
-    if (name == "bounce") return replication::InDoubtPolicy::bounce;
-    return replication::InDoubtPolicy::resend;
-}
-
-replication::ReplicatedQueue::Settings queue_settings(const config::Config& config) {
-    replication::ReplicatedQueue::Settings settings;
-    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
-    settings.random = [] { return static_cast<std::uint32_t>(runtime::random_u64()); };
-    return settings;
-}
-
-schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
-                                                 schedule::RouteTable routes) {
-    schedule::Scheduler::Settings settings;
-    settings.limits = {
-        .active_max = config.delivery.active_max,
-        .connections_max = config.delivery.connections_max,
-        .connections_per_destination_max = config.delivery.connections_per_destination_max,
-        .retry = {config.queue.min_retry_age, config.queue.max_retry_age}};
-    settings.routes = std::move(routes);
-    settings.seed = runtime::random_u64();
-    return settings;
-}
-
-report::Reporter::Settings reporter_settings(const config::Config& config) {
-    report::Reporter::Settings settings;
-    settings.notices = {config.host_name, config.queue.bounce_lifetime};
-    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
-    settings.addresses =
-        config.log.mask_addresses ? report::Addresses::masked : report::Addresses::shown;
-    return settings;
 }
 
 void report_problems(const std::vector<config::Problem>& problems, std::vector<std::string>& into) {
@@ -125,7 +92,6 @@ private:
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
     void operator_acted(QueueId id, replication::Action action);
     void judge_door();
-    void export_queue();
     std::string not_alive_why() const;
     std::string not_ready_why() const;
     admin::AdminPorts admin_ports();
@@ -246,7 +212,7 @@ void Node::compose() {
     admin_ = std::make_unique<admin::AdminServer>(
         config_.admin.socket, admin::AdminContext{home(), clock_, *queue_, admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
-    export_queue();
+    export_figures(metrics_, *queue_, *store_, *scheduler_);
 }
 
 void Node::compose_delivery() {
@@ -555,40 +521,6 @@ admin::HttpPorts Node::http_ports() {
     return {.metrics = [this] { return metrics_.text(); },
             .not_alive_why = [this] { return not_alive_why(); },
             .not_ready_why = [this] { return not_ready_why(); }};
-}
-
-// The figures that the queue counts anyway, asked for when somebody looks.
-void Node::export_queue() {
-    metrics_.before_scrape(
-        [this,
-         messages = metrics_.gauge("posthorse_queue_messages", "Messages in this node's queue."),
-         claimed =
-             metrics_.gauge("posthorse_queue_active_messages", "Messages handed out for delivery."),
-         in_doubt = metrics_.gauge("posthorse_in_doubt_attempts",
-                                   "Attempts found without an outcome since start."),
-         aside =
-             metrics_.gauge("posthorse_store_records_set_aside", "Records that could not be read."),
-         free_bytes =
-             metrics_.gauge("posthorse_store_free_bytes", "Free space of the queue's disk."),
-         healthy = metrics_.gauge("posthorse_store_healthy", "0 after a failed write or sync."),
-         syncs =
-             metrics_.gauge("posthorse_store_syncs", "Syncs of the write-ahead log since start."),
-         operations = metrics_.gauge("posthorse_store_synced_operations",
-                                     "Operations that those syncs covered."),
-         dropped = metrics_.gauge("posthorse_log_lines_dropped",
-                                  "Log lines dropped since start.")]() mutable {
-            const auto counters = queue_->counters();
-            const auto stats = store_->stats();
-            messages.set(static_cast<double>(counters.messages));
-            claimed.set(static_cast<double>(counters.claimed));
-            in_doubt.set(static_cast<double>(counters.in_doubt));
-            aside.set(static_cast<double>(stats.set_aside));
-            free_bytes.set(static_cast<double>(stats.disk_free_bytes));
-            healthy.set(store_->healthy() ? 1 : 0);
-            syncs.set(static_cast<double>(stats.syncs));
-            operations.set(static_cast<double>(stats.synced_operations));
-            dropped.set(static_cast<double>(log::dropped_lines()));
-        });
 }
 
 // ------------------------------------------------------------------

@@ -156,7 +156,6 @@ void ReplicatedQueue::pool_changed(const PoolState& state) {
         const auto* now = state.find(id);
         if (now == nullptr || now->epoch <= partition->state().epoch) continue;
         if (now->owner != control_.self()) continue;
-        store_.fence(id, now->epoch, [](Result<void>) {});
         partition->narrowed(*now);
     }
 }
@@ -395,17 +394,21 @@ void ReplicatedQueue::apply_action(Envelope current,
             break;
     }
     std::vector<std::uint32_t> ended;
+    auto claim_after = storage::ClaimAfter::ends;
     const auto claimed = claimed_.find(current.id);
     if (claimed != claimed_.end()) {
         if (after) {
             claimed->second.envelope = *after;
+            claim_after = storage::ClaimAfter::stays;
         } else {
             ended = std::move(claimed->second.intended);  // a restart finds nothing in doubt
             claimed_.erase(claimed);  // the attempt under way ends without the dot, or for nobody
         }
     }
     auto shown = after ? *after : current;
-    submit(current.id, storage::settle(current, std::move(after), {}, std::move(ended)),
+    auto change = storage::settle(current, std::move(after), {}, std::move(ended));
+    change.claim = claim_after;
+    submit(current.id, std::move(change),
            while_alive([this, action, shown = std::move(shown),
                         done = std::move(done)](Result<void> stored) mutable {
                if (!stored) return done(stored.error());

@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t claim_batch_max = 500;
 constexpr Duration sleep_min = std::chrono::milliseconds{10};
 constexpr Duration sleep_max = std::chrono::minutes{1};  // the wall clock may jump meanwhile
+constexpr std::int64_t failure_log_every_ms = 60'000;
 constexpr Duration retry_claim = std::chrono::seconds{1};
 
 }  // namespace
@@ -35,7 +36,8 @@ Scheduler::Scheduler(runtime::Shard& home,
       report_(std::move(report)),
       active_max_(settings.limits.active_max),
       core_(settings.limits, std::move(settings.routes), settings.seed),
-      timer_(home.context()) {}
+      timer_(home.context()),
+      failures_logged_(failure_log_every_ms) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -100,7 +102,11 @@ void Scheduler::pump() {
 
 void Scheduler::claimed(std::size_t limit, Result<std::vector<Envelope>> due) {
     if (!due) {
-        runtime::log::warning("claim_failed", {{"what", due.error().what}});
+        std::uint64_t suppressed = 0;
+        if (failures_logged_.allow(clock_.boot().time_since_epoch().count(), suppressed)) {
+            runtime::log::warning("claim_failed",
+                                  {{"what", due.error().what}, {"suppressed", suppressed}});
+        }
         return wake_after(retry_claim);
     }
     const bool more = due->size() >= limit;

@@ -15,6 +15,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "daemon/runtime/log.h"
 #include "daemon/runtime/shard.h"
 #include "daemon/schedule/schedule_core.h"
 #include "proto/types/function.h"
@@ -83,6 +84,7 @@ private:
     std::uint32_t active_max_;
     ScheduleCore core_;
     runtime::asio::steady_timer timer_;
+    runtime::log::RateLimit failures_logged_;
     std::optional<BootTime> wake_at_;  // when timer_ fires
     std::deque<Effect> effects_;
     bool carrying_out_ = false;

@@ -218,13 +218,16 @@ TEST_CASE("an agreed narrower set accepts, in a new epoch that fences the old on
     pool.home.run();
     REQUIRE(answer.has_value());
     CHECK(answer->has_value());
+    pool.queue->park(id, pool.clock.wall());
+    pool.home.run();
+    CHECK(pool.claim().size() == 1);  // the owner's claims outlive its own change of epoch
+    pool.accepted();                  // the first write of the new epoch fences the old one
     std::optional<Result<void>> stale;
     pool.store->apply({{PartitionId{1}, Epoch{1}, Sequence{99}}, storage::Abort{id, 0}},
                       [&](Result<void> result) { stale = result; });
     pool.home.run();
     REQUIRE(stale.has_value());
     CHECK(stale->error().code == Errc::fenced);
-    pool.accepted();  // and mail goes on under the new one
 }
 
 TEST_CASE("what no holder confirms is withdrawn, durably, before the client hears a refusal") {

@@ -1,0 +1,60 @@
+#include "daemon/node_metrics.h"
+
+#include "daemon/runtime/log.h"
+
+namespace posthorse {
+namespace {
+
+void export_gauge(runtime::Metrics& metrics,
+                  const char* name,
+                  const char* help,
+                  std::function<std::uint64_t()> value) {
+    metrics.before_scrape([gauge = metrics.gauge(name, help), value = std::move(value)]() mutable {
+        gauge.set(static_cast<double>(value()));
+    });
+}
+
+void export_store(runtime::Metrics& metrics, const storage::QueueStore& store) {
+    export_gauge(metrics, "posthorse_store_records_set_aside", "Records that could not be read.",
+                 [&] { return store.stats().set_aside; });
+    export_gauge(metrics, "posthorse_store_free_bytes", "Free space of the queue's disk.",
+                 [&] { return store.stats().disk_free_bytes; });
+    export_gauge(metrics, "posthorse_store_healthy", "0 after a failed write or sync.",
+                 [&] { return store.healthy() ? 1 : 0; });
+    export_gauge(metrics, "posthorse_store_syncs", "Syncs of the write-ahead log since start.",
+                 [&] { return store.stats().syncs; });
+    export_gauge(metrics, "posthorse_store_synced_operations",
+                 "Operations that those syncs covered.",
+                 [&] { return store.stats().synced_operations; });
+}
+
+void export_scheduler(runtime::Metrics& metrics, const schedule::Scheduler& scheduler) {
+    export_gauge(metrics, "posthorse_destinations", "Destinations in memory.",
+                 [&] { return scheduler.counters().destinations; });
+    export_gauge(metrics, "posthorse_destinations_down",
+                 "Destinations that nobody answers for: their mail waits without attempts.",
+                 [&] { return scheduler.counters().down; });
+    export_gauge(metrics, "posthorse_jobs_waiting", "Transactions that wait for a connection.",
+                 [&] { return scheduler.counters().waiting; });
+}
+
+}  // namespace
+
+void export_figures(runtime::Metrics& metrics,
+                    const replication::ReplicatedQueue& queue,
+                    const storage::QueueStore& store,
+                    const schedule::Scheduler& scheduler) {
+    export_gauge(metrics, "posthorse_queue_messages", "Messages in this node's queue.",
+                 [&] { return queue.counters().messages; });
+    export_gauge(metrics, "posthorse_queue_active_messages", "Messages handed out for delivery.",
+                 [&] { return queue.counters().claimed; });
+    export_gauge(metrics, "posthorse_in_doubt_attempts",
+                 "Attempts found without an outcome since start.",
+                 [&] { return queue.counters().in_doubt; });
+    export_store(metrics, store);
+    export_scheduler(metrics, scheduler);
+    export_gauge(metrics, "posthorse_log_lines_dropped", "Log lines dropped since start.",
+                 [] { return runtime::log::dropped_lines(); });
+}
+
+}  // namespace posthorse

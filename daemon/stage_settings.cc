@@ -1,0 +1,45 @@
+#include "daemon/stage_settings.h"
+
+#include "daemon/runtime/system_clock.h"
+
+namespace posthorse {
+namespace {
+
+replication::InDoubtPolicy in_doubt_policy(const std::string& name) {
+    if (name == "hold") return replication::InDoubtPolicy::hold;
+    if (name == "bounce") return replication::InDoubtPolicy::bounce;
+    return replication::InDoubtPolicy::resend;
+}
+
+}  // namespace
+
+replication::ReplicatedQueue::Settings queue_settings(const config::Config& config) {
+    replication::ReplicatedQueue::Settings settings;
+    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
+    settings.random = [] { return static_cast<std::uint32_t>(runtime::random_u64()); };
+    return settings;
+}
+
+schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
+                                                 schedule::RouteTable routes) {
+    schedule::Scheduler::Settings settings;
+    settings.limits = {
+        .active_max = config.delivery.active_max,
+        .connections_max = config.delivery.connections_max,
+        .connections_per_destination_max = config.delivery.connections_per_destination_max,
+        .retry = {config.queue.min_retry_age, config.queue.max_retry_age}};
+    settings.routes = std::move(routes);
+    settings.seed = runtime::random_u64();
+    return settings;
+}
+
+report::Reporter::Settings reporter_settings(const config::Config& config) {
+    report::Reporter::Settings settings;
+    settings.notices = {config.host_name, config.queue.bounce_lifetime};
+    settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
+    settings.addresses =
+        config.log.mask_addresses ? report::Addresses::masked : report::Addresses::shown;
+    return settings;
+}
+
+}  // namespace posthorse

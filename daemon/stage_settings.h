@@ -1,0 +1,18 @@
+// From the configuration to what each stage wants of it. Pure.
+//
+// Place     node.cc alone, which owns the stages.
+#pragma once
+
+#include "daemon/config/config.h"
+#include "daemon/report/reporter.h"
+#include "daemon/schedule/scheduler.h"
+#include "replication/replicated_queue.h"
+
+namespace posthorse {
+
+replication::ReplicatedQueue::Settings queue_settings(const config::Config& config);
+schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
+                                                 schedule::RouteTable routes);
+report::Reporter::Settings reporter_settings(const config::Config& config);
+
+}  // namespace posthorse

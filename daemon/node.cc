@@ -230,11 +230,8 @@ void Node::compose_delivery() {
     auto routes = schedule::RouteTable::load(config_.delivery, problems);
     scheduler_ = std::make_unique<schedule::Scheduler>(
         home(), clock_, *queue_, *deliveries_,
-        [this](schedule::Ended ended, UniqueFunction<void()> done) {
-            reporter_->settle(
-                {std::move(ended.envelope), std::move(ended.outcomes),
-                 std::move(ended.ended_attempts), std::move(ended.in_doubt), ended.next_due},
-                std::move(done));
+        [this](Ended ended, UniqueFunction<void()> done) {
+            reporter_->settle(std::move(ended), std::move(done));
         },
         scheduler_settings(config_, std::move(routes)));
     deliveries_->report_to(*scheduler_);

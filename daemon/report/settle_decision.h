@@ -10,19 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "proto/types/delivery_job.h"
 #include "proto/types/envelope.h"
 #include "replication/replicated_queue.h"
 
 namespace posthorse::report {
-
-// A claimed message without attempts under way.
-struct Ended {
-    Envelope envelope;                       // as it was claimed
-    std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
-    std::vector<std::uint32_t> ended_attempts;
-    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
-    WallTime next_due{};                  // for what is pending still
-};
 
 struct Decision {
     // Those of the attempts, in their order, then those that time alone decided.

@@ -46,15 +46,6 @@ struct Now {
     BootTime boot{};
 };
 
-// A claimed message whose jobs have ended: to be settled.
-struct Ended {
-    Envelope envelope;                       // as it was claimed
-    std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
-    std::vector<std::uint32_t> ended_attempts;
-    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
-    WallTime next_due{};                  // for what is pending still
-};
-
 // --- effects, to be carried out in order
 struct StartWorker {
     WorkerId worker;

@@ -1,4 +1,5 @@
-// What the scheduler asks of delivery, and what it hears back: the values between stages 5 and 6.
+// What the scheduler asks of delivery, what it hears back and what it hands on: the values between
+// stages 5, 6 and 7.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,15 @@ struct JobResult {
     std::vector<RecipientOutcome> outcomes;  // one for each recipient of the job
     DestinationHealth health = DestinationHealth::good;
     bool in_doubt = false;  // the reply to the final dot was lost
+};
+
+// A claimed message whose jobs have ended: to be settled.
+struct Ended {
+    Envelope envelope;                       // as it was claimed
+    std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
+    std::vector<std::uint32_t> ended_attempts;
+    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
+    WallTime next_due{};                  // for what is pending still
 };
 
 }  // namespace posthorse

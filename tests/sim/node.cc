@@ -208,11 +208,10 @@ void Node::carry_out(schedule::Effects effects) {
     }
 }
 
-void Node::report(schedule::Ended ended) {
+void Node::report(Ended ended) {
     const QueueId id = ended.envelope.id;
-    const report::Decision decision = report::decide(
-        {ended.envelope, ended.outcomes, ended.ended_attempts, ended.in_doubt, ended.next_due},
-        around_.world.wall(), replication::InDoubtPolicy::resend);
+    const report::Decision decision =
+        report::decide(ended, around_.world.wall(), replication::InDoubtPolicy::resend);
     replication::Settlement settlement;
     settlement.id = id;
     settlement.outcomes = decision.outcomes;

@@ -77,7 +77,7 @@ private:
     void sleep_until_due();
     void offer(Envelope envelope);
     void carry_out(schedule::Effects effects);
-    void report(schedule::Ended ended);
+    void report(Ended ended);
     NewMessage bounce(const Envelope& cause, const std::vector<std::uint32_t>& recipients) const;
 
     void connect(AttemptRef attempt);

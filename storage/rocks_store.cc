@@ -96,8 +96,10 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     options.recycle_log_file_num = 0;
     options.max_total_wal_size = 4 * settings.write_buffer_bytes;
-    options.write_buffer_manager =
-        std::make_shared<rocksdb::WriteBufferManager>(settings.write_buffer_bytes);
+    // Writers wait when flushes fall behind: else the cap would only be a wish.
+    constexpr bool allow_stall = true;
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
+        settings.write_buffer_bytes, nullptr, allow_stall);
     options.max_background_jobs = 2;
     options.info_log_level = rocksdb::WARN_LEVEL;
     options.keep_log_file_num = 3;

@@ -15,7 +15,7 @@ const nodemailer = require('nodemailer');
 const fs = require('fs');
 const [port, secure, ca, user, pass, from, to] = process.argv.slice(1);
 const transport = nodemailer.createTransport({
-  host: 'localhost', port: Number(port), secure: secure === 'yes', requireTLS: true,
+  host: '127.0.0.1', port: Number(port), secure: secure === 'yes', requireTLS: true,
   auth: { user, pass }, tls: { ca: fs.readFileSync(ca) } });
 transport.sendMail({ envelope: { from, to }, raw: fs.readFileSync(0) }, error => {
   if (error) { console.error(String(error)); process.exit(1); }

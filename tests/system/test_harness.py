@@ -4,6 +4,7 @@ import base64
 import smtplib
 import ssl
 import subprocess
+from pathlib import Path
 
 import dkim
 import dns.message
@@ -35,9 +36,11 @@ def test_postfix_takes_over_tls_and_keeps_every_byte(postfix_root, certs, tmp_pa
     settings = postfix.receiving_settings(certs, postfix_root)
     with postfix.Postfix(postfix_root, tmp_path / "spool", settings) as server:
         assert "virtual_mailbox_domains = postfix.test" in server.postconf()
+        master = server.master_pid()
         send(server.port, "you@postfix.test", context)
         taken = wait.until(lambda: postfix.taken_messages(postfix_root), "delivered to the maildir")
     assert taken == [MAIL]
+    assert not Path(f"/proc/{master}").exists()
 
 
 def test_smtp_source_fills_smtp_sink_through_postfix(postfix_root, tmp_path):

@@ -81,11 +81,17 @@ class Postfix:
         return self
 
     def __exit__(self, *_) -> None:
-        self._process.stop(60)
+        """Stops the master itself: what was started is a shell, and would leave it behind."""
+        self.root.run("/usr/sbin/postfix", "-c", self.config, "stop")
+        self._process.wait_or_kill(60)
 
     @property
     def pid(self) -> int:
+        """Of the shell above the master."""
         return self._process.pid
+
+    def master_pid(self) -> int:
+        return int((self._spool / "pid/master.pid").read_text())
 
     def postconf(self) -> str:
         """`postconf -n`: what differs from Postfix's defaults."""

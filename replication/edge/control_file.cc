@@ -9,9 +9,8 @@
 #include <fstream>
 #include <sstream>
 
-#include <boost/crc.hpp>
-
 #include "posthorse/v1/control.pb.h"
+#include "storage/crc32c.h"
 
 namespace posthorse::replication {
 namespace {
@@ -31,10 +30,7 @@ std::optional<NodeId> node_from(const std::string& bytes) {
 
 std::uint32_t checksum(v1::ControlFile file) {
     file.set_checksum(0);
-    const auto bytes = file.SerializeAsString();
-    boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    return crc.checksum();
+    return storage::crc32c(file.SerializeAsString());
 }
 
 void put_member(const Member& member, v1::MemberRecord& record) {

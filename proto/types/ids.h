@@ -27,6 +27,7 @@ using PartitionId = StrongId<struct PartitionTag, std::uint32_t>;  // never reus
 using Epoch = StrongId<struct EpochTag, std::uint64_t>;            // of one partition; only grows
 using Sequence = StrongId<struct SequenceTag, std::uint64_t>;  // of operations in one epoch's log
 using PoolVersion = StrongId<struct PoolVersionTag, std::uint64_t>;
+using Term = StrongId<struct TermTag, std::uint64_t>;  // of the pool's agreement: one leader each
 
 // Made once for each data directory; 128 random bits.
 struct NodeId {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "proto/types/ids.h"
+#include "replication/core/place.h"
 
 namespace posthorse::replication {
 
@@ -56,11 +57,6 @@ struct Join {  // "I follow you in this term; this is the newest that I have"
     Term accepted_term;
     PoolVersion accepted_version;
     bool operator==(const Join&) const = default;
-};
-struct Place {  // names a published value
-    Term term;
-    PoolVersion version;
-    auto operator<=>(const Place&) const = default;
 };
 
 class CoordinationFsm {

@@ -1,0 +1,285 @@
+#include "replication/core/leader_duties.h"
+
+#include <algorithm>
+
+#include "replication/core/placement.h"
+
+namespace posthorse::replication {
+namespace {
+
+// A waiting incarnation that was not heard for this long starts when it is heard again.
+constexpr Duration heard_lately = std::chrono::seconds{3};
+constexpr Duration blocked_for_long = std::chrono::seconds{5};
+
+const PoolState& newest(const Election& election) {
+    return *election.durable().accepted.value;
+}
+
+bool votes(const Election& election, const NodeId& node) {
+    const auto& accepted = election.durable().accepted;
+    return accepted.configuration.contains(node) || accepted.committed.contains(node);
+}
+
+bool votes_alone(const Election& election, const NodeId& node) {
+    const auto& accepted = election.durable().accepted;
+    const std::vector<NodeId> alone{node};
+    return accepted.configuration.voters == alone && accepted.committed.voters == alone;
+}
+
+// Applies a change that was computed from `state` itself.
+void apply(PoolState& state, const Change& change) {
+    if (auto next = changed(state, change)) state = *std::move(next);
+}
+
+bool same_but_for_version(PoolState one, const PoolState& other) {
+    one.version = other.version;
+    return one == other;
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------ coming and going
+
+void LeaderDuties::led(const Election& election, BootTime now) {
+    book_.lead(newest(election), now);
+    blocked_since_.reset();
+}
+
+void LeaderDuties::lost(Sends& out) {
+    book_.stop();
+    waiting_.clear();
+    leaving_.clear();
+    for (const auto& asked : asked_) {
+        const auto code = asked.published ? Errc::unknown : Errc::unavailable;
+        answer(asked, Error{code, "the pool's leader changed meanwhile"}, out);
+    }
+    asked_.clear();
+}
+
+void LeaderDuties::committed(const Election& election, BootTime now, Sends& out) {
+    book_.committed(*election.committed(), now);
+    answer_published(out);
+}
+
+void LeaderDuties::answer_published(Sends& out) {
+    std::erase_if(asked_, [&](const Asked& asked) {
+        if (asked.published) answer(asked, std::nullopt, out);
+        return asked.published;
+    });
+}
+
+void LeaderDuties::act(Election& election, BootTime now, ElectionOutput& published, Sends& out) {
+    if (!election.leads() || !book_.leads()) return;
+    for (const auto& grant : book_.confirmed(election.confirmed_round(), newest(election), now)) {
+        const auto& renewal = grant.renewal;
+        out.push_back({renewal.node, {}, Renewed{renewal.sent, renewal.incarnation, grant.ttl}});
+    }
+    const auto& before = election.durable().accepted;
+    if (!election.may_publish(before.configuration)) return;
+    auto next = newest(election);
+    carry_out_asked(next, out);
+    end_and_begin(next, election, now, out);
+    let_go(next, election);
+    place(next);
+    auto configuration = choose_voters(next, election, now);
+    if (configuration == before.configuration && same_but_for_version(next, *before.value))
+        return answer_published(out);  // asked for what is so already
+    book_.proposed(next);
+    election.publish(std::move(next), std::move(configuration), now, published);
+}
+
+// ------------------------------------------------------------------ what nodes ask for
+
+void LeaderDuties::answer(const Asked& asked, std::optional<Error> error, Sends& out) const {
+    out.push_back({asked.from.node, asked.from.address, Proposed{asked.request, std::move(error)}});
+}
+
+void LeaderDuties::take(const From& from, const Propose& propose, Sends& out) {
+    Asked asked{from, propose.request, propose.change};
+    if (!book_.leads()) {
+        return answer(asked, Error{Errc::unavailable, "this node does not lead the pool"}, out);
+    }
+    const auto again = [&](const Asked& other) {
+        return other.from.node == from.node && other.from.incarnation == from.incarnation &&
+               other.request == propose.request;
+    };
+    if (std::any_of(asked_.begin(), asked_.end(), again)) return;
+    asked_.push_back(std::move(asked));
+}
+
+// What an owner alone may ask for, the live incarnation of the owner must ask for. What the leader
+// alone decides nobody may ask for.
+Result<void> LeaderDuties::may_ask(const PoolState& state, const Asked& asked) const {
+    const bool operators = std::holds_alternative<SetDraining>(asked.change) ||
+                           std::holds_alternative<RemoveMember>(asked.change);
+    if (operators) return {};
+    const auto partition = partition_of(asked.change);
+    if (!partition) return Error{Errc::invalid, "only the leader makes such a change"};
+    const auto* known = state.find(*partition);
+    if (known == nullptr) return Error{Errc::conflict, "no such partition"};
+    if (known->owner != asked.from.node ||
+        !state.is_live(asked.from.node, asked.from.incarnation)) {
+        return Error{Errc::fenced, "only the live owner of the partition may ask for that"};
+    }
+    return {};
+}
+
+void LeaderDuties::carry_out_asked(PoolState& next, Sends& out) {
+    std::erase_if(asked_, [&](Asked& asked) {
+        auto allowed = may_ask(next, asked);
+        auto changed_state =
+            allowed ? changed(next, asked.change) : Result<PoolState>(allowed.error());
+        if (!changed_state) {
+            answer(asked, changed_state.error(), out);
+            return true;
+        }
+        next = *std::move(changed_state);
+        asked.published = true;
+        return false;
+    });
+}
+
+// ------------------------------------------------------------------ who lives
+
+void LeaderDuties::hear(const From& from, const Facts& facts, BootTime now) {
+    auto& waiting = waiting_[from.node];
+    if (from.incarnation.counter < waiting.incarnation.counter) return;
+    waiting = {from.incarnation, facts, now};
+}
+
+void LeaderDuties::take(const From& from, const AskToJoin& ask, BootTime now) {
+    if (book_.leads()) hear(from, ask.facts, now);
+}
+
+void LeaderDuties::take(const From& from,
+                        const Renew& renew,
+                        const Election& election,
+                        BootTime now) {
+    if (!book_.leads()) return;
+    const auto* member = newest(election).member(from.node);
+    if (member == nullptr) return;
+    if (member->incarnation != from.incarnation) return hear(from, renew.facts, now);
+    book_.arrived({from.node, from.incarnation, renew.sent, renew.acted_on},
+                  election.newest_round(), now);
+}
+
+std::vector<Start> LeaderDuties::waiting() const {
+    std::vector<Start> starts;
+    for (const auto& [node, waiting] : waiting_) {
+        starts.push_back({node, waiting.incarnation, waiting.facts});
+    }
+    return starts;
+}
+
+std::optional<Start> LeaderDuties::waiting_of(const PoolState& state,
+                                              const NodeId& node,
+                                              BootTime now) const {
+    const auto found = waiting_.find(node);
+    if (found == waiting_.end() || now - found->second.heard > heard_lately) return std::nullopt;
+    const auto* member = state.member(node);
+    if (member != nullptr && found->second.incarnation.counter <= member->incarnation.counter)
+        return std::nullopt;
+    return Start{node, found->second.incarnation, found->second.facts};
+}
+
+// A number that the pool knows, or a lower one, with another random part: the disk went back, or
+// two nodes run on copies of one.
+void LeaderDuties::estrange(const PoolState& state, Sends& out) {
+    std::erase_if(waiting_, [&](const auto& entry) {
+        const auto& [node, waiting] = entry;
+        const auto* member = state.member(node);
+        if (member == nullptr) return false;
+        if (waiting.incarnation == member->incarnation) return true;
+        if (waiting.incarnation.counter > member->incarnation.counter) return false;
+        out.push_back({node, waiting.facts.address,
+                       Estranged{"the pool knows a later start of this node, or another one with "
+                                 "the same number"}});
+        return true;
+    });
+}
+
+std::vector<Ended> LeaderDuties::due_to_end(const PoolState& state,
+                                            const Election& election,
+                                            BootTime now) const {
+    auto ended = book_.lapsed(now);
+    const auto* own = state.member(self_);
+    if (votes_alone(election, self_) && own != nullptr && own->live &&
+        waiting_of(state, self_, now)) {
+        ended.push_back({self_, own->incarnation});
+    }
+    std::erase_if(ended,
+                  [&](const Ended& one) { return !state.is_live(one.node, one.incarnation); });
+    std::sort(ended.begin(), ended.end(),
+              [](const Ended& one, const Ended& other) { return one.node < other.node; });
+    ended.erase(std::unique(ended.begin(), ended.end()), ended.end());
+    return ended;
+}
+
+void LeaderDuties::end_and_begin(PoolState& next,
+                                 const Election& election,
+                                 BootTime now,
+                                 Sends& out) {
+    estrange(next, out);
+    Evict evict{due_to_end(next, election, now), {}};
+    for (const auto& ended : evict.ended) {
+        if (auto start = waiting_of(next, ended.node, now)) evict.starts.push_back(*start);
+    }
+    if (!evict.ended.empty()) apply(next, evict);
+    for (const auto& [node, waiting] : waiting_) {
+        const auto start = waiting_of(next, node, now);
+        if (start && !next.is_live(node)) apply(next, *start);
+    }
+}
+
+// ------------------------------------------------------------------ leaving
+
+// Answered when the pool no longer needs the node: it has no vote, owns nothing, and a majority of
+// those who stay have that on their disks.
+void LeaderDuties::take(const From& from,
+                        const LeaveRequest&,
+                        const Election& election,
+                        Sends& out) {
+    if (!book_.leads()) return;
+    const auto& state = newest(election);
+    if (state.is_live(from.node, from.incarnation)) {
+        leaving_[from.node] = from.incarnation;
+        return;
+    }
+    leaving_.erase(from.node);
+    if (votes(election, from.node) || !election.everywhere_committed()) return;
+    out.push_back({from.node, from.address, LeaveDone{from.incarnation}});
+}
+
+void LeaderDuties::let_go(PoolState& next, const Election& election) {
+    for (const auto& [node, incarnation] : leaving_) {
+        if (!next.is_live(node, incarnation)) continue;
+        if (!next.member(node)->draining) apply(next, SetDraining{node, true});
+        if (!votes(election, node)) apply(next, Leave{{node, incarnation}});
+    }
+}
+
+// ------------------------------------------------------------------ placement
+
+void LeaderDuties::place(PoolState& next) const {
+    if (next.settings.copies != copies_) apply(next, SetCopies{copies_});
+    for (const auto& change : tend(next)) apply(next, change);
+}
+
+Configuration LeaderDuties::choose_voters(const PoolState& next,
+                                          const Election& election,
+                                          BootTime now) {
+    const auto& before = election.durable().accepted.configuration;
+    const auto wanted = next_voters(before, next, election.away(now));
+    if (!wanted || election.may_publish(*wanted)) {
+        blocked_since_.reset();
+        return wanted.value_or(before);
+    }
+    if (!blocked_since_) blocked_since_ = now;
+    return before;
+}
+
+bool LeaderDuties::blocked(BootTime now) const {
+    return blocked_since_ && now - *blocked_since_ > blocked_for_long;
+}
+
+}  // namespace posthorse::replication

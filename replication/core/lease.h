@@ -1,0 +1,122 @@
+// Leases: the right of (node, incarnation) to act, from both ends, and what a node may act on.
+//
+// Place     Pure. control_core.h holds a Lease, leader_duties.h a LeaseBook.
+// Contract  No two nodes are ever entitled to one partition, whatever messages, clocks within the
+//           drift margin, and crashes do:
+//           - A node counts from when it *sent* a renewal, TTL minus the drift margin; the leader
+//             from when that arrived, the whole TTL. Each on its own boot clock; times are never
+//             compared between machines.
+//           - The leader answers only after a majority confirmed its term in a round that began
+//             after the renewal arrived, and after it committed a value in its own term; a new one
+//             gives every live incarnation a whole TTL.
+//           - Once it proposes the end of an incarnation, or has accepted a value that holds it, it
+//             never renews that one.
+//           tests/model checks this in every interleaving of a small scope.
+// Owner     One node. Not thread-safe.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "proto/types/time.h"
+#include "replication/core/coordination_fsm.h"
+#include "replication/core/pool_state.h"
+
+namespace posthorse::replication {
+
+// What clocks of two machines may drift apart within a TTL: a twentieth, half a second of 10 s.
+constexpr Duration drift_margin(Duration ttl) {
+    return ttl / 20;
+}
+
+// --- the node's end
+class Lease {
+public:
+    // The renewal that was sent at `sent` is granted for `ttl`.
+    void granted(BootTime sent, Duration ttl);
+    // The incarnation ends here: no renewal that is still under way counts.
+    void end() { expires_.reset(); }
+
+    bool live(BootTime now, Duration margin) const { return expires_ && now + margin < *expires_; }
+    std::optional<BootTime> expires() const noexcept { return expires_; }
+
+private:
+    std::optional<BootTime> expires_;
+};
+
+// In a configuration of one or two voters nobody can be evicted without itself: it may go on with
+// its own when the lease runs out. Each configuration by itself must say so: either may be in
+// force.
+bool cannot_be_evicted(const Published& accepted, const NodeId& self);
+
+// The committed value as far as this node may act on it. To stop, an accepted value suffices: what
+// an accepted one takes from `self`, or all when it ends its incarnation, has no owner here. To
+// start, only a committed one counts.
+PoolState acting_state(const PoolState& committed,
+                       const PoolState& accepted,
+                       const NodeId& self,
+                       const Incarnation& incarnation);
+
+// --- the leader's end
+class LeaseBook {
+public:
+    struct Renewal {
+        NodeId node;
+        Incarnation incarnation;
+        BootTime sent;         // on the node's clock: only echoed
+        PoolVersion acted_on;  // newest version that the node has carried out
+    };
+    struct Grant {
+        Renewal renewal;
+        Duration ttl;
+    };
+
+    // This node was elected and has committed `state` in its own term.
+    void lead(const PoolState& state, BootTime now);
+    // Not the leader any more.
+    void stop();
+    bool leads() const noexcept { return leads_; }
+
+    // Waits for a round above `newest_round`, the last one that began before now.
+    void arrived(Renewal renewal, std::uint64_t newest_round, BootTime now);
+    // A majority confirmed the term in rounds up to `round`. `accepted`: the newest value that this
+    // node has accepted.
+    std::vector<Grant> confirmed(std::uint64_t round, const PoolState& accepted, BootTime now);
+
+    // Ends in it are decided from now on, whether it is committed or not.
+    void proposed(const PoolState& next);
+    void committed(const PoolState& state, BootTime now);
+
+    // Live incarnations whose lease ended.
+    std::vector<Ended> lapsed(BootTime now) const;
+    std::optional<BootTime> expires(const NodeId& node) const;
+
+private:
+    struct Entry {
+        Incarnation incarnation;
+        BootTime expires;
+        bool ending = false;
+    };
+    struct Waiting {
+        Renewal renewal;
+        std::uint64_t round;
+        BootTime arrived;
+    };
+    struct Version {
+        PoolVersion version;
+        BootTime committed;
+    };
+
+    void begin(const Member& member, BootTime now, Duration ttl);
+    bool lags(const Renewal& renewal, BootTime now, Duration ttl) const;
+
+    bool leads_ = false;
+    Duration ttl_{};
+    std::map<NodeId, Entry> entries_;
+    std::vector<Waiting> waiting_;
+    std::deque<Version> versions_;  // those of the last TTL, and one before
+};
+
+}  // namespace posthorse::replication

@@ -1,0 +1,230 @@
+#include "replication/core/placement.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace posthorse::replication {
+namespace {
+
+bool is_in(const std::vector<NodeId>& nodes, const NodeId& node) {
+    return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+bool takes_part(const Member& member) {
+    return member.live && !member.draining;
+}
+
+std::string zone_of(const PoolState& state, const NodeId& node) {
+    const auto* member = state.member(node);
+    return member == nullptr ? std::string{} : member->facts.zone;
+}
+
+// How many of `nodes` are in the zone of `node`.
+std::size_t zone_mates(const PoolState& state,
+                       const std::vector<NodeId>& nodes,
+                       const NodeId& node) {
+    const auto zone = zone_of(state, node);
+    if (zone.empty()) return 0;
+    return static_cast<std::size_t>(std::count_if(
+        nodes.begin(), nodes.end(),
+        [&](const auto& other) { return other != node && zone_of(state, other) == zone; }));
+}
+
+Configuration with(Configuration voters, const NodeId& node) {
+    voters.voters.push_back(node);
+    std::sort(voters.voters.begin(), voters.voters.end());
+    return voters;
+}
+
+Configuration without(Configuration voters, const NodeId& node) {
+    std::erase(voters.voters, node);
+    return voters;
+}
+
+// --- voters
+
+struct Electorate {
+    const Configuration& now;
+    const PoolState& state;
+    const std::vector<NodeId>& away;
+
+    bool present(const NodeId& node) const {
+        const auto* member = state.member(node);
+        return member != nullptr && takes_part(*member) && !is_in(away, node);
+    }
+    // Left, removed, or on its way out: its vote moves away even when nobody takes its place.
+    bool gone(const NodeId& node) const {
+        const auto* member = state.member(node);
+        return member == nullptr || member->draining;
+    }
+    // A present node without a vote, where fewest voters share its zone.
+    std::optional<NodeId> spare() const {
+        std::optional<NodeId> best;
+        for (const auto& member : state.members) {
+            if (!present(member.id) || now.contains(member.id)) continue;
+            if (!best ||
+                zone_mates(state, now.voters, member.id) < zone_mates(state, now.voters, *best))
+                best = member.id;
+        }
+        return best;
+    }
+    // The voter to part with: gone before away, then the one whose zone has most of them.
+    template <class Condition>
+    std::optional<NodeId> voter(Condition condition) const {
+        std::optional<NodeId> worst;
+        for (const NodeId& node : now.voters) {
+            if (!condition(node)) continue;
+            if (!worst ||
+                zone_mates(state, now.voters, node) > zone_mates(state, now.voters, *worst))
+                worst = node;
+        }
+        return worst;
+    }
+};
+
+// --- partitions
+
+struct Load {
+    std::size_t with_owner = 0;  // open partitions of the same owner that it holds
+    std::size_t in_all = 0;
+};
+
+std::map<NodeId, Load> loads(const PoolState& state, const NodeId& owner) {
+    std::map<NodeId, Load> found;
+    for (const auto& partition : state.partitions) {
+        if (partition.solo) continue;
+        for (const NodeId& node : partition.in_sync) {
+            found[node].in_all += 1;
+            if (partition.owner == owner && partition.phase == PartitionPhase::open)
+                found[node].with_owner += 1;
+        }
+    }
+    return found;
+}
+
+std::vector<NodeId> choose_holders(const PoolState& state,
+                                   const NodeId& owner,
+                                   std::size_t wanted) {
+    std::vector<NodeId> set{owner};
+    const auto load = loads(state, owner);
+    while (set.size() < wanted) {
+        using Rank = std::tuple<std::size_t, std::size_t, std::size_t>;
+        std::optional<std::pair<Rank, NodeId>> best;
+        for (const auto& member : state.members) {
+            if (!takes_part(member) || is_in(set, member.id)) continue;
+            const auto known = load.find(member.id);
+            const Load its = known == load.end() ? Load{} : known->second;
+            const std::pair<Rank, NodeId> candidate{
+                {zone_mates(state, set, member.id), its.with_owner, its.in_all}, member.id};
+            if (!best || candidate < *best) best = candidate;
+        }
+        if (!best) break;
+        set.push_back(best->second);
+    }
+    return set;
+}
+
+class Tending {
+public:
+    explicit Tending(const PoolState& state) : state_(state) {
+        const auto nodes = static_cast<std::size_t>(
+            std::count_if(state.members.begin(), state.members.end(), takes_part));
+        holders_wanted_ = std::min<std::size_t>(state.settings.copies, nodes);
+    }
+
+    std::vector<Change> run() {
+        const auto members = state_.members;
+        for (const auto& member : members) {
+            if (takes_part(member)) open_for(member.id);
+            if (member.live) close_for(member);
+        }
+        return std::move(changes_);
+    }
+
+private:
+    bool is_open_of(const PartitionState& partition, const NodeId& owner) const {
+        return partition.owner == owner && partition.phase == PartitionPhase::open;
+    }
+    bool is_full(const PartitionState& partition) const {
+        return partition.in_sync.size() >= holders_wanted_;
+    }
+    void open_for(const NodeId& owner) {
+        std::size_t full = 0;
+        std::size_t solo = 0;
+        for (const auto& partition : state_.partitions) {
+            if (!is_open_of(partition, owner)) continue;
+            if (partition.solo)
+                solo += 1;
+            else if (is_full(partition))
+                full += 1;
+        }
+        for (; full < open_partitions; ++full)
+            make({choose_holders(state_, owner, holders_wanted_)});
+        if (solo == 0) make({{owner}, true});
+    }
+    // A draining node's, what is short of copies, and what an owner has beyond its share.
+    void close_for(const Member& owner) {
+        std::size_t kept = 0;
+        for (const auto& partition : std::vector<PartitionState>(state_.partitions)) {
+            if (!is_open_of(partition, owner.id)) continue;
+            if (partition.solo) {
+                if (!takes_part(owner)) make(ClosePartition{partition.id});
+                continue;
+            }
+            const bool keeps = takes_part(owner) && is_full(partition) && kept < open_partitions;
+            if (keeps)
+                kept += 1;
+            else
+                make(ClosePartition{partition.id});
+        }
+    }
+    void make(OpenPartition open) { make(Change{std::move(open)}); }
+    void make(Change change) {
+        auto next = changed(state_, change);
+        if (!next) return;
+        state_ = *std::move(next);
+        changes_.push_back(std::move(change));
+    }
+
+    PoolState state_;
+    std::size_t holders_wanted_ = 1;
+    std::vector<Change> changes_;
+};
+
+}  // namespace
+
+std::size_t voters_wanted(std::size_t live_nodes) {
+    if (live_nodes >= 7) return 5;
+    return std::min<std::size_t>(live_nodes, 3);
+}
+
+std::optional<Configuration> next_voters(const Configuration& now,
+                                         const PoolState& state,
+                                         const std::vector<NodeId>& away) {
+    const Electorate electorate{now, state, away};
+    const auto present = static_cast<std::size_t>(
+        std::count_if(state.members.begin(), state.members.end(),
+                      [&](const Member& member) { return electorate.present(member.id); }));
+    const auto wanted = voters_wanted(present);
+    const auto spare = electorate.spare();
+    const auto gone = electorate.voter([&](const NodeId& n) { return electorate.gone(n); });
+    const auto absent = electorate.voter([&](const NodeId& n) { return !electorate.present(n); });
+    if (gone && spare && now.voters.size() <= wanted) return with(without(now, *gone), *spare);
+    if (gone && now.voters.size() > 1) return without(now, *gone);
+    if (absent && spare) return with(without(now, *absent), *spare);
+    if (spare && now.voters.size() < wanted) return with(now, *spare);
+    // Fewer nodes are left than the configuration was made for: those who left are out of it
+    // already, so what is above the wanted number now are present ones.
+    if (!absent && now.voters.size() > wanted) {
+        const auto surplus = electorate.voter([](const NodeId&) { return true; });
+        return without(now, *surplus);
+    }
+    return std::nullopt;
+}
+
+std::vector<Change> tend(const PoolState& state) {
+    return Tending(state).run();
+}
+
+}  // namespace posthorse::replication

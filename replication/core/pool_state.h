@@ -1,0 +1,172 @@
+// The value that a pool agrees on: who is in it, who lives, who owns which part of the queue; and
+// the only legal changes of it.
+//
+// Place     Pure. leader_duties.h computes the next value with changed(); everybody reads it.
+// Contract  changed() returns the changed value or says why the change is not legal now, and
+// depends
+//           on nothing but its arguments. A partition's epoch grows with every change of its owner,
+//           of its owner's incarnation or of its in-sync set. An in-sync set is never emptied: when
+//           nobody in it lives it stays as it is, and the partition waits, without an owner, for
+//           the first of it to come back.
+//           Sets name nodes, not incarnations: what a node acknowledged is on its disk.
+// Errors    conflict: the change does not fit the value (any more); the text says what.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "proto/types/ids.h"
+#include "proto/types/result.h"
+#include "replication/core/place.h"
+
+namespace posthorse::replication {
+
+enum class PartitionPhase : std::uint8_t {
+    open,     // takes new messages
+    closing,  // only delivers what it has
+};
+
+struct PartitionState {
+    PartitionId id;
+    std::optional<NodeId> owner;
+    std::vector<NodeId> in_sync;  // the owner among them
+    Epoch epoch;
+    PartitionPhase phase = PartitionPhase::open;
+    bool solo = false;  // for `degrade`: in-sync only with its owner
+
+    bool holds(const NodeId& node) const;
+    bool operator==(const PartitionState&) const = default;
+};
+
+// What a node says of itself.
+struct Facts {
+    std::string name;     // for people, and for certificates of one node
+    std::string address;  // "host:port" of its peer port
+    std::string zone;     // copies and voters are spread over zones; may be empty
+    std::string release;
+    std::uint32_t features = 0;  // level of what it understands: mixed releases use the lowest
+    bool operator==(const Facts&) const = default;
+};
+
+struct Member {
+    NodeId id;
+    Facts facts;
+    Incarnation incarnation;  // the newest that ever began
+    bool live = false;        // it has not ended
+    bool draining = false;    // gets no new partitions, copies or vote
+    Place acknowledged;       // the newest value that it was known to have when this one was made
+    bool operator==(const Member&) const = default;
+};
+
+struct PoolSettings {
+    std::uint32_t copies = 2;
+    Duration lease_ttl = std::chrono::seconds{10};
+    bool operator==(const PoolSettings&) const = default;
+};
+
+struct PoolState {
+    std::string pool_id;
+    std::uint64_t incarnation = 1;  // of the pool: a forced removal begins another
+    PoolVersion version;
+    PoolSettings settings;
+    std::vector<Member> members;             // sorted by id
+    std::vector<PartitionState> partitions;  // sorted by id
+    PartitionId next_partition{1};           // numbers are never used again
+
+    const PartitionState* find(PartitionId id) const;
+    const Member* member(const NodeId& id) const;
+    // Is this the incarnation of `node` that may act?
+    bool is_live(const NodeId& node, const Incarnation& incarnation) const;
+    bool is_live(const NodeId& node) const;
+    // What every member understands.
+    std::uint32_t features() const;
+    bool operator==(const PoolState&) const = default;
+};
+
+// --- who lives
+struct Start {  // a member's next incarnation, or a new member
+    NodeId node;
+    Incarnation incarnation;
+    Facts facts;
+    bool operator==(const Start&) const = default;
+};
+struct Ended {
+    NodeId node;
+    Incarnation incarnation;
+    bool operator==(const Ended&) const = default;
+};
+// Ends incarnations, by the leader; waiting ones of the same nodes start in the same change and
+// keep their places.
+struct Evict {
+    std::vector<Ended> ended;
+    std::vector<Start> starts;
+};
+struct Leave {  // by consent: it has stopped
+    Ended ended;
+};
+enum class Lost : std::uint8_t {
+    refuse,  // when only this node holds something
+    accept,  // drop what only it holds
+};
+struct RemoveMember {
+    NodeId node;
+    Lost lost = Lost::refuse;
+};
+struct SetDraining {
+    NodeId node;
+    bool draining = true;
+};
+
+// --- who holds what; each names the epoch that it was computed from
+struct DropHolder {  // narrows an in-sync set
+    PartitionId partition;
+    Epoch epoch;
+    NodeId holder;
+};
+struct AddHolder {  // widens it; the holder has everything
+    PartitionId partition;
+    Epoch epoch;
+    NodeId holder;
+};
+struct HandOver {  // by an owner that has stopped, to a live node of the in-sync set
+    PartitionId partition;
+    Epoch epoch;
+    NodeId to;
+};
+struct RetirePartition {  // closing and empty: it goes
+    PartitionId partition;
+    Epoch epoch;
+};
+struct OpenPartition {
+    std::vector<NodeId> in_sync;  // the owner first
+    bool solo = false;
+};
+struct ClosePartition {
+    PartitionId partition;
+};
+
+struct SetCopies {
+    std::uint32_t copies;
+};
+
+using Change = std::variant<Start,
+                            Evict,
+                            Leave,
+                            RemoveMember,
+                            SetDraining,
+                            DropHolder,
+                            AddHolder,
+                            HandOver,
+                            RetirePartition,
+                            OpenPartition,
+                            ClosePartition,
+                            SetCopies>;
+
+Result<PoolState> changed(PoolState state, const Change& change);
+
+// The owner that may ask for this change, when it is one that only an owner may ask for.
+std::optional<PartitionId> partition_of(const Change& change);
+
+}  // namespace posthorse::replication

@@ -17,6 +17,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -130,21 +131,24 @@ private:
 
     // --- lifecycle
     void begin_incarnation();
-    void begin_pool(const Value& genesis, BootTime now);
+    void begin_pool(const Value& value, BootTime now);
     void join_pool(const Founding::Pool& pool, BootTime now);
     void enter(BootTime now);
-    bool asks_who_it_is() const { return inquiry_.has_value(); }
+    void look_again();
     bool is_member() const;
     void judge_incarnation(Effects& out);
     void estrange(const std::string& why, Effects& out);
+    void finish_leaving(BootTime now);
+    std::string phase() const;
 
     // --- time
-    void tick_founding(BootTime now, Effects& out);
-    void tick_inquiry(BootTime now, Effects& out);
+    void tick_founding(BootTime now);
+    void tick_inquiry(BootTime now);
     void tick_member(BootTime now, Effects& out);
-    void tick_asked(BootTime now, Effects& out);
-    void renew(BootTime now);
-    void ask_to_leave(BootTime now, Effects& out);
+    void tick_asked(BootTime now);
+    void renew(BootTime now, Effects& out);
+    void ask_everybody(const Message& message);
+    void ask_to_leave(BootTime now);
 
     // --- messages
     Refusal check(const Header& header, const Message& message) const;
@@ -153,16 +157,28 @@ private:
     void dispatch(const Header& header, const Message& message, BootTime now, Effects& out);
     template <class M>
     void on(const Header& header, const M& message, BootTime now, Effects& out);
+    void take_answer(const Header& header, const Renewed& renewed, BootTime now, Effects& out);
+    void take_answer(const Header& header, const Proposed& proposed, BootTime now, Effects& out);
+    void take_answer(const Header& header, const LeaveDone& done, BootTime now, Effects& out);
+    void take_answer(const Header& header, const Estranged& word, BootTime now, Effects& out);
+    void take_hello_reply(const Header& header,
+                          const HelloReply& reply,
+                          BootTime now,
+                          Effects& out);
     void greet_back(const Header& header, BootTime now);
     HelloReply hello_reply(const Header& header, BootTime now);
     void note_another(const Header& header, const HeartbeatReply& reply);
+    void note_leases(const Heartbeat& heartbeat, BootTime now);
+    void fill_leases(Heartbeat& heartbeat, BootTime now) const;
 
     // --- effects
     void settle(BootTime now, Effects& out);
+    void lead_on(BootTime now, Effects& out);
     void absorb(ElectionOutput output, BootTime now, Effects& out);
-    void absorb(FoundingOutput output, BootTime now, Effects& out);
+    void absorb(FoundingOutput output, BootTime now);
     void absorb(LeaderDuties::Sends sends);
     void refresh_acting(Effects& out);
+    void route(std::vector<Outgoing> messages, Effects& out);
     void send(std::optional<NodeId> to, const std::string& address, Message message);
     void send_gated(std::optional<NodeId> to, const std::string& address, Message message);
     Outgoing outgoing(std::optional<NodeId> to, const std::string& address, Message message) const;
@@ -179,9 +195,13 @@ private:
     Lease lease_;
     PoolState acting_;
     bool running_ = false;
+    bool running_before_ = false;  // this incarnation was live in a committed value
     bool leaving_ = false;
     bool left_ = false;
     bool estranged_ = false;
+    bool outsider_ = false;  // members say that the pool does not list this node
+    BootTime entered_{};
+    std::string entry_address_;  // of the leader of the pool that was found
     PoolVersion acted_on_;
     // --- peers
     std::map<NodeId, std::string> addresses_;
@@ -199,6 +219,9 @@ private:
     std::vector<Outgoing> sends_;
     std::vector<Outgoing> gated_;
     std::deque<Loop> loop_;
+    std::vector<Effects::Answer> answers_;
+    bool left_now_ = false;
+    bool look_ = false;
 };
 
 }  // namespace posthorse::replication

@@ -1,4 +1,4 @@
-#include "daemon/deliver/dns_resolver.h"
+#include "daemon/dns/dns_resolver.h"
 
 #include <future>
 #include <optional>
@@ -6,11 +6,11 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 #include "tests/unit/support/running_shard.h"
 
 using namespace posthorse;
-using namespace posthorse::deliver;
+using namespace posthorse::dns;
 using tests::DnsServer;
 
 namespace {

@@ -1,6 +1,8 @@
 // Questions to the DNS, asked without blocking: c-ares on an Asio loop.
 //
-// Place     Stage 6, under destination_finder.h; the only file with c-ares. One for each shard.
+// Place     Beside the stages: delivery asks for mail hosts (deliver/destination_finder.h). The
+// only
+//           file with c-ares. One for each shard.
 // Contract  Asks for the name as it is: no search domains, no hosts file. An answer is what the
 //           recursive server says; CNAMEs are followed by it. A truncated answer is asked for again
 //           over TCP. Host names in answers hold letters, digits, '.', '-' and '_'; another is
@@ -16,12 +18,12 @@
 #include <string>
 #include <vector>
 
-#include "daemon/deliver/resolver.h"
+#include "daemon/dns/answer.h"
 #include "daemon/runtime/shard.h"
 #include "proto/types/function.h"
 #include "proto/types/time.h"
 
-namespace posthorse::deliver {
+namespace posthorse::dns {
 
 class DnsResolver {
 public:
@@ -53,4 +55,4 @@ private:
     std::shared_ptr<Channel> channel_;
 };
 
-}  // namespace posthorse::deliver
+}  // namespace posthorse::dns

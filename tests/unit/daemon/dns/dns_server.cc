@@ -1,4 +1,4 @@
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 
 #include <arpa/inet.h>
 

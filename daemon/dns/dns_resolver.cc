@@ -1,4 +1,4 @@
-#include "daemon/deliver/dns_resolver.h"
+#include "daemon/dns/dns_resolver.h"
 
 #include <ares.h>
 #include <arpa/inet.h>
@@ -13,9 +13,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "proto/types/assert.h"
+#include "proto/types/destination.h"
 
-namespace posthorse::deliver {
+namespace posthorse::dns {
 namespace {
 
 namespace asio = boost::asio;
@@ -352,4 +352,4 @@ void DnsResolver::addresses(std::vector<std::string> hosts,
     all->one_answered();
 }
 
-}  // namespace posthorse::deliver
+}  // namespace posthorse::dns

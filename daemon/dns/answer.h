@@ -30,6 +30,16 @@ struct MxRecord {
     bool operator==(const MxRecord&) const = default;
 };
 using MxAnswer = Answer<MxRecord>;
+
+// RFC 2782. The name that was asked for says which service.
+struct SrvRecord {
+    std::uint16_t priority = 0;  // the least is asked first
+    std::uint16_t weight = 0;    // the share of the load among equals
+    std::uint16_t port = 0;
+    std::string host;  // as in MxRecord; empty: the service is decidedly not offered
+    bool operator==(const SrvRecord&) const = default;
+};
+using SrvAnswer = Answer<SrvRecord>;
 using AddressAnswer = Answer<std::string>;  // "192.0.2.1", "2001:db8::1"
 
 // What the look-up of one host's A and AAAA records gave.

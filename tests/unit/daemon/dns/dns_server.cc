@@ -114,6 +114,13 @@ DnsServer::Record DnsServer::make_aaaa(const std::string& address) {
 DnsServer::Record DnsServer::make_mx(std::uint16_t preference, const std::string& host) {
     return {mx, number(preference) + encoded_name(host), 300, {}};
 }
+DnsServer::Record DnsServer::make_srv(const Service& service) {
+    return {srv,
+            number(service.priority) + number(service.weight) + number(service.port) +
+                encoded_name(service.host),
+            300,
+            {}};
+}
 DnsServer::Record DnsServer::make_cname(const std::string& target) {
     return {cname, encoded_name(target), 300, {}};
 }

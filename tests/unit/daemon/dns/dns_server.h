@@ -17,7 +17,7 @@ namespace posthorse::tests {
 
 class DnsServer {
 public:
-    static constexpr std::uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28;
+    static constexpr std::uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, srv = 33;
 
     struct Record {
         std::uint16_t type = a;
@@ -38,6 +38,11 @@ public:
     static Record make_a(const std::string& address, std::uint32_t ttl_seconds = 300);
     static Record make_aaaa(const std::string& address);
     static Record make_mx(std::uint16_t preference, const std::string& host);
+    struct Service {
+        std::uint16_t priority, weight, port;
+        std::string host;
+    };
+    static Record make_srv(const Service& service);
     static Record make_cname(const std::string& target);
 
     DnsServer();

@@ -18,7 +18,7 @@ RANKS = {"proto": 0, "storage": 1, "replication": 2, "daemon": 3}
 # What a folder of the daemon may include besides itself. node.cc, main.cc and whatever else lies
 # directly in daemon/ wires concrete types and may include all.
 SHARED_IN_DAEMON = {"runtime", "config"}
-SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}}
+SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"}}
 
 # Library, its headers, the files that may include them.
 LIBRARIES = [
@@ -40,7 +40,7 @@ LIBRARIES = [
     ("fmt", r"fmt/", r"(storage|replication|daemon)/.*\.cc|daemon/runtime/.*"),
     ("doctest", r"doctest/", r"tests/.*"),
     ("the operating system",
-     r"(sys|netinet|arpa|linux)/|(unistd|fcntl|poll|signal|pwd|netdb|termios)\.h",
+     r"(sys|net|netinet|arpa|linux)/|(unistd|fcntl|poll|signal|pwd|netdb|termios)\.h",
      r"daemon/.*|replication/edge/.*|storage/.*\.cc"),
 ]
 ONE_FILE_ONLY = {"libopendkim"}

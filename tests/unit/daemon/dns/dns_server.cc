@@ -151,6 +151,11 @@ void DnsServer::exists(const std::string& name) {
     zone_[name];
 }
 
+void DnsServer::fails(const std::string& name, std::uint16_t type) {
+    const std::lock_guard lock(mutex_);
+    fails_.emplace(name, type);
+}
+
 std::string DnsServer::address() const {
     return "127.0.0.1:" + std::to_string(io_->datagrams.local_endpoint().port());
 }
@@ -191,7 +196,7 @@ std::string DnsServer::reply_to(const std::string& question, bool tcp) {
     }
     unsigned flags = 0x8180;
     if (cut) flags |= 0x0200;
-    if (how == Mode::servfail) {
+    if (how == Mode::servfail || fails_.contains({name, static_cast<std::uint16_t>(type)})) {
         flags |= 2;
     } else if (records == zone_.end() && !cut) {
         flags |= 3;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,6 +54,8 @@ public:
     // A name without any record does not exist.
     void add(const std::string& name, Record record);
     void exists(const std::string& name);
+    // Questions for these get SERVFAIL, whatever the mode.
+    void fails(const std::string& name, std::uint16_t type);
     std::atomic<Mode> mode{Mode::answer};
 
     std::string address() const;  // "127.0.0.1:12345"
@@ -64,7 +67,8 @@ private:
     std::string reply_to(const std::string& question, bool tcp);
 
     std::mutex mutex_;
-    std::map<std::string, std::vector<Record>> zone_;  // mutex_
+    std::map<std::string, std::vector<Record>> zone_;        // mutex_
+    std::set<std::pair<std::string, std::uint16_t>> fails_;  // mutex_
     std::atomic<int> questions_ = 0;
     std::atomic<int> questions_by_tcp_ = 0;
     runtime::Shard shard_{9};

@@ -26,7 +26,8 @@ LIBRARIES = [
     ("c-ares", r"ares\w*\.h", r"daemon/dns/dns_resolver\.cc"),
     ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),
     ("OpenSSL", r"openssl/|boost/asio/ssl",
-     r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*"),
+     r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*|"
+     r"daemon/pool/certificate_authority\.cc"),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h", r"daemon/admin/.*|replication/edge/.*"),
     ("protobuf", r"google/protobuf/|.*\.pb\.h",
      r"proto/.*|storage/.*\.cc|daemon/admin/.*|replication/edge/.*"),

@@ -11,6 +11,7 @@
 #include "daemon/auth/user_command.h"
 #include "daemon/config/config.h"
 #include "daemon/node.h"
+#include "daemon/pool/ca_command.h"
 #include "daemon/runtime/system_clock.h"
 #include "daemon/sign/keygen_command.h"
 
@@ -28,6 +29,8 @@ struct Options {
     bool password_on_stdin = false;
     std::string key_type = "rsa";
     sign::KeygenCommand keygen{.selector = "posthorse", .directory = "."};
+    pool::CaInitCommand ca_init;
+    pool::CaIssueCommand ca_issue;
 };
 
 void print(const std::vector<config::Problem>& problems) {
@@ -118,6 +121,35 @@ void add_dkim_commands(CLI::App& app, Options& options, int& exit_code) {
     });
 }
 
+void add_pool_commands(CLI::App& app, Options& options, int& exit_code) {
+    auto& nodes = *app.add_subcommand("pool", "The nodes that share one queue");
+    nodes.require_subcommand(1);
+    auto& group = *nodes.add_subcommand("ca", "Certificates by which nodes know each other");
+    group.require_subcommand(1);
+    const auto add = [&group](const char* name, const char* help, auto& request) {
+        auto* command = group.add_subcommand(name, help);
+        command->add_option("--dir", request.directory, "Directory of the authority")->required();
+        command->add_option("--days", request.days, "How long the certificate is good")
+            ->check(CLI::Range(1, 36500))
+            ->capture_default_str();
+        return command;
+    };
+    add("init", "Make the pool's authority", options.ca_init)->callback([&] {
+        exit_code =
+            pool::ca_init(options.ca_init, runtime::SystemClock().wall(), std::cout, std::cerr);
+    });
+    auto& issue = *add("issue", "Make a certificate and print its settings", options.ca_issue);
+    issue
+        .add_option("--name", options.ca_issue.names,
+                    "Name or IP address of a node (default: one certificate for all)")
+        ->allow_extra_args(false);
+    issue.add_option("--out", options.ca_issue.prefix, "Path of the files, without .pem and .key");
+    issue.callback([&] {
+        exit_code =
+            pool::ca_issue(options.ca_issue, runtime::SystemClock().wall(), std::cout, std::cerr);
+    });
+}
+
 void add_config_commands(CLI::App& app, Options& options, int& exit_code) {
     auto& group = *app.add_subcommand("config", "The configuration file");
     group.require_subcommand(1);
@@ -158,6 +190,7 @@ int main(int argc, char** argv) {
     add_config_commands(app, options, exit_code);
     add_user_commands(app, options, exit_code);
     add_dkim_commands(app, options, exit_code);
+    add_pool_commands(app, options, exit_code);
 
     const runtime::SystemClock clock;
     admin::AdminCliContext admin{.socket_path = [&] { return admin_socket(options); },

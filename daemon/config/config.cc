@@ -10,20 +10,41 @@
 #include <fstream>
 #include <sstream>
 
+#include "daemon/config/validate.h"
+
 namespace posthorse::config {
 namespace {
 
-// The host's own name, qualified where the system knows how.
 std::string machine_name() {
     char name[256] = {};
     if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+    return name;
+}
+
+// The machine's name, qualified where the system knows how.
+std::string qualified_machine_name() {
+    const auto name = machine_name();
     addrinfo hints{};
     hints.ai_flags = AI_CANONNAME;
     addrinfo* found = nullptr;
-    if (getaddrinfo(name, nullptr, &hints, &found) != 0) return name;
+    if (getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return name;
     std::string qualified = found->ai_canonname != nullptr ? found->ai_canonname : name;
     freeaddrinfo(found);
     return qualified;
+}
+
+// What the file leaves to the machine that reads it.
+void fill_from_machine(Loaded& loaded, const std::string& file) {
+    auto& config = loaded.config;
+    if (config.host_name.empty()) config.host_name = qualified_machine_name();
+    auto& pool = config.pool;
+    if (pool.name.empty()) pool.name = machine_name();
+    const auto* zone = std::getenv("POSTHORSE_ZONE");
+    if (!pool.zone.empty() || zone == nullptr) return;
+    pool.zone = zone;
+    if (const auto wrong = zone_fault(pool.zone)) {
+        loaded.problems.push_back({file, 0, "POSTHORSE_ZONE: " + *wrong, true});
+    }
 }
 
 bool readable(const std::string& path) {
@@ -43,6 +64,9 @@ public:
         named("dkim.key_table", config_.dkim.key_table);
         named("dkim.signing_table", config_.dkim.signing_table);
         named("delivery.routes_file", config_.delivery.routes_file);
+        named("pool.ca_file", config_.pool.ca_file);
+        named("pool.certificate_file", config_.pool.certificate_file);
+        named("pool.key_file", config_.pool.key_file);
         passwords();
     }
 
@@ -115,7 +139,7 @@ Loaded load(const std::string& path) {
               true}}};
     }
     auto loaded = parse(text.str(), path);
-    if (loaded.config.host_name.empty()) loaded.config.host_name = machine_name();
+    fill_from_machine(loaded, path);
     FileCheck(loaded.config, path, loaded.problems).run();
     return loaded;
 }

@@ -88,6 +88,23 @@ struct Intake {
     bool add_missing_headers = true;  // submissions only (RFC 6409 section 8)
 };
 
+// The nodes that share one queue. Without `join` a node is a pool of itself and opens no peer port.
+struct Pool {
+    std::vector<std::string> join;  // where other nodes are: join_entry.h
+    std::uint32_t expect = 0;       // a new pool begins with exactly so many; 0: never begin one
+    std::string address = "0.0.0.0";
+    std::uint16_t port = 9626;
+    std::string advertise;  // "host", "host:port"; empty: this machine's address, and `port`
+    std::string name;       // empty in the file: the machine's
+    std::string zone;       // empty in the file: POSTHORSE_ZONE; both empty: none
+    std::uint32_t copies = 2;
+    Duration lease_ttl = std::chrono::seconds{10};
+    std::string ca_file;
+    std::string certificate_file;
+    std::string key_file;
+    std::string certificates = "pool";  // pool: any bearer is a member | node: its name must match
+};
+
 struct Admin {
     std::string socket = "/run/posthorse/admin.sock";
 };
@@ -114,6 +131,7 @@ struct Config {
     Delivery delivery;
     Queue queue;
     Intake intake;
+    Pool pool;
     Admin admin;
     Http http;
     Log log;

@@ -131,6 +131,23 @@ void describe(V& v, Intake& s) {
 }
 
 template <class V>
+void describe(V& v, Pool& s) {
+    v.value("join", s.join, any());
+    v.value("expect", s.expect, between(0, 64));
+    v.value("address", s.address, any());
+    v.value("port", s.port, between(1, 65535));
+    v.value("advertise", s.advertise, any());
+    v.value("name", s.name, any());
+    v.value("zone", s.zone, any());
+    v.value("copies", s.copies, between(1, 7));
+    v.value("lease_ttl", s.lease_ttl, between(2'000, 300'000));
+    v.value("ca_file", s.ca_file, any());
+    v.value("certificate_file", s.certificate_file, any());
+    v.value("key_file", s.key_file, any());
+    v.value("certificates", s.certificates, one_of({"pool", "node"}));
+}
+
+template <class V>
 void describe(V& v, Admin& s) {
     v.value("socket", s.socket, any());
 }
@@ -185,6 +202,7 @@ void describe(V& v, Config& s) {
     v.section("delivery", s.delivery);
     v.section("queue", s.queue);
     v.section("intake", s.intake);
+    v.section("pool", s.pool);
     v.section("admin", s.admin);
     v.section("http", s.http);
     v.section("log", s.log);

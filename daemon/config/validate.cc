@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "daemon/config/join_entry.h"
 #include "daemon/config/units.h"
 
 namespace posthorse::config {
@@ -59,6 +60,7 @@ public:
         delivery();
         queue();
         intake();
+        pool();
         if (!config_.http.address.empty()) address("http.address", config_.http.address);
         return std::move(faults_);
     }
@@ -185,6 +187,57 @@ private:
         }
     }
 
+    void pool() {
+        const auto& pool = config_.pool;
+        address("pool.address", pool.address);
+        if (!pool.name.empty()) domain("pool.name", pool.name);
+        if (auto wrong = zone_fault(pool.zone)) fault("pool.zone", std::move(*wrong));
+        join();
+        advertise();
+    }
+
+    void join() {
+        const auto& pool = config_.pool;
+        for (const auto& entry : pool.join) {
+            if (parse_join_entry(entry)) continue;
+            fault("pool.join", "'" + entry +
+                                   "' says not where nodes are; write \"name\", \"name:port\", "
+                                   "\"192.0.2.1:9626\", \"[2001:db8::1]:9626\" or, for SRV "
+                                   "records, \"_posthorse._tcp.name\"");
+        }
+        if (!pool.join.empty()) pool_certificates();
+        if (pool.expect > 0 && pool.join.empty()) {
+            fault("pool.expect",
+                  "needs pool.join too, or the nodes cannot find each other; set it, or remove "
+                  "expect for a pool of this node alone");
+        }
+    }
+
+    // Peers hand each other all mail: none goes without.
+    void pool_certificates() {
+        const auto& pool = config_.pool;
+        std::string missing;
+        for (const auto& [key, file] : {std::pair{"pool.ca_file", &pool.ca_file},
+                                        std::pair{"pool.certificate_file", &pool.certificate_file},
+                                        std::pair{"pool.key_file", &pool.key_file}}) {
+            if (file->empty()) (missing += missing.empty() ? "" : ", ") += key;
+        }
+        if (missing.empty()) return;
+        fault("pool.join", "needs " + missing +
+                               " too; make the files with `posthorse pool ca init` and `posthorse "
+                               "pool ca issue`, or have your own authority issue them");
+    }
+
+    void advertise() {
+        const auto& text = config_.pool.advertise;
+        if (text.empty()) return;
+        const auto entry = parse_join_entry(text);
+        if (entry && entry->kind != JoinEntry::Kind::service) return;
+        fault("pool.advertise", "'" + text +
+                                    "' is not where peers reach a node; write \"host\" or "
+                                    "\"host:port\", an IPv6 address in brackets");
+    }
+
     const Config& config_;
     std::vector<Fault> faults_;
 };
@@ -213,6 +266,12 @@ bool is_domain(std::string_view text) {
         if (dot == std::string_view::npos) return true;
         text.remove_prefix(dot + 1);
     }
+}
+
+std::optional<std::string> zone_fault(const std::string& zone) {
+    if (zone.empty() || is_domain(zone)) return std::nullopt;
+    return "'" + zone +
+           "' is no zone; use letters, digits, hyphens, underscores and dots: \"eu-central-1a\"";
 }
 
 std::vector<Fault> validate(const Config& config) {

@@ -3,6 +3,7 @@
 // Contract  Pure: no file, no name and no network is looked up.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ struct Fault {
     std::string what;  // with the mend
 };
 std::vector<Fault> validate(const Config& config);
+
+// What is wrong with pool.zone, with the mend; an empty one is none.
+std::optional<std::string> zone_fault(const std::string& zone);
 
 // "192.0.2.1", "2001:db8::1", also in brackets.
 bool is_ip_address(const std::string& text);

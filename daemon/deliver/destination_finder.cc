@@ -10,14 +10,14 @@ namespace {
 namespace asio = runtime::asio;
 
 template <class Record>
-Duration ttl_of(const Answer<Record>& answer) {
-    if (answer.end != LookupEnd::found) return Duration::max();
+Duration ttl_of(const dns::Answer<Record>& answer) {
+    if (answer.end != dns::LookupEnd::found) return Duration::max();
     return std::chrono::seconds{answer.ttl_seconds};
 }
 
 }  // namespace
 
-DestinationFinder::DestinationFinder(DnsResolver& dns,
+DestinationFinder::DestinationFinder(dns::DnsResolver& dns,
                                      const Clock& clock,
                                      AddressPolicy policy,
                                      UniqueFunction<std::uint32_t()> random)
@@ -41,8 +41,8 @@ asio::awaitable<DestinationFinder::Candidates> DestinationFinder::find(std::stri
 
 asio::awaitable<DestinationFinder::Found> DestinationFinder::ask(Destination destination) {
     if (destination.exact && is_address(destination.host)) {
-        HostAddresses literal{destination.host, {}, {}};
-        literal.v4 = {LookupEnd::found, {destination.host}, 0, {}};
+        dns::HostAddresses literal{destination.host, {}, {}};
+        literal.v4 = {dns::LookupEnd::found, {destination.host}, 0, {}};
         co_return Found{plan_candidates(destination, {literal}, policy_, 0), Duration::max()};
     }
     if (destination.exact) {
@@ -50,9 +50,11 @@ asio::awaitable<DestinationFinder::Found> DestinationFinder::ask(Destination des
         co_return co_await ask_addresses(destination, std::move(itself), Duration::max());
     }
     const auto domain = destination.host;
-    auto answer = co_await runtime::completed<MxAnswer>([this, domain](Completion<MxAnswer> done) {
-        dns_.mx(domain, [done = std::move(done)](MxAnswer mx) mutable { done(std::move(mx)); });
-    });
+    auto answer =
+        co_await runtime::completed<dns::MxAnswer>([this, domain](Completion<dns::MxAnswer> done) {
+            dns_.mx(domain,
+                    [done = std::move(done)](dns::MxAnswer mx) mutable { done(std::move(mx)); });
+        });
     const auto keep = ttl_of(*answer);
     auto hosts = plan_hosts(destination, std::move(*answer), policy_, random_());
     if (auto* refusal = std::get_if<Refusal>(&hosts)) co_return Found{std::move(*refusal), keep};
@@ -62,7 +64,7 @@ asio::awaitable<DestinationFinder::Found> DestinationFinder::ask(Destination des
 
 asio::awaitable<DestinationFinder::Found> DestinationFinder::ask_addresses(
     Destination destination, std::vector<std::string> hosts, Duration keep) {
-    using Hosts = std::vector<HostAddresses>;
+    using Hosts = std::vector<dns::HostAddresses>;
     auto answer = co_await runtime::completed<Hosts>(
         [this, hosts = std::move(hosts)](Completion<Hosts> done) mutable {
             dns_.addresses(std::move(hosts), [done = std::move(done)](Hosts found) mutable {
@@ -72,7 +74,8 @@ asio::awaitable<DestinationFinder::Found> DestinationFinder::ask_addresses(
     for (const auto& host : *answer) {
         keep = std::min({keep, ttl_of(host.v4), ttl_of(host.v6)});
         // A family that did not answer this time is asked again soon.
-        if (host.v4.end == LookupEnd::failed || host.v6.end == LookupEnd::failed) keep = {};
+        if (host.v4.end == dns::LookupEnd::failed || host.v6.end == dns::LookupEnd::failed)
+            keep = {};
     }
     co_return Found{plan_candidates(destination, std::move(*answer), policy_, random_()), keep};
 }

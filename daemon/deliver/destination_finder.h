@@ -14,8 +14,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "daemon/deliver/dns_resolver.h"
 #include "daemon/deliver/resolver.h"
+#include "daemon/dns/dns_resolver.h"
 #include "proto/types/time.h"
 
 namespace posthorse::deliver {
@@ -28,7 +28,7 @@ public:
     using Candidates = Plan<std::vector<Candidate>>;
 
     // `random` is asked once for each look-up.
-    DestinationFinder(DnsResolver& dns,
+    DestinationFinder(dns::DnsResolver& dns,
                       const Clock& clock,
                       AddressPolicy policy,
                       UniqueFunction<std::uint32_t()> random);
@@ -52,7 +52,7 @@ private:
                                                   Duration keep);
     void remember(const std::string& destination, const Found& found);
 
-    DnsResolver& dns_;
+    dns::DnsResolver& dns_;
     const Clock& clock_;
     AddressPolicy policy_;
     UniqueFunction<std::uint32_t()> random_;

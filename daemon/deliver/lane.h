@@ -19,7 +19,7 @@
 #include "daemon/deliver/connection.h"
 #include "daemon/deliver/delivery_metrics.h"
 #include "daemon/deliver/destination_finder.h"
-#include "daemon/deliver/dns_resolver.h"
+#include "daemon/dns/dns_resolver.h"
 #include "daemon/runtime/task_group.h"
 #include "proto/types/delivery_worker.h"
 
@@ -35,7 +35,7 @@ struct LaneReports {
 struct LaneSettings {
     Connection::Settings connection;
     AddressPolicy addresses;
-    DnsResolver::Settings dns;
+    dns::DnsResolver::Settings dns;
     std::uint32_t messages_per_connection_max = 100;
     Duration idle_connection = std::chrono::seconds{5};
 };
@@ -83,7 +83,7 @@ private:
     const Clock& clock_;
     DeliveryMetrics& metrics_;
     LaneReports reports_;
-    DnsResolver dns_;
+    dns::DnsResolver dns_;
     DestinationFinder finder_;
     std::map<WorkerId, std::unique_ptr<Worker>> workers_;
     bool aborted_ = false;

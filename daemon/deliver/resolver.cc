@@ -108,32 +108,35 @@ private:
 
 // RFC 5321 section 5.1: a host that finds itself among the MXs drops itself and all that are not
 // better, or mail would go round.
-void drop_own(std::vector<MxRecord>& records, const AddressPolicy& policy) {
+void drop_own(std::vector<dns::MxRecord>& records, const AddressPolicy& policy) {
     for (auto own = records.begin(); own != records.end(); ++own) {
         if (!is_own(own->host, policy)) continue;
         const auto limit = own->preference;
-        std::erase_if(records, [limit](const MxRecord& mx) { return mx.preference >= limit; });
+        std::erase_if(records, [limit](const dns::MxRecord& mx) { return mx.preference >= limit; });
         return;
     }
 }
 
-void order(std::vector<MxRecord>& records, std::uint32_t random) {
+void order(std::vector<dns::MxRecord>& records, std::uint32_t random) {
     Dice(random).shuffle(records.begin(), records.end());
-    std::sort(records.begin(), records.end(),
-              [](const MxRecord& a, const MxRecord& b) { return a.preference < b.preference; });
+    std::sort(records.begin(), records.end(), [](const dns::MxRecord& a, const dns::MxRecord& b) {
+        return a.preference < b.preference;
+    });
 }
 
 // How the look-ups of one host's two families ended, together.
-LookupEnd end_of(const HostAddresses& host) {
-    if (host.v4.end == LookupEnd::found || host.v6.end == LookupEnd::found) return LookupEnd::found;
-    if (host.v4.end == LookupEnd::failed || host.v6.end == LookupEnd::failed) {
-        return LookupEnd::failed;
+dns::LookupEnd end_of(const dns::HostAddresses& host) {
+    if (host.v4.end == dns::LookupEnd::found || host.v6.end == dns::LookupEnd::found)
+        return dns::LookupEnd::found;
+    if (host.v4.end == dns::LookupEnd::failed || host.v6.end == dns::LookupEnd::failed) {
+        return dns::LookupEnd::failed;
     }
-    return host.v4.end == LookupEnd::no_domain ? LookupEnd::no_domain : LookupEnd::no_data;
+    return host.v4.end == dns::LookupEnd::no_domain ? dns::LookupEnd::no_domain
+                                                    : dns::LookupEnd::no_data;
 }
 
 // The families in turn, IPv6 first (RFC 6724 section 2.1).
-std::vector<std::string> interleaved(HostAddresses& host, Dice& dice) {
+std::vector<std::string> interleaved(dns::HostAddresses& host, Dice& dice) {
     auto& v6 = host.v6.records;
     auto& v4 = host.v4.records;
     dice.shuffle(v6.begin(), v6.end());
@@ -146,11 +149,13 @@ std::vector<std::string> interleaved(HostAddresses& host, Dice& dice) {
     return all;
 }
 
-Refusal no_candidate(const Destination& to, const std::vector<HostAddresses>& hosts, bool hidden) {
+Refusal no_candidate(const Destination& to,
+                     const std::vector<dns::HostAddresses>& hosts,
+                     bool hidden) {
     for (const auto& host : hosts) {
-        if (end_of(host) != LookupEnd::failed) continue;
+        if (end_of(host) != dns::LookupEnd::failed) continue;
         return dns_trouble(host.host,
-                           host.v4.end == LookupEnd::failed ? host.v4.error : host.v6.error);
+                           host.v4.end == dns::LookupEnd::failed ? host.v4.error : host.v6.error);
     }
     if (hidden) {
         return refuse_for_good(to, {5, 4, 4},
@@ -158,7 +163,7 @@ Refusal no_candidate(const Destination& to, const std::vector<HostAddresses>& ho
     }
     const bool own_host = hosts.size() == 1 && hosts[0].host == to.host;
     if (own_host) {
-        const bool missing = end_of(hosts[0]) == LookupEnd::no_domain;
+        const bool missing = end_of(hosts[0]) == dns::LookupEnd::no_domain;
         return refuse_for_good(to, {5, 1, 2},
                                missing ? "domain " + to.host + " does not exist"
                                        : "domain " + to.host + " has no mail host and no address");
@@ -180,12 +185,12 @@ bool is_private(std::string_view address) {
 }
 
 Plan<std::vector<std::string>> plan_hosts(const Destination& destination,
-                                          MxAnswer answer,
+                                          dns::MxAnswer answer,
                                           const AddressPolicy& policy,
                                           std::uint32_t random) {
     const auto& domain = destination.host;
-    if (answer.end == LookupEnd::failed) return dns_trouble(domain, answer.error);
-    if (answer.end == LookupEnd::no_domain) {
+    if (answer.end == dns::LookupEnd::failed) return dns_trouble(domain, answer.error);
+    if (answer.end == dns::LookupEnd::no_domain) {
         return refuse_for_good(destination, {5, 1, 2}, "domain " + domain + " does not exist");
     }
     auto& records = answer.records;
@@ -194,7 +199,7 @@ Plan<std::vector<std::string>> plan_hosts(const Destination& destination,
         return refuse_for_good(destination, {5, 1, 10}, "domain " + domain + " accepts no mail",
                                556);
     }
-    std::erase_if(records, [](const MxRecord& mx) { return mx.host.empty(); });
+    std::erase_if(records, [](const dns::MxRecord& mx) { return mx.host.empty(); });
     if (records.empty()) records.push_back({0, domain});  // RFC 5321 section 5.1: implicit MX
     order(records, random);
     drop_own(records, policy);
@@ -212,7 +217,7 @@ Plan<std::vector<std::string>> plan_hosts(const Destination& destination,
 }
 
 Plan<std::vector<Candidate>> plan_candidates(const Destination& destination,
-                                             std::vector<HostAddresses> hosts,
+                                             std::vector<dns::HostAddresses> hosts,
                                              const AddressPolicy& policy,
                                              std::uint32_t random) {
     const bool all_allowed = policy.private_addresses || destination.routed;

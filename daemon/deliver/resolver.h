@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/dns/answer.h"
 #include "proto/types/destination.h"
 #include "proto/types/envelope.h"
 
@@ -28,29 +29,6 @@ namespace posthorse::deliver {
 inline constexpr std::size_t hosts_max = 10;
 inline constexpr std::size_t addresses_max = 10;
 inline constexpr std::size_t addresses_per_host_max = 4;
-
-enum class LookupEnd : std::uint8_t {
-    found,
-    no_data,    // the name exists and has no record of the type
-    no_domain,  // NXDOMAIN
-    failed,     // SERVFAIL, timeouts, broken answers: ask again later
-};
-
-template <class Record>
-struct Answer {
-    LookupEnd end = LookupEnd::failed;
-    std::vector<Record> records;
-    std::uint32_t ttl_seconds = 0;  // the least of all records'
-    std::string error;              // when failed: "timeout while contacting DNS servers"
-};
-
-struct MxRecord {
-    std::uint16_t preference = 0;
-    std::string host;  // lower case, no final dot; empty: the root, a null MX
-    bool operator==(const MxRecord&) const = default;
-};
-using MxAnswer = Answer<MxRecord>;
-using AddressAnswer = Answer<std::string>;  // "192.0.2.1", "2001:db8::1"
 
 // One address to try.
 struct Candidate {
@@ -77,20 +55,13 @@ struct AddressPolicy {
 
 // The names to look up, best first. `destination` is not exact.
 Plan<std::vector<std::string>> plan_hosts(const Destination& destination,
-                                          MxAnswer answer,
+                                          dns::MxAnswer answer,
                                           const AddressPolicy& policy,
                                           std::uint32_t random);
 
-// What the look-up of one host's A and AAAA records gave.
-struct HostAddresses {
-    std::string host;
-    AddressAnswer v6;
-    AddressAnswer v4;
-};
-
 // The addresses to try, best first: hosts in their order, the families of a host in turn.
 Plan<std::vector<Candidate>> plan_candidates(const Destination& destination,
-                                             std::vector<HostAddresses> hosts,
+                                             std::vector<dns::HostAddresses> hosts,
                                              const AddressPolicy& policy,
                                              std::uint32_t random);
 

@@ -1,14 +1,10 @@
 #include "daemon/sign/keygen_command.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <ostream>
 
 #include "daemon/config/validate.h"
+#include "daemon/runtime/new_file.h"
 
 namespace posthorse::sign {
 namespace {
@@ -19,24 +15,10 @@ std::string key_name(const KeygenCommand& command) {
     return command.selector + "._domainkey." + command.domain;
 }
 
-Error io_error(const std::string& path) {
-    return {Errc::io, "cannot write '" + path + "': " + std::strerror(errno)};
-}
-
-Result<void> write_new_file(const std::string& path, const std::string& text) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST) {
-        return Error{Errc::conflict,
-                     "'" + path + "' is there already and may be in use; choose another selector"};
-    }
-    if (fd < 0) return io_error(path);
-    const bool written =
-        write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
-    const auto error = io_error(path);
-    close(fd);
-    if (written) return {};
-    unlink(path.c_str());
-    return error;
+Result<void> write_key(const std::string& path, const PrivateKey& key) {
+    auto written = runtime::write_new_file({path, key.pem(), 0600});
+    if (written || written.error().code != Errc::conflict) return written;
+    return Error{Errc::conflict, written.error().what + "; choose another selector"};
 }
 
 Result<void> check(const KeygenCommand& command) {
@@ -75,8 +57,7 @@ int keygen(const KeygenCommand& command, std::ostream& out, std::ostream& err) {
     const auto name = key_name(command);
     const auto path =
         (std::filesystem::absolute(command.directory) / (name + ".pem")).lexically_normal();
-    if (const auto written = write_new_file(path, key->pem()); !written)
-        return refuse(err, written.error());
+    if (const auto written = write_key(path, *key); !written) return refuse(err, written.error());
     out << "The private key is in " << path.string()
         << " (mode 0600): let the node's user read it.\n\n"
         << "In DNS, in the zone of " << command.domain << ":\n"

@@ -18,15 +18,16 @@ RANKS = {"proto": 0, "storage": 1, "replication": 2, "daemon": 3}
 # What a folder of the daemon may include besides itself. node.cc, main.cc and whatever else lies
 # directly in daemon/ wires concrete types and may include all.
 SHARED_IN_DAEMON = {"runtime", "config"}
-SERVICES = {"intake": {"auth", "sign"}}
+SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"}}
 
 # Library, its headers, the files that may include them.
 LIBRARIES = [
     ("RocksDB", r"rocksdb/", r"storage/rocks_\w+\.(cc|h)"),
-    ("c-ares", r"ares\w*\.h", r"daemon/deliver/dns_resolver\.cc"),
+    ("c-ares", r"ares\w*\.h", r"daemon/dns/dns_resolver\.cc"),
     ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),
     ("OpenSSL", r"openssl/|boost/asio/ssl",
-     r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*"),
+     r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*|"
+     r"daemon/pool/certificate_authority\.cc"),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h", r"daemon/admin/.*|replication/edge/.*"),
     ("protobuf", r"google/protobuf/|.*\.pb\.h",
      r"proto/.*|storage/.*\.cc|daemon/admin/.*|replication/edge/.*"),
@@ -40,7 +41,7 @@ LIBRARIES = [
     ("fmt", r"fmt/", r"(storage|replication|daemon)/.*\.cc|daemon/runtime/.*"),
     ("doctest", r"doctest/", r"tests/.*"),
     ("the operating system",
-     r"(sys|netinet|arpa|linux)/|(unistd|fcntl|poll|signal|pwd|netdb|termios)\.h",
+     r"(sys|net|netinet|arpa|linux)/|(unistd|fcntl|poll|signal|pwd|netdb|termios)\.h",
      r"daemon/.*|replication/edge/.*|storage/.*\.cc"),
 ]
 ONE_FILE_ONLY = {"libopendkim"}

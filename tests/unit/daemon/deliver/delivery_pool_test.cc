@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/unit/daemon/deliver/delivery_fixture.h"
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 
 using namespace posthorse;
 using namespace posthorse::deliver;

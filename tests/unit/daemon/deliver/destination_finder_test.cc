@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 #include "tests/unit/support/manual_clock.h"
 #include "tests/unit/support/running_shard.h"
 
@@ -33,7 +33,7 @@ struct Fixture {
     }
     DestinationFinder::Candidates find(const std::string& destination) {
         if (!dns) {
-            dns.emplace(shard.get(), DnsResolver::Settings{{server.address()}, 5s, 2});
+            dns.emplace(shard.get(), dns::DnsResolver::Settings{{server.address()}, 5s, 2});
             finder.emplace(*dns, clock, policy, [] { return 0u; });
         }
         DestinationFinder::Candidates found;
@@ -49,7 +49,7 @@ struct Fixture {
     tests::ManualClock clock;
     AddressPolicy policy{.own_names = {"me.example"}};
     tests::RunningShard shard;
-    std::optional<DnsResolver> dns;
+    std::optional<dns::DnsResolver> dns;
     std::optional<DestinationFinder> finder;
 };
 

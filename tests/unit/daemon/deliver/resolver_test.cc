@@ -7,6 +7,7 @@
 
 using namespace posthorse;
 using namespace posthorse::deliver;
+using namespace posthorse::dns;
 
 namespace {
 

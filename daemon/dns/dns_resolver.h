@@ -1,6 +1,7 @@
 // Questions to the DNS, asked without blocking: c-ares on an Asio loop.
 //
-// Place     Stage 6, under destination_finder.h; the only file with c-ares. One for each shard.
+// Place     Beside the stages: delivery asks for mail hosts, the pool for other nodes. No other
+//           file names c-ares. One for each shard.
 // Contract  Asks for the name as it is: no search domains, no hosts file. An answer is what the
 //           recursive server says; CNAMEs are followed by it. A truncated answer is asked for again
 //           over TCP. Host names in answers hold letters, digits, '.', '-' and '_'; another is
@@ -16,12 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "daemon/deliver/resolver.h"
+#include "daemon/dns/answer.h"
 #include "daemon/runtime/shard.h"
 #include "proto/types/function.h"
 #include "proto/types/time.h"
 
-namespace posthorse::deliver {
+namespace posthorse::dns {
 
 class DnsResolver {
 public:
@@ -41,6 +42,8 @@ public:
 
     // `done` is called once, perhaps before the call returns.
     void mx(const std::string& domain, UniqueFunction<void(MxAnswer)> done);
+    // `name` is "_service._protocol.domain".
+    void srv(const std::string& name, UniqueFunction<void(SrvAnswer)> done);
     // A and AAAA of each host, all at once; in the order of `hosts`.
     void addresses(std::vector<std::string> hosts,
                    UniqueFunction<void(std::vector<HostAddresses>)> done);
@@ -53,4 +56,4 @@ private:
     std::shared_ptr<Channel> channel_;
 };
 
-}  // namespace posthorse::deliver
+}  // namespace posthorse::dns

@@ -1,4 +1,4 @@
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 
 #include <arpa/inet.h>
 
@@ -114,6 +114,13 @@ DnsServer::Record DnsServer::make_aaaa(const std::string& address) {
 DnsServer::Record DnsServer::make_mx(std::uint16_t preference, const std::string& host) {
     return {mx, number(preference) + encoded_name(host), 300, {}};
 }
+DnsServer::Record DnsServer::make_srv(const Service& service) {
+    return {srv,
+            number(service.priority) + number(service.weight) + number(service.port) +
+                encoded_name(service.host),
+            300,
+            {}};
+}
 DnsServer::Record DnsServer::make_cname(const std::string& target) {
     return {cname, encoded_name(target), 300, {}};
 }
@@ -142,6 +149,11 @@ void DnsServer::add(const std::string& name, Record record) {
 void DnsServer::exists(const std::string& name) {
     const std::lock_guard lock(mutex_);
     zone_[name];
+}
+
+void DnsServer::fails(const std::string& name, std::uint16_t type) {
+    const std::lock_guard lock(mutex_);
+    fails_.emplace(name, type);
 }
 
 std::string DnsServer::address() const {
@@ -184,7 +196,7 @@ std::string DnsServer::reply_to(const std::string& question, bool tcp) {
     }
     unsigned flags = 0x8180;
     if (cut) flags |= 0x0200;
-    if (how == Mode::servfail) {
+    if (how == Mode::servfail || fails_.contains({name, static_cast<std::uint16_t>(type)})) {
         flags |= 2;
     } else if (records == zone_.end() && !cut) {
         flags |= 3;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +18,7 @@ namespace posthorse::tests {
 
 class DnsServer {
 public:
-    static constexpr std::uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28;
+    static constexpr std::uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, srv = 33;
 
     struct Record {
         std::uint16_t type = a;
@@ -38,6 +39,11 @@ public:
     static Record make_a(const std::string& address, std::uint32_t ttl_seconds = 300);
     static Record make_aaaa(const std::string& address);
     static Record make_mx(std::uint16_t preference, const std::string& host);
+    struct Service {
+        std::uint16_t priority, weight, port;
+        std::string host;
+    };
+    static Record make_srv(const Service& service);
     static Record make_cname(const std::string& target);
 
     DnsServer();
@@ -48,6 +54,8 @@ public:
     // A name without any record does not exist.
     void add(const std::string& name, Record record);
     void exists(const std::string& name);
+    // Questions for these get SERVFAIL, whatever the mode.
+    void fails(const std::string& name, std::uint16_t type);
     std::atomic<Mode> mode{Mode::answer};
 
     std::string address() const;  // "127.0.0.1:12345"
@@ -59,7 +67,8 @@ private:
     std::string reply_to(const std::string& question, bool tcp);
 
     std::mutex mutex_;
-    std::map<std::string, std::vector<Record>> zone_;  // mutex_
+    std::map<std::string, std::vector<Record>> zone_;        // mutex_
+    std::set<std::pair<std::string, std::uint16_t>> fails_;  // mutex_
     std::atomic<int> questions_ = 0;
     std::atomic<int> questions_by_tcp_ = 0;
     runtime::Shard shard_{9};

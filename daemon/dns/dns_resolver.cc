@@ -1,4 +1,4 @@
-#include "daemon/deliver/dns_resolver.h"
+#include "daemon/dns/dns_resolver.h"
 
 #include <ares.h>
 #include <arpa/inet.h>
@@ -13,9 +13,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "proto/types/assert.h"
+#include "proto/types/destination.h"
 
-namespace posthorse::deliver {
+namespace posthorse::dns {
 namespace {
 
 namespace asio = boost::asio;
@@ -29,6 +29,10 @@ struct Record {
     std::uint32_t ttl_seconds = 0;
     Octets data;
 };
+
+std::uint16_t number_in(Octets octets, std::size_t at) {
+    return static_cast<std::uint16_t>((unsigned{octets[at]} << 8) | octets[at + 1]);
+}
 
 // Walks a DNS message. Every method gives nullopt at the first octet that makes no sense.
 class MessageReader {
@@ -70,9 +74,7 @@ public:
     }
 
 private:
-    unsigned number_at(std::size_t at) const {
-        return (unsigned{message_[at]} << 8) | message_[at + 1];
-    }
+    std::uint32_t number_at(std::size_t at) const { return number_in(message_, at); }
     bool skip(std::size_t count) {
         if (message_.size() - at_ < count) return false;
         at_ += count;
@@ -111,8 +113,15 @@ std::optional<MxRecord> read_mx(const MessageReader& message, const Record& reco
     if (record.type != ns_t_mx || record.data.size() < 3) return std::nullopt;
     auto host = message.host_at(record.data.subspan(2));
     if (!host) return std::nullopt;
-    const auto preference = (unsigned{record.data[0]} << 8) | record.data[1];
-    return MxRecord{static_cast<std::uint16_t>(preference), std::move(*host)};
+    return MxRecord{number_in(record.data, 0), std::move(*host)};
+}
+
+std::optional<SrvRecord> read_srv(const MessageReader& message, const Record& record) {
+    if (record.type != ns_t_srv || record.data.size() < 7) return std::nullopt;
+    auto host = message.host_at(record.data.subspan(6));
+    if (!host) return std::nullopt;
+    return SrvRecord{number_in(record.data, 0), number_in(record.data, 2),
+                     number_in(record.data, 4), std::move(*host)};
 }
 
 std::optional<std::string> read_address(const MessageReader&, const Record& record) {
@@ -322,6 +331,10 @@ void DnsResolver::mx(const std::string& domain, UniqueFunction<void(MxAnswer)> d
     channel_->query<MxRecord>(domain, ns_t_mx, read_mx, std::move(done));
 }
 
+void DnsResolver::srv(const std::string& name, UniqueFunction<void(SrvAnswer)> done) {
+    channel_->query<SrvRecord>(name, ns_t_srv, read_srv, std::move(done));
+}
+
 void DnsResolver::addresses(std::vector<std::string> hosts,
                             UniqueFunction<void(std::vector<HostAddresses>)> done) {
     struct Gathering {
@@ -352,4 +365,4 @@ void DnsResolver::addresses(std::vector<std::string> hosts,
     all->one_answered();
 }
 
-}  // namespace posthorse::deliver
+}  // namespace posthorse::dns

@@ -1,4 +1,4 @@
-#include "daemon/deliver/dns_resolver.h"
+#include "daemon/dns/dns_resolver.h"
 
 #include <future>
 #include <optional>
@@ -6,11 +6,11 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/daemon/deliver/dns_server.h"
+#include "tests/unit/daemon/dns/dns_server.h"
 #include "tests/unit/support/running_shard.h"
 
 using namespace posthorse;
-using namespace posthorse::deliver;
+using namespace posthorse::dns;
 using tests::DnsServer;
 
 namespace {
@@ -43,6 +43,13 @@ struct Fixture {
         std::promise<MxAnswer> answer;
         shard.get().post(
             [&] { asked.mx(domain, [&](MxAnswer found) { answer.set_value(std::move(found)); }); });
+        return answer.get_future().get();
+    }
+    SrvAnswer srv(const std::string& name) {
+        auto& asked = resolver();
+        std::promise<SrvAnswer> answer;
+        shard.get().post(
+            [&] { asked.srv(name, [&](SrvAnswer found) { answer.set_value(std::move(found)); }); });
         return answer.get_future().get();
     }
     std::vector<HostAddresses> addresses(std::vector<std::string> hosts) {
@@ -80,6 +87,25 @@ TEST_CASE("a null MX is a host without a name") {
     Fixture fixture;
     fixture.server.add("d.example", DnsServer::make_mx(0, ""));
     CHECK(fixture.mx("d.example").records == std::vector<MxRecord>{{0, ""}});
+}
+
+TEST_CASE("SRV records come with priority, weight, port and host") {
+    Fixture fixture;
+    const std::string name = "_posthorse._tcp.d.example";
+    fixture.server.add(name, DnsServer::make_srv({10, 60, 9626, "Node-1.D.Example"}));
+    fixture.server.add(name, DnsServer::make_srv({65535, 0, 1, "b.example"}));
+    const auto answer = fixture.srv(name);
+    CHECK(answer.end == LookupEnd::found);
+    CHECK(answer.records ==
+          std::vector<SrvRecord>{{10, 60, 9626, "node-1.d.example"}, {65535, 0, 1, "b.example"}});
+    CHECK(answer.ttl_seconds == 300);
+}
+
+TEST_CASE("a service that is not offered is a host without a name") {
+    Fixture fixture;
+    fixture.server.add("_x._tcp.d.example", DnsServer::make_srv({0, 0, 0, ""}));
+    CHECK(fixture.srv("_x._tcp.d.example").records == std::vector<SrvRecord>{{0, 0, 0, ""}});
+    CHECK(fixture.srv("_y._tcp.d.example").end == LookupEnd::no_domain);
 }
 
 TEST_CASE("A and AAAA of all hosts are asked together") {
@@ -184,9 +210,14 @@ TEST_CASE("records that are cut short or lie about their length are trouble, not
     Fixture fixture;
     fixture.server.add("short.example", {DnsServer::mx, std::string("\0", 1), 300, {}});
     fixture.server.add("loop.example", {DnsServer::mx, std::string("\0\x0A\xC0\xFF", 4), 300, {}});
+    const std::string numbers("\0\x01\0\x02\0\x03", 6);
+    fixture.server.add("short.example", {DnsServer::srv, numbers, 300, {}});
+    fixture.server.add("loop.example", {DnsServer::srv, numbers + "\xC0\xFF", 300, {}});
     fixture.server.add("v4.example", {DnsServer::a, "\x01\x02\x03", 300, {}});
     CHECK(fixture.mx("short.example").end == LookupEnd::no_data);
     CHECK(fixture.mx("loop.example").end != LookupEnd::found);
+    CHECK(fixture.srv("short.example").end == LookupEnd::no_data);
+    CHECK(fixture.srv("loop.example").end != LookupEnd::found);
     CHECK(fixture.addresses({"v4.example"})[0].v4.end == LookupEnd::no_data);
 }
 

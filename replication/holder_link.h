@@ -25,15 +25,18 @@ struct Ack {
 class HolderLinks {
 public:
     virtual ~HolderLinks() = default;
+    // False: operations reach no other node, and no message may wait for one.
+    virtual bool carries() const { return true; }
     virtual void send(NodeId holder, const storage::Operation& operation) = 0;
     virtual void on_ack(UniqueFunction<void(const Ack&)> acknowledged) = 0;
 };
 
-// A pool of one: there is nobody to send to.
+// Nodes do not copy messages to each other yet: there is nobody to send to.
 class NoHolders final : public HolderLinks {
 public:
+    bool carries() const override { return false; }
     void send(NodeId, const storage::Operation&) override {
-        PH_ASSERT(!"a pool of one has no holders");
+        PH_ASSERT(!"nothing is accepted into a partition with other holders");
     }
     void on_ack(UniqueFunction<void(const Ack&)>) override {}
 };

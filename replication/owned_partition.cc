@@ -1,6 +1,7 @@
 #include "replication/owned_partition.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/types/assert.h"
 
@@ -62,6 +63,11 @@ void OwnedPartition::narrowed(const PartitionState& state) {
     OwnerFsm::Effects effects;
     fsm_.narrowed(without(state.in_sync, self_), effects);
     carry_out(effects);
+}
+
+void OwnedPartition::abandon() {
+    for (auto& [sequence, done] : std::exchange(waiting_, {}))
+        done(Error{Errc::unknown, "this node does not own the partition any more"});
 }
 
 std::vector<NodeId> OwnedPartition::tick(BootTime now) {

@@ -36,6 +36,8 @@ public:
     void acknowledged(const Ack& ack);
     // A committed state with a narrower in-sync set and a greater epoch, same owner.
     void narrowed(const PartitionState& state);
+    // This node does not own it any more: what is under way may have happened.
+    void abandon();
     // Returns holders to propose for dropping.
     std::vector<NodeId> tick(BootTime now);
 

@@ -67,55 +67,106 @@ void ReplicatedQueue::start(Completion<> done) {
     control_.watch([this](const PoolState& state) { pool_changed(state); });
     control_.start(while_alive([this, done = std::move(done)](Result<PoolState> state) mutable {
         if (!state) return done(state.error());
-        auto all = std::make_shared<Gathering<int>>();
-        all->missing = 1;
-        all->done = [this, done = std::move(done)](Result<std::vector<int>> result) mutable {
-            if (!result) return done(result.error());
-            accepting_ = true;
-            done({});
-        };
-        for (const auto& partition : state->partitions) {
-            if (partition.owner != control_.self()) continue;
-            ++all->missing;
-            own(partition, [all](Result<void> owned) {
-                all->add(owned ? Result<std::vector<int>>(std::vector<int>{}) : owned.error());
-            });
-        }
-        all->add(std::vector<int>{});
+        started_ = std::move(done);
+        pool_changed(*state);
+        taken_up({});
     }));
 }
 
+// What the pool gives and takes. What it takes is given up before this returns.
+void ReplicatedQueue::pool_changed(const PoolState& state) {
+    const auto self = control_.self();
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto* now = state.find(id);
+        if (now == nullptr || now->owner != self)
+            disown(id);
+        else if (now->epoch > partition->state().epoch)
+            partition->narrowed(*now);
+    }
+    std::erase_if(taking_up_, [&](const auto& entry) {
+        const auto* now = state.find(entry.first);
+        return now == nullptr || now->owner != self || now->epoch != entry.second;
+    });
+    for (const auto& partition : state.partitions) {
+        const bool mine = partition.owner == self;
+        if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
+            own(partition);
+    }
+}
+
 // Nothing is read from a partition or written to it before its fence stands.
-void ReplicatedQueue::own(PartitionState state, Completion<> done) {
-    const auto id = state.id;
-    const auto epoch = state.epoch;
-    const auto recovered = store_.partitions();
-    const auto info = std::find_if(recovered.begin(), recovered.end(),
-                                   [id](const auto& partition) { return partition.id == id; });
-    // A new epoch counts its operations from one.
-    const bool same_epoch = info != recovered.end() && info->fence == epoch;
-    const Sequence last = same_epoch ? info->last : Sequence{0};
-    partitions_[id] = std::make_shared<OwnedPartition>(
-        std::move(state), control_.self(), last,
-        OwnerFsm::Settings{settings_.holder_silence, settings_.replication_timeout}, store_,
-        holders_);
-    store_.fence(id, epoch,
-                 while_alive([this, id, done = std::move(done)](Result<void> fenced) mutable {
-                     if (!fenced) return done(std::move(fenced));
-                     resolve_intents(id, std::move(done));
+void ReplicatedQueue::own(const PartitionState& state) {
+    taking_up_[state.id] = state.epoch;
+    store_.fence(state.id, state.epoch, while_alive([this, state](Result<void> result) {
+                     fenced(state, std::move(result));
                  }));
 }
 
-void ReplicatedQueue::resolve_intents(PartitionId id, Completion<> done) {
-    store_.intents(
-        id,
-        while_alive([this, done = std::move(done)](Result<std::vector<Intent>> intents) mutable {
-            if (!intents) return done(intents.error());
-            std::map<QueueId, std::vector<Intent>> by_message;
-            for (auto& intent : *intents) by_message[intent.id].push_back(std::move(intent));
-            for (auto& [message, open] : by_message) resolve_message(message, std::move(open));
-            done({});
-        }));
+bool ReplicatedQueue::is_taking_up(const PartitionState& state) const {
+    const auto taking = taking_up_.find(state.id);
+    return taking != taking_up_.end() && taking->second == state.epoch;
+}
+
+void ReplicatedQueue::fenced(const PartitionState& state, Result<void> result) {
+    if (!is_taking_up(state)) return taken_up({});  // taken away meanwhile
+    if (!result) {
+        taking_up_.erase(state.id);
+        return taken_up(std::move(result));
+    }
+    store_.intents(state.id, while_alive([this, state](Result<std::vector<Intent>> intents) {
+                       if (is_taking_up(state)) begin_with(state, std::move(intents));
+                       taken_up({});
+                   }));
+}
+
+// Nothing is claimed before the attempts in doubt are: they would be sent as if they were not.
+void ReplicatedQueue::begin_with(const PartitionState& state, Result<std::vector<Intent>> intents) {
+    taking_up_.erase(state.id);
+    if (!intents) {
+        first_taken_up_ = intents.error();
+        return;
+    }
+    auto former = former_.extract(state.id);
+    const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
+    partitions_[state.id] = goes_on ? std::move(former.mapped()) : make_partition(state);
+    std::map<QueueId, std::vector<Intent>> by_message;
+    for (auto& intent : *intents) by_message[intent.id].push_back(std::move(intent));
+    for (auto& [message, open] : by_message) resolve_message(message, std::move(open));
+    if (accepting_) wake();
+}
+
+// A new epoch counts its operations from one.
+std::shared_ptr<OwnedPartition> ReplicatedQueue::make_partition(const PartitionState& state) {
+    const auto recovered = store_.partitions();
+    const auto info = std::find_if(recovered.begin(), recovered.end(),
+                                   [&](const auto& one) { return one.id == state.id; });
+    const bool same_epoch = info != recovered.end() && info->fence == state.epoch;
+    return std::make_shared<OwnedPartition>(
+        state, control_.self(), same_epoch ? info->last : Sequence{0},
+        OwnerFsm::Settings{settings_.holder_silence, settings_.replication_timeout}, store_,
+        holders_);
+}
+
+void ReplicatedQueue::taken_up(Result<void> result) {
+    if (!started_) return;
+    if (!result) first_taken_up_ = std::move(result);
+    if (!taking_up_.empty()) return;
+    accepting_ = first_taken_up_.has_value();
+    std::exchange(started_, {})(first_taken_up_);
+}
+
+// Attempts under way learn of it from may_send_dot(); messages that arrive get no 250.
+void ReplicatedQueue::disown(PartitionId id) {
+    const auto in_it = [id](const auto& entry) { return entry.first.partition() == id; };
+    std::erase_if(arriving_, in_it);
+    std::erase_if(claimed_, [&](const auto& entry) {
+        if (!in_it(entry)) return false;
+        store_.release(entry.first);
+        return true;
+    });
+    const auto partition = partitions_.extract(id);
+    former_[id] = partition.mapped();
+    partition.mapped()->abandon();
 }
 
 // Attempts were cut off: nobody knows whether the remotes took the message. There is nobody to ask
@@ -151,23 +202,38 @@ void ReplicatedQueue::in_doubt_recorded(QueueId id) {
               }));
 }
 
-void ReplicatedQueue::pool_changed(const PoolState& state) {
-    for (const auto& [id, partition] : partitions_) {
-        const auto* now = state.find(id);
-        if (now == nullptr || now->epoch <= partition->state().epoch) continue;
-        if (now->owner != control_.self()) continue;
-        partition->narrowed(*now);
+void ReplicatedQueue::tick() {
+    const auto now = clock_.boot();
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto epoch = partition->state().epoch;
+        for (const auto& holder : partition->tick(now))
+            control_.propose(DropHolder{id, epoch, holder}, [](Result<void>) {});
+        if (partition->state().phase == PartitionPhase::closing && is_quiet(id))
+            retire_when_empty(id);
     }
 }
 
-void ReplicatedQueue::tick() {
+bool ReplicatedQueue::is_quiet(PartitionId id) const {
+    const auto in_it = [id](const auto& entry) { return entry.first.partition() == id; };
+    return partitions_.at(id)->under_way() == 0 &&
+           std::none_of(arriving_.begin(), arriving_.end(), in_it) &&
+           std::none_of(claimed_.begin(), claimed_.end(), in_it);
+}
+
+// A closing partition without a message is of no use to anybody.
+void ReplicatedQueue::retire_when_empty(PartitionId id) {
+    constexpr Duration look_every = std::chrono::seconds{1};
     const auto now = clock_.boot();
-    for (const auto& [id, partition] : partitions_) {
-        for (const auto& holder : partition->tick(now)) {
-            control_.propose(DropHolder{id, holder}, control_.read().version,
-                             [](Result<PoolState>) {});
-        }
-    }
+    auto& next = next_retirement_[id];
+    if (now < next) return;
+    next = now + look_every;
+    store_.list(id, QueueId{}, 1, while_alive([this, id](Result<Envelopes> found) {
+                    const auto partition = partitions_.find(id);
+                    if (!found || !found->empty() || partition == partitions_.end()) return;
+                    if (!is_quiet(id)) return;
+                    control_.propose(RetirePartition{id, partition->second->state().epoch},
+                                     [](Result<void>) {});
+                }));
 }
 
 bool ReplicatedQueue::lease_live() const {
@@ -183,13 +249,20 @@ OwnedPartition* ReplicatedQueue::owned(QueueId id) {
     return found == partitions_.end() ? nullptr : found->second.get();
 }
 
+// Without a way to other holders only a partition of this node alone can take a message: one that
+// has no others, or else the solo one.
 OwnedPartition* ReplicatedQueue::choose_open() {
     std::vector<OwnedPartition*> open;
+    OwnedPartition* solo = nullptr;
     for (const auto& [id, partition] : partitions_) {
         const auto& state = partition->state();
-        if (state.phase == PartitionPhase::open && !state.solo) open.push_back(partition.get());
+        if (state.phase != PartitionPhase::open) continue;
+        if (state.solo)
+            solo = partition.get();
+        else if (holders_.carries() || state.in_sync.size() == 1)
+            open.push_back(partition.get());
     }
-    if (open.empty()) return nullptr;
+    if (open.empty()) return solo;
     return open[settings_.random() % open.size()];
 }
 

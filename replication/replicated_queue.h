@@ -80,8 +80,10 @@ public:
     ReplicatedQueue(const ReplicatedQueue&) = delete;
     ReplicatedQueue& operator=(const ReplicatedQueue&) = delete;
 
-    // Takes up the partitions that the pool state gives this node: fences them, and resolves the
-    // attempts in doubt (they are counted in their envelopes and due again at once).
+    // Takes up the partitions that the pool state gives this node, now and whenever it gives
+    // others: fences them, and resolves the attempts in doubt (they are counted in their envelopes
+    // and due again at once). Completes when this node is live in its pool and the first are taken
+    // up.
     void start(Completion<> done);
     // Takes no new message. What is under way goes on.
     void stop_accepting() { accepting_ = false; }
@@ -146,8 +148,15 @@ private:
     bool lease_live() const;
     OwnedPartition* owned(QueueId id);
     OwnedPartition* choose_open();
-    void own(PartitionState state, Completion<> done);
-    void resolve_intents(PartitionId id, Completion<> done);
+    void own(const PartitionState& state);
+    bool is_taking_up(const PartitionState& state) const;
+    void fenced(const PartitionState& state, Result<void> result);
+    void begin_with(const PartitionState& state, Result<std::vector<Intent>> intents);
+    std::shared_ptr<OwnedPartition> make_partition(const PartitionState& state);
+    void taken_up(Result<void> result);
+    void disown(PartitionId id);
+    void retire_when_empty(PartitionId id);
+    bool is_quiet(PartitionId id) const;
     void resolve_message(QueueId id, std::vector<Intent> open);
     void in_doubt_recorded(QueueId id);
     void pool_changed(const PoolState& state);
@@ -166,7 +175,13 @@ private:
     HolderLinks& holders_;
     Settings settings_;
     bool accepting_ = false;
-    std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;
+    std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;  // fenced: may be used
+    std::map<PartitionId, Epoch> taking_up_;
+    // Given up in this process: their sequences and ids go on when they come back in their epoch.
+    std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
+    std::map<PartitionId, BootTime> next_retirement_;
+    Completion<> started_;
+    Result<void> first_taken_up_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
     std::unordered_map<QueueId, Claimed> claimed_;
     std::uint64_t in_doubt_ = 0;

@@ -67,6 +67,10 @@ void CommitQueue::submit(Fence fence, Completion<> done) {
     enqueue({fence, std::move(done)});
 }
 
+void CommitQueue::submit(Probe probe, Completion<> done) {
+    enqueue({probe, std::move(done)});
+}
+
 void CommitQueue::submit(Mend mend) {
     enqueue({mend, {}});
 }
@@ -175,6 +179,12 @@ void CommitQueue::judge_one(Judged& judged, const Fence& fence, Round& round) {
     if (fence.epoch > mark.fence) mark = {.fence = fence.epoch, .last = Sequence{0}};
 }
 
+void CommitQueue::judge_one(Judged& judged, const Probe&, Round& round) {
+    round.writes.push_back({Family::meta, probe_key(), make_chunk({})});
+    round.sync = Sync::yes;
+    judged.verdict = Verdict::apply;
+}
+
 void CommitQueue::judge_one(Judged& judged, const Mend& mend, Round& round) {
     set_aside(mend, round);
     judged.verdict = Verdict::apply;
@@ -215,6 +225,7 @@ void CommitQueue::make_visible(const Round& round) {
         std::visit(Overloaded{
                        [&](const Operation& operation) { make_visible(operation); },
                        [&](const Fence& fence) { claims_.fence(fence.partition, fence.epoch); },
+                       [](const Probe&) {},
                        [](const Mend&) {},
                    },
                    judged.request.what);

@@ -41,6 +41,9 @@ public:
         std::optional<WallTime> due;  // of the due key that led there
     };
 
+    // A write that is synced, to see that the disk still does that.
+    struct Probe {};
+
     struct Settings {
         std::uint64_t disk_floor_bytes = 0;
         std::size_t round_bytes_max = 4 * 1024 * 1024;
@@ -56,6 +59,7 @@ public:
 
     void submit(Operation operation, Completion<> done);
     void submit(Fence fence, Completion<> done);
+    void submit(Probe probe, Completion<> done);
     void submit(Mend mend);
     // What has not begun is cancelled, and so is all that follows.
     void close();
@@ -65,7 +69,7 @@ public:
 
 private:
     struct Request {
-        std::variant<Operation, Fence, Mend> what;
+        std::variant<Operation, Fence, Probe, Mend> what;
         Completion<> done;  // none for Mend
     };
     enum class Verdict { apply, already_applied, refused };
@@ -89,6 +93,7 @@ private:
     void judge(Judged& judged, Round& round);
     void judge_one(Judged& judged, const Operation& operation, Round& round);
     void judge_one(Judged& judged, const Fence& fence, Round& round);
+    void judge_one(Judged& judged, const Probe& probe, Round& round);
     void judge_one(Judged& judged, const Mend& mend, Round& round);
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);

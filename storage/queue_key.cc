@@ -89,6 +89,10 @@ std::string format_key() {
     return meta_prefix(store_itself, MetaKind::format);
 }
 
+std::string probe_key() {
+    return meta_prefix(store_itself, MetaKind::probe);
+}
+
 KeyRange range_of(std::string prefix) {
     std::string end = after_prefix(prefix);
     return {.from = std::move(prefix), .to = std::move(end)};

@@ -26,6 +26,7 @@ enum class MetaKind : char {
     format = 'f',     // of the store itself: the format version
     intent = 'i',     // an attempt without an outcome
     mark = 'm',       // fence and last sequence of a partition
+    probe = 'p',      // of the store itself: written to see that the disk still syncs
     set_aside = 'x',  // bytes that could not be read, under the key where they were
 };
 
@@ -49,6 +50,7 @@ std::string arriving_key(QueueId id);
 std::string intent_key(QueueId id, std::uint32_t attempt);
 std::string set_aside_key(PartitionId partition, char family, std::string_view key);
 std::string format_key();
+std::string probe_key();
 
 // All keys that begin with `prefix`.
 KeyRange range_of(std::string prefix);

@@ -125,6 +125,8 @@ public:
 
     virtual void fence(PartitionId partition, Epoch epoch, Completion<> done) = 0;
     virtual void apply(Operation operation, Completion<> done) = 0;
+    // Completes after a write of its own, behind all before it, is synced: the disk still works.
+    virtual void probe(Completion<> done) = 0;
 
     // Claims up to `limit` messages of `partition` due at or before `until`, soonest first.
     virtual void claim(PartitionId partition,

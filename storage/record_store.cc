@@ -46,6 +46,10 @@ void RecordStore::apply(Operation operation, Completion<> done) {
     commits_.submit(std::move(operation), std::move(done));
 }
 
+void RecordStore::probe(Completion<> done) {
+    commits_.submit(CommitQueue::Probe{}, std::move(done));
+}
+
 template <class T, class Question>
 void RecordStore::ask(Worker& worker, Question question, Completion<T> done) {
     worker.post([this, question = std::move(question), done = std::move(done)]() mutable {

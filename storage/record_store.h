@@ -38,6 +38,7 @@ public:
 
     void fence(PartitionId partition, Epoch epoch, Completion<> done) override;
     void apply(Operation operation, Completion<> done) override;
+    void probe(Completion<> done) override;
     void claim(PartitionId partition,
                Epoch epoch,
                WallTime until,

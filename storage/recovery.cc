@@ -63,6 +63,7 @@ private:
                 found_.set_aside += 1;
                 return {};
             case MetaKind::format:
+            case MetaKind::probe:
                 return {};
         }
         return {};

@@ -7,7 +7,11 @@ namespace posthorse::replication {
 PoolState begin_pool(std::string pool_id, NodeId self, std::string name) {
     PoolState pool;
     pool.pool_id = std::move(pool_id);
-    pool.members.push_back({.id = self, .name = std::move(name)});
+    Member member;
+    member.id = self;
+    member.facts.name = std::move(name);
+    member.live = true;
+    pool.members.push_back(std::move(member));
     for (std::uint32_t number = 1; number <= solo_open_partitions + 1; ++number) {
         PartitionState partition;
         partition.id = {number};
@@ -16,6 +20,7 @@ PoolState begin_pool(std::string pool_id, NodeId self, std::string name) {
         partition.solo = number > solo_open_partitions;
         pool.partitions.push_back(std::move(partition));
     }
+    pool.next_partition = {solo_open_partitions + 2};
     return pool;
 }
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-#include "replication/control_plane.h"
+#include "replication/core/pool_state.h"
 
 namespace posthorse::replication {
 

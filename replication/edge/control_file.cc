@@ -35,7 +35,7 @@ std::uint32_t checksum(v1::ControlFile file) {
 
 void put_member(const Member& member, v1::MemberRecord& record) {
     record.set_node_id(node_bytes(member.id));
-    record.set_name(member.name);
+    record.set_name(member.facts.name);
     record.mutable_incarnation()->set_counter(member.incarnation.counter);
     record.mutable_incarnation()->set_random(member.incarnation.random);
     record.set_draining(member.draining);
@@ -53,10 +53,13 @@ void put_partition(const PartitionState& partition, v1::PartitionRecord& record)
 std::optional<Member> member_from(const v1::MemberRecord& record) {
     const auto id = node_from(record.node_id());
     if (!id) return std::nullopt;
-    return Member{*id,
-                  record.name(),
-                  {record.incarnation().counter(), record.incarnation().random()},
-                  record.draining()};
+    Member member;
+    member.id = *id;
+    member.facts.name = record.name();
+    member.incarnation = {record.incarnation().counter(), record.incarnation().random()};
+    member.live = true;
+    member.draining = record.draining();
+    return member;
 }
 
 std::optional<PartitionState> partition_from(const v1::PartitionRecord& record) {

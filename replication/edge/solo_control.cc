@@ -70,7 +70,7 @@ void SoloControl::watch(UniqueFunction<void(const PoolState&)> changed) {
     changed_ = std::move(changed);
 }
 
-void SoloControl::propose(Change, PoolVersion, Completion<PoolState> done) {
+void SoloControl::propose(Change, Completion<> done) {
     home_.post([done = std::move(done)]() mutable {
         done(Error{Errc::conflict, "a pool of one has no holder to drop"});
     });

@@ -30,7 +30,7 @@ public:
     void start(Completion<PoolState> done) override;
     const PoolState& read() const override { return pool_; }
     void watch(UniqueFunction<void(const PoolState&)> changed) override;
-    void propose(Change change, PoolVersion base, Completion<PoolState> done) override;
+    void propose(Change change, Completion<> done) override;
     bool lease_live(BootTime, Duration) const override { return started_; }
     NodeId self() const override { return self_; }
     Incarnation incarnation() const override;

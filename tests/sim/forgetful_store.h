@@ -24,6 +24,7 @@ public:
             return home_.post([done = std::move(done)]() mutable { done({}); });
         store_->apply(std::move(operation), std::move(done));
     }
+    void probe(Completion<> done) override { store_->probe(std::move(done)); }
     void claim(PartitionId partition,
                Epoch epoch,
                WallTime until,

@@ -41,24 +41,15 @@ void SimControl::restart() {
     for (replication::PartitionState& partition : pool_.partitions) partition.in_sync = {self_};
 }
 
-void SimControl::propose(replication::Change change,
-                         PoolVersion base,
-                         Completion<replication::PoolState> done) {
-    life_->after(world_.between(5ms, 50ms), [this, change, base, done = std::move(done)]() mutable {
-        if (base != pool_.version) return done(Error{Errc::conflict, "another change came first"});
-        drop(std::get<replication::DropHolder>(change));
+void SimControl::propose(replication::Change change, Completion<> done) {
+    life_->after(world_.between(5ms, 50ms), [this, change, done = std::move(done)]() mutable {
+        auto next = replication::changed(pool_, change);
+        if (!next) return done(next.error());
+        pool_ = *std::move(next);
+        pool_.version.value += 1;
         if (changed_) changed_(pool_);
-        done(pool_);
+        done({});
     });
-}
-
-void SimControl::drop(const replication::DropHolder& change) {
-    pool_.version.value += 1;
-    for (replication::PartitionState& partition : pool_.partitions) {
-        if (partition.id != change.partition) continue;
-        std::erase(partition.in_sync, change.holder);
-        partition.epoch.value += 1;
-    }
 }
 
 SimHolder::SimHolder(World& world, NodeId self, AckHabit habit)

@@ -28,9 +28,7 @@ public:
     void watch(UniqueFunction<void(const replication::PoolState&)> changed) override {
         changed_ = std::move(changed);
     }
-    void propose(replication::Change change,
-                 PoolVersion base,
-                 Completion<replication::PoolState> done) override;
+    void propose(replication::Change change, Completion<> done) override;
     bool lease_live(BootTime now, Duration margin) const override {
         return now >= lapsed_until_ + margin;
     }
@@ -38,8 +36,6 @@ public:
     Incarnation incarnation() const override { return pool_.members.front().incarnation; }
 
 private:
-    void drop(const replication::DropHolder& change);
-
     World& world_;
     const NodeId self_;
     replication::PoolState pool_;

@@ -21,7 +21,7 @@ class FakeControl final : public replication::ControlPlane {
 public:
     bool live = true;    // the lease
     bool agrees = true;  // to propose()
-    std::vector<NodeId> proposed_drops;
+    std::vector<replication::Change> proposed;
 
     // One open partition, number 1, owned by node 1, in sync with `holders` too.
     explicit FakeControl(const std::vector<NodeId>& holders) {
@@ -40,20 +40,19 @@ public:
     void watch(UniqueFunction<void(const replication::PoolState&)> changed) override {
         changed_ = std::move(changed);
     }
-    void propose(replication::Change change,
-                 PoolVersion base,
-                 Completion<replication::PoolState> done) override {
-        const auto& drop = std::get<replication::DropHolder>(change);
-        proposed_drops.push_back(drop.holder);
-        if (!agrees || base != pool_.version) {
-            return done(Error{Errc::conflict, "another change came first"});
-        }
-        auto& partition = pool_.partitions.front();
-        std::erase(partition.in_sync, drop.holder);
-        ++partition.epoch.value;
-        ++pool_.version.value;
+    void propose(replication::Change change, Completion<> done) override {
+        proposed.push_back(change);
+        if (!agrees) return done(Error{Errc::conflict, "another change came first"});
+        auto next = replication::changed(pool_, change);
+        if (!next) return done(next.error());
+        become(*std::move(next));
+        done({});
+    }
+    // The pool agrees on this.
+    void become(replication::PoolState next) {
+        next.version.value += 1;
+        pool_ = std::move(next);
         changed_(pool_);
-        done(pool_);
     }
     bool lease_live(BootTime, Duration) const override { return live; }
     NodeId self() const override { return test_node(1); }

@@ -87,7 +87,13 @@ TEST_CASE("the control file's content survives encoding") {
     content.self.bytes.fill(3);
     content.pool.pool_id = "pool";
     content.pool.version = {12};
-    content.pool.members.push_back({content.self, "a", {4, 5}, true});
+    Member member;
+    member.id = content.self;
+    member.facts.name = "a";
+    member.incarnation = {4, 5};
+    member.live = true;
+    member.draining = true;
+    content.pool.members.push_back(member);
     PartitionState waiting;  // without an owner
     waiting.id = {8};
     waiting.in_sync = {content.self};
@@ -106,8 +112,8 @@ TEST_CASE("a pool of one has nothing to agree on") {
     auto control = open(place, home, 1);
     const auto state = started(*control, home);
     std::optional<Errc> refused;
-    control->propose(DropHolder{PartitionId{1}, control->self()}, state.version,
-                     [&](Result<PoolState> result) { refused = result.error().code; });
+    control->propose(DropHolder{PartitionId{1}, Epoch{1}, control->self()},
+                     [&](Result<void> result) { refused = result.error().code; });
     home.run();
     CHECK(refused == Errc::conflict);
 }

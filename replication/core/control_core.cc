@@ -270,6 +270,10 @@ void ControlCore::tick_asked(BootTime now) {
     });
 }
 
+void ControlCore::found(std::vector<std::string> addresses, bool complete) {
+    founding_->found(std::move(addresses), complete);
+}
+
 std::uint64_t ControlCore::propose(Change change, BootTime now, Effects& out) {
     const auto request = ++last_request_;
     asked_.push_back({request, std::move(change), now + patience_for_answers, now});

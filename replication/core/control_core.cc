@@ -188,7 +188,7 @@ void ControlCore::tick_founding(BootTime now) {
 void ControlCore::tick_inquiry(BootTime now) {
     if (now >= next_ask_) {
         next_ask_ = now + leave_every;
-        ask_everybody(Hello{settings_.expect, founding_->known(now)});
+        greet_members(now);
     }
     FoundingOutput output;
     founding_->greet(now, output);
@@ -197,14 +197,14 @@ void ControlCore::tick_inquiry(BootTime now) {
 }
 
 // Members where they were last known, this node's own earlier address among them.
-void ControlCore::ask_everybody(const Message& message) {
+void ControlCore::greet_members(BootTime now) {
     const auto& value = record_.agreement.accepted.value;
     if (!value) return;
     for (const auto& member : value->members) {
         const auto address =
             member.id == record_.self ? member.facts.address : address_of(member.id);
         if (!address.empty() && address != settings_.facts.address)
-            send(std::nullopt, address, message);
+            send(std::nullopt, address, Hello{address, founding_->known(now)});
     }
 }
 

@@ -147,7 +147,7 @@ private:
     void tick_member(BootTime now, Effects& out);
     void tick_asked(BootTime now);
     void renew(BootTime now, Effects& out);
-    void ask_everybody(const Message& message);
+    void greet_members(BootTime now);
     void ask_to_leave(BootTime now);
 
     // --- messages
@@ -165,7 +165,7 @@ private:
                           const HelloReply& reply,
                           BootTime now,
                           Effects& out);
-    void greet_back(const Header& header, BootTime now);
+    void greet_back(const Header& header, const Hello& hello, BootTime now);
     HelloReply hello_reply(const Header& header, BootTime now);
     void note_another(const Header& header, const HeartbeatReply& reply);
     void note_leases(const Heartbeat& heartbeat, BootTime now);

@@ -109,11 +109,12 @@ enum class Standing : std::uint8_t {
     member,    // of header.pool_id
 };
 struct Hello {
-    std::uint32_t expect = 0;
+    std::string asked_at;            // the address that it is sent to: nodes may have several
     std::vector<std::string> known;  // addresses of other candidates
 };
 struct HelloReply {
     Standing standing = Standing::looking;
+    std::string asked_at;  // of the Hello
     std::vector<std::string> known;
     // --- of a member
     std::optional<NodeId> leader;

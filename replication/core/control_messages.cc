@@ -122,7 +122,7 @@ void ControlCore::on(const Header& header, const M& message, BootTime now, Effec
         duties_.take(from, message, *election_, sends);
     } else if constexpr (std::is_same_v<M, Hello>) {
         founding_->take(header, message, now);
-        greet_back(header, now);
+        greet_back(header, message, now);
     } else if constexpr (std::is_same_v<M, HelloReply>) {
         take_hello_reply(header, message, now, out);
     } else if constexpr (is_one_of<M, Promise, Begun>) {
@@ -191,12 +191,14 @@ void ControlCore::note_leases(const Heartbeat& heartbeat, BootTime now) {
 
 // ------------------------------------------------------------------ greetings
 
-void ControlCore::greet_back(const Header& header, BootTime now) {
+void ControlCore::greet_back(const Header& header, const Hello& hello, BootTime now) {
     // Of two that begin at the same time on copies of one directory, the lower gives way.
     const bool twin = header.from == record_.self;
     if (twin && header.incarnation == record_.incarnation) return;
     if (twin && inquiry_ && header.incarnation > record_.incarnation) return;
-    send(header.from, header.address, hello_reply(header, now));
+    auto reply = hello_reply(header, now);
+    reply.asked_at = hello.asked_at;
+    send(header.from, header.address, std::move(reply));
 }
 
 HelloReply ControlCore::hello_reply(const Header& header, BootTime now) {

@@ -38,8 +38,7 @@ void Founding::greet(BootTime now, Output& out) {
     std::sort(addresses.begin(), addresses.end());
     addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
     for (const auto& address : addresses) {
-        if (address != facts_.address)
-            out.now.push_back({address, {}, Hello{settings_.expect, known(now)}});
+        if (!is_own(address)) out.now.push_back({address, {}, Hello{address, known(now)}});
     }
 }
 
@@ -47,6 +46,10 @@ void Founding::found(std::vector<std::string> addresses, bool complete) {
     looked_ = true;
     complete_ = complete;
     discovered_ = std::move(addresses);
+}
+
+bool Founding::is_own(const std::string& address) const {
+    return address == facts_.address || own_addresses_.contains(address);
 }
 
 bool Founding::is_fresh(const Peer& peer, BootTime now) const {
@@ -65,15 +68,18 @@ std::vector<std::string> Founding::known(BootTime now) const {
 
 // Who greets exists, and must be asked before a pool may begin without it.
 void Founding::take(const Header& from, const Hello& message, BootTime now) {
-    if (from.from == self_) return;
+    if (from.from == self_) {
+        own_addresses_.insert(message.asked_at);
+        return;
+    }
     mentioned_[from.address] = now;
     for (const auto& address : message.known) mentioned_[address] = now;
 }
 
 void Founding::take(const Header& from, const HelloReply& message, BootTime now) {
     if (from.from == self_) return;
-    auto& peer = peers_[from.address];
-    peer = {from.from, from.name, now, message.standing, {}};
+    auto& peer = peers_[message.asked_at];
+    peer = {from.from, from.name, from.address, now, message.standing, {}};
     if (message.standing == Standing::member) {
         peer.pool = {from.pool_id, from.pool_incarnation,
                      message.leader_address.empty() ? from.address : message.leader_address};
@@ -96,7 +102,8 @@ std::map<NodeId, Member> Founding::candidates(BootTime now) const {
     nodes[self_].facts = facts_;
     for (const auto& [address, peer] : peers_) {
         if (!is_fresh(peer, now)) continue;
-        nodes[peer.node].facts = {.name = peer.name, .address = address, .zone = {}, .release = {}};
+        nodes[peer.node].facts.name = peer.name;
+        nodes[peer.node].facts.address = peer.address;
     }
     for (auto& [id, member] : nodes) member.id = id;
     return nodes;
@@ -116,7 +123,7 @@ std::string Founding::obstacle(BootTime now) const {
         if (now - when <= fresh_for) addresses.push_back(address);
     }
     for (const auto& address : addresses) {
-        if (address == facts_.address) continue;
+        if (is_own(address)) continue;
         const auto peer = peers_.find(address);
         if (peer == peers_.end() || !is_fresh(peer->second, now)) return "an answer of " + address;
     }

@@ -84,11 +84,13 @@ private:
     struct Peer {
         NodeId node;
         std::string name;
+        std::string address;  // as it says itself
         BootTime heard;
         Standing standing = Standing::looking;
         Pool pool;
     };
 
+    bool is_own(const std::string& address) const;
     bool is_fresh(const Peer& peer, BootTime now) const;
     std::map<NodeId, Member> candidates(BootTime now) const;
     std::string obstacle(BootTime now) const;
@@ -108,7 +110,8 @@ private:
     bool complete_ = false;
     std::vector<std::string> discovered_;
     std::map<std::string, BootTime> mentioned_;  // at second hand
-    std::map<std::string, Peer> peers_;          // by address
+    std::map<std::string, Peer> peers_;          // by the address that it was asked at
+    std::set<std::string> own_addresses_;        // where this node heard itself
     std::set<NodeId> promised_;                  // to this node, its own attempt
     std::uint64_t attempt_ = 0;
     BootTime next_hello_{};

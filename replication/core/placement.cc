@@ -58,6 +58,25 @@ struct Electorate {
         const auto* member = state.member(node);
         return member == nullptr || member->draining;
     }
+    // Those who are heard could decide with it: a smaller one that they cannot fill would hold up
+    // everything until the others are back.
+    bool can_decide(const Configuration& next) const { return next.is_majority(heard(next)); }
+    std::vector<NodeId> heard(const Configuration& next) const {
+        auto nodes = next.voters;
+        std::erase_if(nodes, [&](const NodeId& node) { return is_in(away, node); });
+        return nodes;
+    }
+    // Everybody who serves, and is heard or not.
+    std::size_t count_staying() const {
+        return static_cast<std::size_t>(
+            std::count_if(state.members.begin(), state.members.end(),
+                          [](const Member& member) { return !member.draining; }));
+    }
+    std::size_t count_present() const {
+        return static_cast<std::size_t>(
+            std::count_if(state.members.begin(), state.members.end(),
+                          [&](const Member& member) { return present(member.id); }));
+    }
     // A present node without a vote, where fewest voters share its zone.
     std::optional<NodeId> spare() const {
         std::optional<NodeId> best;
@@ -80,6 +99,23 @@ struct Electorate {
                 worst = node;
         }
         return worst;
+    }
+    // Grown to what those who are here make worth while, shrunk only to what all who stay do:
+    // others may be back soon.
+    std::optional<Configuration> next() const {
+        const auto least = voters_wanted(count_present());
+        const auto most = voters_wanted(count_staying());
+        const auto to_part = voter([&](const NodeId& node) { return gone(node); });
+        const auto absent = voter([&](const NodeId& node) { return !present(node); });
+        const auto newcomer = spare();
+        if (to_part && newcomer && now.voters.size() <= most)
+            return with(without(now, *to_part), *newcomer);
+        if (to_part && now.voters.size() > 1) return without(now, *to_part);
+        if (absent && newcomer) return with(without(now, *absent), *newcomer);
+        if (newcomer && now.voters.size() < least) return with(now, *newcomer);
+        if (!absent && now.voters.size() > most)
+            return without(now, *voter([](const NodeId&) { return true; }));
+        return std::nullopt;
     }
 };
 
@@ -203,24 +239,8 @@ std::optional<Configuration> next_voters(const Configuration& now,
                                          const PoolState& state,
                                          const std::vector<NodeId>& away) {
     const Electorate electorate{now, state, away};
-    const auto present = static_cast<std::size_t>(
-        std::count_if(state.members.begin(), state.members.end(),
-                      [&](const Member& member) { return electorate.present(member.id); }));
-    const auto wanted = voters_wanted(present);
-    const auto spare = electorate.spare();
-    const auto gone = electorate.voter([&](const NodeId& n) { return electorate.gone(n); });
-    const auto absent = electorate.voter([&](const NodeId& n) { return !electorate.present(n); });
-    if (gone && spare && now.voters.size() <= wanted) return with(without(now, *gone), *spare);
-    if (gone && now.voters.size() > 1) return without(now, *gone);
-    if (absent && spare) return with(without(now, *absent), *spare);
-    if (spare && now.voters.size() < wanted) return with(now, *spare);
-    // Fewer nodes are left than the configuration was made for: those who left are out of it
-    // already, so what is above the wanted number now are present ones.
-    if (!absent && now.voters.size() > wanted) {
-        const auto surplus = electorate.voter([](const NodeId&) { return true; });
-        return without(now, *surplus);
-    }
-    return std::nullopt;
+    auto next = electorate.next();
+    return next && electorate.can_decide(*next) ? next : std::nullopt;
 }
 
 std::vector<Change> tend(const PoolState& state) {

@@ -100,6 +100,14 @@ struct Electorate {
         }
         return worst;
     }
+    // A zone of fewer voters takes a vote from one of more, as nodes of other zones come.
+    std::optional<Configuration> spread(const NodeId& newcomer) const {
+        const auto crowded = voter([](const NodeId&) { return true; });
+        if (!crowded ||
+            zone_mates(state, now.voters, *crowded) <= zone_mates(state, now.voters, newcomer))
+            return std::nullopt;
+        return with(without(now, *crowded), newcomer);
+    }
     // Grown to what those who are here make worth while, shrunk only to what all who stay do:
     // others may be back soon.
     std::optional<Configuration> next() const {
@@ -115,6 +123,7 @@ struct Electorate {
         if (newcomer && now.voters.size() < least) return with(now, *newcomer);
         if (!absent && now.voters.size() > most)
             return without(now, *voter([](const NodeId&) { return true; }));
+        if (newcomer) return spread(*newcomer);
         return std::nullopt;
     }
 };

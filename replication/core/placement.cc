@@ -1,8 +1,7 @@
 #include "replication/core/placement.h"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
+#include <array>
 
 namespace posthorse::replication {
 namespace {
@@ -130,38 +129,42 @@ struct Electorate {
 
 // --- partitions
 
-struct Load {
-    std::size_t with_owner = 0;  // open partitions of the same owner that it holds
-    std::size_t in_all = 0;
-};
-
-std::map<NodeId, Load> loads(const PoolState& state, const NodeId& owner) {
-    std::map<NodeId, Load> found;
-    for (const auto& partition : state.partitions) {
-        if (partition.solo) continue;
-        for (const NodeId& node : partition.in_sync) {
-            found[node].in_all += 1;
-            if (partition.owner == owner && partition.phase == PartitionPhase::open)
-                found[node].with_owner += 1;
-        }
-    }
-    return found;
+// Open partitions of the set's owner, its first node, that all of the set and `node` hold.
+std::size_t shared_count(const PoolState& state,
+                         const std::vector<NodeId>& set,
+                         const NodeId& node) {
+    const auto is_shared = [&](const PartitionState& partition) {
+        return !partition.solo && partition.phase == PartitionPhase::open &&
+               partition.owner == set.front() && partition.holds(node) &&
+               std::all_of(set.begin(), set.end(),
+                           [&](const NodeId& other) { return partition.holds(other); });
+    };
+    return static_cast<std::size_t>(
+        std::count_if(state.partitions.begin(), state.partitions.end(), is_shared));
 }
 
+std::size_t held_count(const PoolState& state, const NodeId& node) {
+    return static_cast<std::size_t>(
+        std::count_if(state.partitions.begin(), state.partitions.end(),
+                      [&](const auto& one) { return !one.solo && one.holds(node); }));
+}
+
+// One after another: out of the zones of those before, then together with them least often, then
+// with the owner, then anywhere.
 std::vector<NodeId> choose_holders(const PoolState& state,
                                    const NodeId& owner,
                                    std::size_t wanted) {
     std::vector<NodeId> set{owner};
-    const auto load = loads(state, owner);
     while (set.size() < wanted) {
-        using Rank = std::tuple<std::size_t, std::size_t, std::size_t>;
+        using Rank = std::array<std::size_t, 4>;
         std::optional<std::pair<Rank, NodeId>> best;
         for (const auto& member : state.members) {
-            if (!takes_part(member) || is_in(set, member.id)) continue;
-            const auto known = load.find(member.id);
-            const Load its = known == load.end() ? Load{} : known->second;
+            const auto& node = member.id;
+            if (!takes_part(member) || is_in(set, node)) continue;
             const std::pair<Rank, NodeId> candidate{
-                {zone_mates(state, set, member.id), its.with_owner, its.in_all}, member.id};
+                {zone_mates(state, set, node), shared_count(state, set, node),
+                 shared_count(state, {owner}, node), held_count(state, node)},
+                node};
             if (!best || candidate < *best) best = candidate;
         }
         if (!best) break;

@@ -462,9 +462,10 @@ Outgoing ControlCore::outgoing(std::optional<NodeId> to,
             std::move(message)};
 }
 
-// Nothing leaves in the name of an incarnation that a crash could make the disk forget.
+// Nothing leaves in the name of an incarnation or a pool that a crash could make the disk forget.
 void ControlCore::send(std::optional<NodeId> to, const std::string& address, Message message) {
-    if (gate_.on_disk().incarnation != record_.incarnation)
+    const auto& on_disk = gate_.on_disk();
+    if (on_disk.incarnation != record_.incarnation || on_disk.pool_id != record_.pool_id)
         return send_gated(to, address, std::move(message));
     sends_.push_back(outgoing(to, address, std::move(message)));
 }

@@ -80,8 +80,8 @@ void ReplicatedQueue::pool_changed(const PoolState& state) {
         const auto* now = state.find(id);
         if (now == nullptr || now->owner != self)
             disown(id);
-        else if (now->epoch > partition->state().epoch)
-            partition->narrowed(*now);
+        else if (*now != partition->state())
+            partition->narrowed(*now);  // or it closes, in the epoch that it has
     }
     std::erase_if(taking_up_, [&](const auto& entry) {
         const auto* now = state.find(entry.first);
@@ -129,6 +129,7 @@ void ReplicatedQueue::begin_with(const PartitionState& state, Result<std::vector
     auto former = former_.extract(state.id);
     const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
     partitions_[state.id] = goes_on ? std::move(former.mapped()) : make_partition(state);
+    if (goes_on) partitions_[state.id]->narrowed(state);
     std::map<QueueId, std::vector<Intent>> by_message;
     for (auto& intent : *intents) by_message[intent.id].push_back(std::move(intent));
     for (auto& [message, open] : by_message) resolve_message(message, std::move(open));

@@ -259,6 +259,7 @@ void Election::take(const NodeId& from, const HeartbeatReply& message, BootTime 
     peer.configuration_committed =
         message.accepted == fsm_.accepted() && message.configuration_committed;
     note_confirmation();
+    take(from, Accepted{message.accepted}, now, out);  // its word for that may have been lost
     mend(from, now, out);
 }
 

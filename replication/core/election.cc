@@ -310,7 +310,10 @@ void Election::take(const NodeId& from, const Published& message, BootTime now, 
 void Election::take(const NodeId& from, const Accepted& message, BootTime now, Output& out) {
     if (role_ != Role::leader) return;
     auto& peer = peers_[from];
-    peer.accepted = std::max(peer.accepted, message.place);
+    if (message.place > peer.accepted) {
+        peer.accepted = message.place;
+        peer.configuration_committed = false;  // that was said of an earlier one
+    }
     peer.heard = now;
     if (!in_flight_ || message.place != place_of(*in_flight_)) return;
     if (fsm_.accepted_by(from, message.place) && committed_place_ != message.place) {

@@ -105,6 +105,7 @@ std::string encode_record(const ControlRecord& record) {
 }
 
 Result<ControlRecord> decode_record(const std::string& octets) {
+    if (octets.empty()) return corrupt("it is empty");
     v1::ControlFile file;
     if (!file.ParseFromString(octets)) return corrupt("not a control file");
     if (file.format() != format_version && file.format() != format_of_one)

@@ -203,7 +203,9 @@ void Election::send_published(Published published, BootTime now, Output& out) {
     in_flight_ = published;
     in_flight_since_ = now;
     take(self_, published, now, out);
-    broadcast(published, audience(), out);
+    // A leader whose term is not on its disk could be elected in it again, and publish twice.
+    auto& way = term_is_written() ? out.now : out.gated;
+    for (const NodeId& node : audience()) way.push_back({node, published});
 }
 
 void Election::tick_leader(BootTime now, Output& out) {
@@ -262,7 +264,7 @@ void Election::take(const NodeId& from, const HeartbeatReply& message, BootTime 
 
 // Repeats what a node lacks, once its last message had time to arrive.
 void Election::mend(const NodeId& node, BootTime now, Output& out) {
-    if (now - in_flight_since_ < settings_.heartbeat) return;
+    if (now - in_flight_since_ < settings_.heartbeat || !term_is_written()) return;
     const auto& accepted = durable().accepted;
     if (accepted.term != fsm_.term() || peers_[node].accepted >= place_of(accepted)) return;
     out.now.push_back({node, accepted});

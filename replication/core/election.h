@@ -126,6 +126,7 @@ private:
     void mend(const NodeId& node, BootTime now, Output& out);
     void send_published(Published published, BootTime now, Output& out);
     void note_confirmation();
+    bool term_is_written() const { return written_.current_term == fsm_.term(); }
     void commit(const Place& place, Output& out);
     void heard_leader(const NodeId& from, BootTime now);
     void broadcast(const Message& message, const std::vector<NodeId>& to, Output& out) const;

@@ -1,8 +1,7 @@
 #include "replication/core/placement.h"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
+#include <array>
 
 namespace posthorse::replication {
 namespace {
@@ -58,6 +57,25 @@ struct Electorate {
         const auto* member = state.member(node);
         return member == nullptr || member->draining;
     }
+    // Those who are heard could decide with it: a smaller one that they cannot fill would hold up
+    // everything until the others are back.
+    bool can_decide(const Configuration& next) const { return next.is_majority(heard(next)); }
+    std::vector<NodeId> heard(const Configuration& next) const {
+        auto nodes = next.voters;
+        std::erase_if(nodes, [&](const NodeId& node) { return is_in(away, node); });
+        return nodes;
+    }
+    // Everybody who serves, and is heard or not.
+    std::size_t count_staying() const {
+        return static_cast<std::size_t>(
+            std::count_if(state.members.begin(), state.members.end(),
+                          [](const Member& member) { return !member.draining; }));
+    }
+    std::size_t count_present() const {
+        return static_cast<std::size_t>(
+            std::count_if(state.members.begin(), state.members.end(),
+                          [&](const Member& member) { return present(member.id); }));
+    }
     // A present node without a vote, where fewest voters share its zone.
     std::optional<NodeId> spare() const {
         std::optional<NodeId> best;
@@ -81,42 +99,72 @@ struct Electorate {
         }
         return worst;
     }
+    // A zone of fewer voters takes a vote from one of more, as nodes of other zones come.
+    std::optional<Configuration> spread(const NodeId& newcomer) const {
+        const auto crowded = voter([](const NodeId&) { return true; });
+        if (!crowded ||
+            zone_mates(state, now.voters, *crowded) <= zone_mates(state, now.voters, newcomer))
+            return std::nullopt;
+        return with(without(now, *crowded), newcomer);
+    }
+    // Grown to what those who are here make worth while, shrunk only to what all who stay do:
+    // others may be back soon.
+    std::optional<Configuration> next() const {
+        const auto least = voters_wanted(count_present());
+        const auto most = voters_wanted(count_staying());
+        const auto to_part = voter([&](const NodeId& node) { return gone(node); });
+        const auto absent = voter([&](const NodeId& node) { return !present(node); });
+        const auto newcomer = spare();
+        if (to_part && newcomer && now.voters.size() <= most)
+            return with(without(now, *to_part), *newcomer);
+        if (to_part && now.voters.size() > 1) return without(now, *to_part);
+        if (absent && newcomer) return with(without(now, *absent), *newcomer);
+        if (newcomer && now.voters.size() < least) return with(now, *newcomer);
+        if (!absent && now.voters.size() > most)
+            return without(now, *voter([](const NodeId&) { return true; }));
+        if (newcomer) return spread(*newcomer);
+        return std::nullopt;
+    }
 };
 
 // --- partitions
 
-struct Load {
-    std::size_t with_owner = 0;  // open partitions of the same owner that it holds
-    std::size_t in_all = 0;
-};
-
-std::map<NodeId, Load> loads(const PoolState& state, const NodeId& owner) {
-    std::map<NodeId, Load> found;
-    for (const auto& partition : state.partitions) {
-        if (partition.solo) continue;
-        for (const NodeId& node : partition.in_sync) {
-            found[node].in_all += 1;
-            if (partition.owner == owner && partition.phase == PartitionPhase::open)
-                found[node].with_owner += 1;
-        }
-    }
-    return found;
+// Open partitions of the set's owner, its first node, that all of the set and `node` hold.
+std::size_t shared_count(const PoolState& state,
+                         const std::vector<NodeId>& set,
+                         const NodeId& node) {
+    const auto is_shared = [&](const PartitionState& partition) {
+        return !partition.solo && partition.phase == PartitionPhase::open &&
+               partition.owner == set.front() && partition.holds(node) &&
+               std::all_of(set.begin(), set.end(),
+                           [&](const NodeId& other) { return partition.holds(other); });
+    };
+    return static_cast<std::size_t>(
+        std::count_if(state.partitions.begin(), state.partitions.end(), is_shared));
 }
 
+std::size_t held_count(const PoolState& state, const NodeId& node) {
+    return static_cast<std::size_t>(
+        std::count_if(state.partitions.begin(), state.partitions.end(),
+                      [&](const auto& one) { return !one.solo && one.holds(node); }));
+}
+
+// One after another: out of the zones of those before, then together with them least often, then
+// with the owner, then anywhere.
 std::vector<NodeId> choose_holders(const PoolState& state,
                                    const NodeId& owner,
                                    std::size_t wanted) {
     std::vector<NodeId> set{owner};
-    const auto load = loads(state, owner);
     while (set.size() < wanted) {
-        using Rank = std::tuple<std::size_t, std::size_t, std::size_t>;
+        using Rank = std::array<std::size_t, 4>;
         std::optional<std::pair<Rank, NodeId>> best;
         for (const auto& member : state.members) {
-            if (!takes_part(member) || is_in(set, member.id)) continue;
-            const auto known = load.find(member.id);
-            const Load its = known == load.end() ? Load{} : known->second;
+            const auto& node = member.id;
+            if (!takes_part(member) || is_in(set, node)) continue;
             const std::pair<Rank, NodeId> candidate{
-                {zone_mates(state, set, member.id), its.with_owner, its.in_all}, member.id};
+                {zone_mates(state, set, node), shared_count(state, set, node),
+                 shared_count(state, {owner}, node), held_count(state, node)},
+                node};
             if (!best || candidate < *best) best = candidate;
         }
         if (!best) break;
@@ -203,24 +251,8 @@ std::optional<Configuration> next_voters(const Configuration& now,
                                          const PoolState& state,
                                          const std::vector<NodeId>& away) {
     const Electorate electorate{now, state, away};
-    const auto present = static_cast<std::size_t>(
-        std::count_if(state.members.begin(), state.members.end(),
-                      [&](const Member& member) { return electorate.present(member.id); }));
-    const auto wanted = voters_wanted(present);
-    const auto spare = electorate.spare();
-    const auto gone = electorate.voter([&](const NodeId& n) { return electorate.gone(n); });
-    const auto absent = electorate.voter([&](const NodeId& n) { return !electorate.present(n); });
-    if (gone && spare && now.voters.size() <= wanted) return with(without(now, *gone), *spare);
-    if (gone && now.voters.size() > 1) return without(now, *gone);
-    if (absent && spare) return with(without(now, *absent), *spare);
-    if (spare && now.voters.size() < wanted) return with(now, *spare);
-    // Fewer nodes are left than the configuration was made for: those who left are out of it
-    // already, so what is above the wanted number now are present ones.
-    if (!absent && now.voters.size() > wanted) {
-        const auto surplus = electorate.voter([](const NodeId&) { return true; });
-        return without(now, *surplus);
-    }
-    return std::nullopt;
+    auto next = electorate.next();
+    return next && electorate.can_decide(*next) ? next : std::nullopt;
 }
 
 std::vector<Change> tend(const PoolState& state) {

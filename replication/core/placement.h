@@ -4,7 +4,8 @@
 // Contract  Same arguments, same answer. Voters: one in a pool of one, two in a pool of two, three
 //           from three nodes on, five from seven on; in as many zones as possible. A configuration
 //           changes by one voter at a time; one that is merely away is replaced when a spare is
-//           there and else keeps its vote: the configuration shrinks only by leaving and removal.
+//           there and else keeps its vote: the configuration shrinks only by leaving and removal,
+//           and only while those who are heard can decide in what is left.
 //           Every live node that is not draining owns `open_partitions` open partitions with as
 //           many in-sync nodes as there should be copies, in different sets, over zones first, and
 //           one open solo partition. What falls short of that is closed when another is there.

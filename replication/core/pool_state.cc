@@ -77,6 +77,7 @@ Result<void> begin(PoolState& state, const Start& start) {
     member->incarnation = start.incarnation;
     member->facts = start.facts;
     member->live = true;
+    member->draining = false;
     return {};
 }
 
@@ -165,6 +166,8 @@ Result<PoolState> edit(PoolState state, PartitionId id, Epoch epoch, Edit edit) 
         return conflict("partition " + std::to_string(id.value) + " is in epoch " +
                         std::to_string(partition->epoch.value) + ", not " +
                         std::to_string(epoch.value));
+    if (!partition->owner)
+        return conflict("partition " + std::to_string(id.value) + " waits for one of its holders");
     if (auto edited = edit(*partition); !edited) return edited.error();
     partition->epoch.value += 1;
     return state;

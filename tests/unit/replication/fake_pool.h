@@ -8,14 +8,9 @@
 
 #include "replication/control_plane.h"
 #include "replication/holder_link.h"
+#include "tests/unit/replication/core/test_pool.h"
 
 namespace posthorse::tests {
-
-inline NodeId test_node(std::uint8_t number) {
-    NodeId id;
-    id.bytes.fill(number);
-    return id;
-}
 
 class FakeControl final : public replication::ControlPlane {
 public:

@@ -77,6 +77,7 @@ Result<void> begin(PoolState& state, const Start& start) {
     member->incarnation = start.incarnation;
     member->facts = start.facts;
     member->live = true;
+    member->draining = false;
     return {};
 }
 

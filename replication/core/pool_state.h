@@ -55,7 +55,7 @@ struct Member {
     Facts facts;
     Incarnation incarnation;  // the newest that ever began
     bool live = false;        // it has not ended
-    bool draining = false;    // gets no new partitions, copies or vote
+    bool draining = false;    // this incarnation gets no new partitions, copies or vote
     Place acknowledged;       // the newest value that it was known to have when this one was made
     bool operator==(const Member&) const = default;
 };

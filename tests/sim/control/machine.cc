@@ -36,6 +36,7 @@ std::string Machine::label() const {
 }
 
 std::string Machine::story() const {
+    if (!up()) return "off";
     const auto status = core_->status(now());
     return status.phase + ", term " + std::to_string(status.term.value) + ", leader " +
            (status.leader ? pool_.journal().name(*status.leader) : "none") +
@@ -48,9 +49,9 @@ void Machine::replace_disk() {
     PH_ASSERT(!up());
     disk_ = {};
     for (auto& byte : disk_.self.bytes) byte = static_cast<std::uint8_t>(world_.random());
+    if (disks_ > 0) setup_.alone = false;  // the operator has set pool.join by now
     disks_ += 1;
     past_ = DiskPast::true_to_it;
-    left.reset();
     pool_.journal().name(disk_.self, label());
 }
 
@@ -121,21 +122,25 @@ void Machine::begin_leaving() {
     if (!up() || leaving_) return;
     pool_.journal().note(label() + " wants to leave");
     leaving_ = true;
+    left.reset();
     asked = world_.boot();
-    when_awake([this] {
+    set_draining(node(), true);
+}
+
+void Machine::operate(Change change) {
+    when_awake([this, change] {
         step([&](BootTime now, ControlEffects& out) {
-            const replication::SetDraining draining{node(), true};
-            data_plane_->asked(core_->propose(Change{draining}, now, out), std::nullopt);
+            data_plane_->asked(core_->propose(change, now, out), std::nullopt);
         });
     });
 }
 
+void Machine::set_draining(const NodeId& node, bool draining) {
+    operate(replication::SetDraining{node, draining});
+}
+
 void Machine::remove_member(const NodeId& node) {
-    if (!up() || paused_) return;
-    step([&](BootTime now, ControlEffects& out) {
-        const replication::RemoveMember remove{node, replication::Lost::accept};
-        data_plane_->asked(core_->propose(Change{remove}, now, out), std::nullopt);
-    });
+    operate(replication::RemoveMember{node, replication::Lost::accept});
 }
 
 bool Machine::begin_without(const std::vector<NodeId>& others) {

@@ -76,6 +76,7 @@ public:
     void set_disk(DiskHabit habit);
     bool begin_without(const std::vector<NodeId>& others);
     void remove_member(const NodeId& node);
+    void set_draining(const NodeId& node, bool draining);
 
     // --- as it is
     std::size_t index() const { return setup_.index; }
@@ -115,6 +116,7 @@ private:
         carry_out(out);
     }
     void carry_out(ControlEffects& out);
+    void operate(Change change);
     void take_changes();
     void schedule_tick();
     void start_write(ControlRecord record);

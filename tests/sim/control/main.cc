@@ -20,8 +20,10 @@ int usage() {
 }
 
 const Scenario* find(std::string_view name) {
-    for (const auto& scenario : scenarios()) {
-        if (scenario.name == name) return &scenario;
+    for (const auto* some : {&scenarios(), &scenarios_beyond()}) {
+        for (const auto& scenario : *some) {
+            if (scenario.name == name) return &scenario;
+        }
     }
     return nullptr;
 }

@@ -39,7 +39,26 @@ void Pool::publish_directory() {
     for (const auto& machine : machines_) machine->directory.addresses = addresses;
 }
 
+std::vector<std::string> Pool::some_addresses(const std::vector<std::size_t>& machines,
+                                              std::uint32_t percent) {
+    std::vector<std::string> addresses;
+    for (const auto& machine : machines_) {
+        const bool named =
+            std::find(machines.begin(), machines.end(), machine->index()) != machines.end();
+        if (named || world_.chance(percent)) addresses.push_back(machine->address());
+    }
+    return addresses;
+}
+
 // ------------------------------------------------------------------ who
+
+std::vector<Machine*> Pool::wanted() {
+    std::vector<Machine*> machines;
+    for (const auto& machine : machines_) {
+        if (!machine->retired) machines.push_back(machine.get());
+    }
+    return machines;
+}
 
 Machine* Pool::leader() {
     Machine* best = nullptr;

@@ -44,12 +44,16 @@ public:
     Machine& add(Kind kind);
     // pool.join of every machine names all that are.
     void publish_directory();
+    // Of these, and of others by that chance.
+    std::vector<std::string> some_addresses(const std::vector<std::size_t>& machines,
+                                            std::uint32_t percent);
 
     // --- who
     Machine* leader();
     Machine* other_than(const Machine* one);  // running, by chance; null: none
     Machine* any();
     std::size_t running() const;
+    std::vector<Machine*> wanted();  // not off for good
 
     // --- trouble
     void isolate(const Machine& machine);

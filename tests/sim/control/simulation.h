@@ -22,6 +22,8 @@ struct Scenario {
     void (*script)(Simulation&);
 };
 const std::vector<Scenario>& scenarios();
+// In which promises must break, because what they rest on does.
+const std::vector<Scenario>& scenarios_beyond();
 
 struct Outcome {
     std::optional<std::string> violation;
@@ -53,7 +55,10 @@ public:
     // --- going on. A run that has failed goes on no further.
     bool failed() const { return journal.violation().has_value(); }
     void go_on(Duration time);
-    bool go_on_until(UniqueFunction<bool()> condition, Duration most);
+    // False: it never was so.
+    bool go_on_until(UniqueFunction<bool()> condition,
+                     Duration most,
+                     Duration step = std::chrono::milliseconds{250});
     // Ends the trouble; all must be well within the stated bound.
     void settle();
     Duration bound() const { return 3 * pool.settings().lease_ttl + std::chrono::seconds{10}; }
@@ -77,12 +82,14 @@ public:
     void leader_disk();
     void hang();
     void leave_and_return();
-    void replace();  // a machine is lost with its disk; an operator removes it
+    void operate();  // an operator drains a node, or undoes that
 
     Duration some_time();  // mostly short, sometimes beyond the TTL
 
-    // Leaves, and is off for good.
+    // Leaves, and is off for good, its disk destroyed.
     void leave_for_good(Machine& machine);
+    void until_left(Machine& machine);
+    void destroy(Machine& machine);
 
 private:
     void later(UniqueFunction<void()> end) { world.after(some_time(), std::move(end)); }

@@ -136,6 +136,7 @@ private:
     void enter(BootTime now);
     void look_again();
     bool is_member() const;
+    bool seeks_pool() const { return !election_ && !inquiry_; }
     void judge_incarnation(Effects& out);
     void estrange(const std::string& why, Effects& out);
     void finish_leaving(BootTime now);

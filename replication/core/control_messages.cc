@@ -126,9 +126,9 @@ void ControlCore::on(const Header& header, const M& message, BootTime now, Effec
     } else if constexpr (std::is_same_v<M, HelloReply>) {
         take_hello_reply(header, message, now, out);
     } else if constexpr (is_one_of<M, Promise, Begun>) {
-        if (!election_) founding_->take(header, message, founding);
+        if (seeks_pool()) founding_->take(header, message, founding);
     } else if constexpr (std::is_same_v<M, Promised>) {
-        if (!election_)
+        if (seeks_pool())
             founding_->take(header, message, founding);
         else if (message.pool_id == record_.pool_id)
             send_gated(header.from, header.address, Begun{message.pool_id});
@@ -205,8 +205,9 @@ HelloReply ControlCore::hello_reply(const Header& header, BootTime now) {
     HelloReply reply;
     reply.known = founding_->known(now);
     if (founding_->promise()) reply.standing = Standing::promised;
-    if (!election_ || !record_.agreement.accepted.value) return reply;
+    if (!record_.agreement.accepted.value) return reply;
     reply.standing = Standing::member;
+    if (!election_) return reply;  // it asks who it is itself
     reply.term = election_->agreement().term();
     if (const auto leader = election_->leader(now)) {
         reply.leader = leader;

@@ -240,20 +240,21 @@ void LeaderDuties::take(const From& from,
                         const Election& election,
                         Sends& out) {
     if (!book_.leads()) return;
-    const auto& state = newest(election);
-    if (state.is_live(from.node, from.incarnation)) {
-        leaving_[from.node] = from.incarnation;
+    const auto* member = newest(election).member(from.node);
+    const bool newest_start = member != nullptr && member->incarnation == from.incarnation;
+    if (newest_start) leaving_[from.node] = from.incarnation;
+    if ((newest_start && member->live) || votes(election, from.node) ||
+        !election.everywhere_committed())
         return;
-    }
     leaving_.erase(from.node);
-    if (votes(election, from.node) || !election.everywhere_committed()) return;
     out.push_back({from.node, from.address, LeaveDone{from.incarnation}});
 }
 
 void LeaderDuties::let_go(PoolState& next, const Election& election) {
     for (const auto& [node, incarnation] : leaving_) {
-        if (!next.is_live(node, incarnation)) continue;
-        if (!next.member(node)->draining) apply(next, SetDraining{node, true});
+        const auto* member = next.member(node);
+        if (member == nullptr || member->incarnation != incarnation) continue;
+        if (!member->draining) apply(next, SetDraining{node, true});
         if (!votes(election, node)) apply(next, Leave{{node, incarnation}});
     }
 }

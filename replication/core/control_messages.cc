@@ -80,16 +80,22 @@ Refusal ControlCore::receive(const Header& header,
     const auto refusal = check(header, message);
     if (refusal != Refusal::none) {
         refused_ += 1;
-        // A later incarnation of the pool has begun without this node.
-        if (refusal == Refusal::other_pool && header.pool_id == record_.pool_id &&
-            header.pool_incarnation > record_.pool_incarnation)
-            estrange("the pool began anew without this node", out);
+        if (refusal == Refusal::other_pool && header.pool_id == record_.pool_id)
+            part(header, now, out);
         return refusal;
     }
     learn(header, message);
     dispatch(header, message, now, out);
     settle(now, out);
     return Refusal::none;
+}
+
+// One of the two is of an earlier incarnation of the pool: a later one has begun without it.
+void ControlCore::part(const Header& header, BootTime now, Effects& out) {
+    const std::string why = "the pool began anew without this node";
+    if (header.pool_incarnation > record_.pool_incarnation) return estrange(why, out);
+    send(header.from, header.address, Estranged{why});
+    settle(now, out);
 }
 
 void ControlCore::learn(const Header& header, const Message& message) {

@@ -190,7 +190,9 @@ void ControlCore::take_hello_reply(const Header& header,
         return;
     }
     if (election_) {
-        if (reply.leader_address.empty() || header.pool_id != record_.pool_id) return;
+        if (header.pool_id != record_.pool_id) return;
+        if (const auto why = later_start(record_.incarnation, reply)) return estrange(*why, out);
+        if (reply.leader_address.empty()) return;
         entry_address_ = reply.leader_address;
         outsider_ = !reply.is_member;
         return;

@@ -288,7 +288,8 @@ void ControlCore::leave(BootTime now, Effects& out) {
     leaving_ = true;
     refresh_acting(out);  // it stops owning before it asks
     next_ask_ = now;
-    if (!election_ || !is_member()) finish_leaving(now);
+    const bool asks_who_it_is = inquiry_.has_value();  // a member, then: it asks to leave later
+    if (!asks_who_it_is && (!election_ || !is_member())) finish_leaving(now);
     settle(now, out);
 }
 

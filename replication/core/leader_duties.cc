@@ -241,21 +241,23 @@ void LeaderDuties::take(const From& from,
                         Sends& out) {
     if (!book_.leads()) return;
     const auto* member = newest(election).member(from.node);
-    const bool newest_start = member != nullptr && member->incarnation == from.incarnation;
-    if (newest_start) leaving_[from.node] = from.incarnation;
-    if ((newest_start && member->live) || votes(election, from.node) ||
-        !election.everywhere_committed())
+    const bool known = member != nullptr && member->incarnation.counter <= from.incarnation.counter;
+    if (known) leaving_[from.node] = from.incarnation;
+    if ((known && member->live) || votes(election, from.node) || !election.everywhere_committed())
         return;
     leaving_.erase(from.node);
     out.push_back({from.node, from.address, LeaveDone{from.incarnation}});
 }
 
+// An earlier start of a node that leaves is not ended by the later one: it lapses first.
 void LeaderDuties::let_go(PoolState& next, const Election& election) {
     for (const auto& [node, incarnation] : leaving_) {
         const auto* member = next.member(node);
-        if (member == nullptr || member->incarnation != incarnation) continue;
+        if (member == nullptr || member->incarnation.counter > incarnation.counter) continue;
+        const Ended newest{node, member->incarnation};
+        const bool earlier_lives = member->live && newest.incarnation != incarnation;
         if (!member->draining) apply(next, SetDraining{node, true});
-        if (!votes(election, node)) apply(next, Leave{{node, incarnation}});
+        if (!votes(election, node) && !earlier_lives) apply(next, Leave{newest});
     }
 }
 

@@ -154,6 +154,7 @@ private:
     // --- messages
     Refusal check(const Header& header, const Message& message) const;
     Refusal check_member(const Header& header, const Message& message) const;
+    void part(const Header& header, BootTime now, Effects& out);
     void learn(const Header& header, const Message& message);
     void dispatch(const Header& header, const Message& message, BootTime now, Effects& out);
     template <class M>

@@ -146,6 +146,12 @@ private:
         std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
     };
 
+    // Given up in this process.
+    struct Former {
+        std::shared_ptr<OwnedPartition> partition;
+        std::vector<QueueId> undecided;  // born claimed, and nobody knows whether accepted
+    };
+
     template <class Call>
     auto while_alive(Call call);
     bool lease_live() const;
@@ -158,6 +164,7 @@ private:
     std::shared_ptr<OwnedPartition> make_partition(const PartitionState& state);
     void taken_up(Result<void> result);
     void disown(PartitionId id);
+    bool still_owns(QueueId id);
     void retire_when_empty(PartitionId id);
     bool is_quiet(PartitionId id) const;
     void resolve_message(QueueId id, std::vector<Intent> open);
@@ -180,8 +187,8 @@ private:
     bool accepting_ = false;
     std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;  // fenced: may be used
     std::map<PartitionId, Epoch> taking_up_;
-    // Given up in this process: their sequences and ids go on when they come back in their epoch.
-    std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
+    // Their sequences and ids go on when they come back in their epoch.
+    std::map<PartitionId, Former> former_;
     std::map<PartitionId, BootTime> next_retirement_;
     std::set<PartitionId> with_mail_;  // closing ones, when last looked at
     Completion<> started_;

@@ -59,6 +59,7 @@ void ControlCore::start(BootTime now, Effects& out) {
     } else if (settings_.alone) {
         begin_pool(std::make_shared<const PoolState>(founding_->alone()), now);
     }
+    if (election_) tick_member(now, out);  // alone it stands at once: one write less
     settle(now, out);
 }
 
@@ -235,9 +236,11 @@ void ControlCore::look_again() {
 // A renewal is preceded by a synced write of the store: a node whose disk hangs must not keep what
 // it owns from others.
 void ControlCore::renew(BootTime now, Effects& out) {
+    const auto leader = election_->leader(now);
+    const bool enters = outsider_ || !is_member();
+    if (!enters && !leader) return;  // as soon as it hears one
     next_renewal_ = now + ask_every;
-    if (outsider_ || !is_member()) {
-        const auto leader = election_->leader(now);
+    if (enters) {
         const auto address = leader ? address_of(*leader) : entry_address_;
         if (!address.empty()) send(std::nullopt, address, AskToJoin{settings_.facts});
         return;
@@ -465,9 +468,10 @@ Outgoing ControlCore::outgoing(std::optional<NodeId> to,
             std::move(message)};
 }
 
-// Nothing leaves in the name of an incarnation that a crash could make the disk forget.
+// Nothing leaves in the name of an incarnation or a pool that a crash could make the disk forget.
 void ControlCore::send(std::optional<NodeId> to, const std::string& address, Message message) {
-    if (gate_.on_disk().incarnation != record_.incarnation)
+    const auto& on_disk = gate_.on_disk();
+    if (on_disk.incarnation != record_.incarnation || on_disk.pool_id != record_.pool_id)
         return send_gated(to, address, std::move(message));
     sends_.push_back(outgoing(to, address, std::move(message)));
 }

@@ -240,7 +240,9 @@ void ReplicatedQueue::retire_when_empty(PartitionId id) {
     next = now + look_every;
     store_.list(id, QueueId{}, 1, while_alive([this, id](Result<Envelopes> found) {
                     const auto partition = partitions_.find(id);
-                    if (!found || !found->empty() || partition == partitions_.end()) return;
+                    if (!found || partition == partitions_.end()) return;
+                    if (!found->empty()) return void(with_mail_.insert(id));
+                    with_mail_.erase(id);
                     if (!is_quiet(id)) return;
                     control_.propose(RetirePartition{id, partition->second->state().epoch},
                                      [](Result<void>) {});
@@ -546,6 +548,11 @@ void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelope
 
 QueueCounters ReplicatedQueue::counters() const {
     return {.messages = store_.stats().messages, .claimed = claimed_.size(), .in_doubt = in_doubt_};
+}
+
+bool ReplicatedQueue::only_mail_is_left() const {
+    return std::all_of(partitions_.begin(), partitions_.end(),
+                       [&](const auto& entry) { return with_mail_.contains(entry.first); });
 }
 
 bool ReplicatedQueue::idle() const {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -132,6 +133,8 @@ public:
     }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
+    // What this node still owns is closing, and holds mail: nothing more can go without copies.
+    bool only_mail_is_left() const;
 
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
@@ -187,6 +190,7 @@ private:
     // Their sequences and ids go on when they come back in their epoch.
     std::map<PartitionId, Former> former_;
     std::map<PartitionId, BootTime> next_retirement_;
+    std::set<PartitionId> with_mail_;  // closing ones, when last looked at
     Completion<> started_;
     Result<void> first_taken_up_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far

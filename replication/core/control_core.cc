@@ -291,7 +291,8 @@ void ControlCore::leave(BootTime now, Effects& out) {
     leaving_ = true;
     refresh_acting(out);  // it stops owning before it asks
     next_ask_ = now;
-    if (!election_ || !is_member()) finish_leaving(now);
+    const bool asks_who_it_is = inquiry_.has_value();  // a member, then: it asks to leave later
+    if (!asks_who_it_is && (!election_ || !is_member())) finish_leaving(now);
     settle(now, out);
 }
 
@@ -445,10 +446,12 @@ void ControlCore::fill_leases(Heartbeat& heartbeat, BootTime now) const {
     }
 }
 
-// Messages to this node itself come back in, the others leave.
+// Messages to this node itself come back in, the others leave: also to another process that runs in
+// its name, at another address.
 void ControlCore::route(std::vector<Outgoing> messages, Effects& out) {
     for (auto& one : messages) {
-        if (one.header.to == record_.self)
+        const bool own = one.address.empty() || one.address == settings_.facts.address;
+        if (one.header.to == record_.self && own)
             loop_.push_back({std::move(one.header), std::move(one.message)});
         else if (!one.address.empty())
             out.sends.push_back(std::move(one));
@@ -480,6 +483,7 @@ void ControlCore::send_gated(std::optional<NodeId> to,
 }
 
 std::string ControlCore::address_of(const NodeId& node) const {
+    if (node == record_.self) return settings_.facts.address;
     const auto heard = addresses_.find(node);
     if (heard != addresses_.end()) return heard->second;
     const auto& value =

@@ -140,7 +140,7 @@ private:
     void judge_incarnation(Effects& out);
     void estrange(const std::string& why, Effects& out);
     void finish_leaving(BootTime now);
-    std::string phase() const;
+    std::string phase(BootTime now) const;
 
     // --- time
     void tick_founding(BootTime now);

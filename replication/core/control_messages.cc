@@ -22,6 +22,15 @@ constexpr bool is_election_message = is_one_of<M,
                                                Heartbeat,
                                                TakeLead>;
 
+// What a leader says, or whoever wants to lead.
+bool is_of_leader(const Message& message) {
+    return std::visit(
+        []<class M>(const M&) {
+            return is_one_of<M, StartJoin, Published, Commit, Heartbeat, Renewed, Proposed>;
+        },
+        message);
+}
+
 }  // namespace
 
 Refusal ControlCore::check(const Header& header, const Message& message) const {
@@ -49,7 +58,9 @@ Refusal ControlCore::check_member(const Header& header, const Message& message) 
                        std::holds_alternative<LeaveDone>(message) ||
                        std::holds_alternative<Estranged>(message);
     const auto& accepted = election_->durable().accepted;
-    const bool known = !accepted.value || accepted.value->member(header.from) != nullptr ||
+    // This node may have been away since before the leader became a member: only the leader can
+    // tell it. Whom it counts the votes of is decided by the configuration alone.
+    const bool known = is_of_leader(message) || !accepted.value || accepted.value->member(header.from) != nullptr ||
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
     if (!known && !coming && !going) return Refusal::not_a_member;
@@ -79,8 +90,7 @@ Refusal ControlCore::receive(const Header& header,
     return Refusal::none;
 }
 
-// Between two incarnations of one pool: the later one has begun without the other's nodes, which
-// must hear of it from somebody.
+// One of the two is of an earlier incarnation of the pool: a later one has begun without it.
 void ControlCore::part(const Header& header, BootTime now, Effects& out) {
     const std::string why = "the pool began anew without this node";
     if (header.pool_incarnation > record_.pool_incarnation) return estrange(why, out);
@@ -180,7 +190,9 @@ void ControlCore::take_hello_reply(const Header& header,
         return;
     }
     if (election_) {
-        if (reply.leader_address.empty() || header.pool_id != record_.pool_id) return;
+        if (header.pool_id != record_.pool_id) return;
+        if (const auto why = later_start(record_.incarnation, reply)) return estrange(*why, out);
+        if (reply.leader_address.empty()) return;
         entry_address_ = reply.leader_address;
         outsider_ = !reply.is_member;
         return;

@@ -14,6 +14,14 @@ std::set<NodeId> other_voters(const ControlRecord& record) {
 
 }  // namespace
 
+std::optional<std::string> later_start(const Incarnation& own, const HelloReply& reply) {
+    if (!reply.is_member || reply.incarnation.counter < own.counter || reply.incarnation == own)
+        return std::nullopt;
+    return "the disk went back, or is a copy: the pool knows start " +
+           std::to_string(reply.incarnation.counter) + " of this node, and this is number " +
+           std::to_string(own.counter);
+}
+
 Inquiry::Inquiry(const ControlRecord& self, BootTime now)
     : self_(self.self),
       incarnation_(self.incarnation),
@@ -31,10 +39,7 @@ std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& r
     if (reply.another_lives)
         return "another process runs on a copy of this node's data directory: the pool hears it";
     if (!reply.is_member) return std::nullopt;
-    if (reply.incarnation.counter >= incarnation_.counter && reply.incarnation != incarnation_)
-        return "the disk went back, or is a copy: the pool knows start " +
-               std::to_string(reply.incarnation.counter) + " of this node, and this is number " +
-               std::to_string(incarnation_.counter);
+    if (auto why = later_start(incarnation_, reply)) return why;
     if (reply.acknowledged > accepted_)
         return "the disk went back: this node acknowledged version " +
                std::to_string(reply.acknowledged.version.value) + " of the pool and remembers " +

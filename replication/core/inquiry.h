@@ -15,6 +15,9 @@
 
 namespace posthorse::replication {
 
+// Why this start is not this node's newest: one with the same number, or a later one, is known.
+std::optional<std::string> later_start(const Incarnation& own, const HelloReply& reply);
+
 class Inquiry {
 public:
     static constexpr Duration at_least = std::chrono::milliseconds{600};

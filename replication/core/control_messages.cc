@@ -60,7 +60,8 @@ Refusal ControlCore::check_member(const Header& header, const Message& message) 
     const auto& accepted = election_->durable().accepted;
     // This node may have been away since before the leader became a member: only the leader can
     // tell it. Whom it counts the votes of is decided by the configuration alone.
-    const bool known = is_of_leader(message) || !accepted.value || accepted.value->member(header.from) != nullptr ||
+    const bool known = is_of_leader(message) || !accepted.value ||
+                       accepted.value->member(header.from) != nullptr ||
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
     if (!known && !coming && !going) return Refusal::not_a_member;

@@ -232,12 +232,14 @@ void ControlCore::look_again() {
     record_.agreement = {};
 }
 
+// A leader that does not know where this node is now cannot be heard: it is told, like by any other
+// that comes.
 // A renewal is preceded by a synced write of the store: a node whose disk hangs must not keep what
 // it owns from others.
 void ControlCore::renew(BootTime now, Effects& out) {
     next_renewal_ = now + ask_every;
-    if (outsider_ || !is_member()) {
-        const auto leader = election_->leader(now);
+    const auto leader = election_->leader(now);
+    if (outsider_ || !is_member() || !leader) {
         const auto address = leader ? address_of(*leader) : entry_address_;
         if (!address.empty()) send(std::nullopt, address, AskToJoin{settings_.facts});
         return;

@@ -153,6 +153,7 @@ private:
     // --- messages
     Refusal check(const Header& header, const Message& message) const;
     Refusal check_member(const Header& header, const Message& message) const;
+    bool is_stale(const Header& header) const;
     void part(const Header& header, BootTime now, Effects& out);
     void learn(const Header& header, const Message& message);
     void dispatch(const Header& header, const Message& message, BootTime now, Effects& out);

@@ -64,12 +64,14 @@ Refusal ControlCore::check_member(const Header& header, const Message& message) 
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
     if (!known && !coming && !going) return Refusal::not_a_member;
+    return is_stale(header) && !coming ? Refusal::stale_incarnation : Refusal::none;
+}
+
+// A later start of the sender was heard, or another one with the same number.
+bool ControlCore::is_stale(const Header& header) const {
     const auto heard = heard_.find(header.from);
-    if (heard == heard_.end()) return Refusal::none;
-    const bool stale = header.incarnation.counter < heard->second.counter ||
-                       (header.incarnation.counter == heard->second.counter &&
-                        header.incarnation != heard->second);
-    return stale && !coming ? Refusal::stale_incarnation : Refusal::none;
+    return heard != heard_.end() && header.incarnation != heard->second &&
+           header.incarnation.counter <= heard->second.counter;
 }
 
 Refusal ControlCore::receive(const Header& header,
@@ -99,12 +101,10 @@ void ControlCore::part(const Header& header, BootTime now, Effects& out) {
 }
 
 void ControlCore::learn(const Header& header, const Message& message) {
-    if (header.from == record_.self || header.address.empty()) return;
+    if (header.from == record_.self || header.address.empty() || is_stale(header)) return;
     if (std::holds_alternative<Hello>(message)) return;  // it may be a copy that asks who it is
     if (header.pool_id == record_.pool_id) addresses_[header.from] = header.address;
-    if (std::holds_alternative<HelloReply>(message)) return;
-    auto& heard = heard_[header.from];
-    if (header.incarnation.counter > heard.counter) heard = header.incarnation;
+    if (!std::holds_alternative<HelloReply>(message)) heard_[header.from] = header.incarnation;
 }
 
 void ControlCore::dispatch(const Header& header,
@@ -252,7 +252,8 @@ void ControlCore::note_another(const Header& header, const HeartbeatReply& reply
     const auto greeted = greeted_.find(header.from);
     if (greeted == greeted_.end()) return;
     auto& newcomer = greeted->second;
-    if (header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
+    const bool of_now = reply.term == election_->agreement().term();  // of this leadership
+    if (of_now && header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
         newcomer.another_lives = true;
 }
 

@@ -196,7 +196,8 @@ Result<void> Node::open() {
     auto trusted = intake::AddressSet::parse(config_.intake.trusted_networks);
     if (!trusted) return trusted.error();
     trusted_networks_ = std::move(*trusted);
-    if (auto aside = PoolMembership::take_aside(config_.data_dir, clock_.wall()); !aside) return aside;
+    if (auto aside = PoolMembership::take_aside(config_.data_dir, clock_.wall()); !aside)
+        return aside;
     auto store = storage::open_rocks_store(
         {.path = config_.data_dir + "/queue",
          .home = &home(),

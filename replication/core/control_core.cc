@@ -234,17 +234,15 @@ void ControlCore::look_again() {
 }
 
 // A renewal is preceded by a synced write of the store: a node whose disk hangs must not keep what
-// it owns from others.
+// it owns from others. A leader that does not know where this node is now cannot be heard: it is
+// told, like by any other that comes.
 void ControlCore::renew(BootTime now, Effects& out) {
     const auto leader = election_->leader(now);
-    const bool enters = outsider_ || !is_member();
-    if (!enters && !leader) return;  // as soon as it hears one
+    const auto address = leader ? address_of(*leader) : entry_address_;
+    const bool comes = outsider_ || !is_member() || !leader;
+    if (comes && address.empty()) return;  // as soon as there is somebody to ask
     next_renewal_ = now + ask_every;
-    if (enters) {
-        const auto address = leader ? address_of(*leader) : entry_address_;
-        if (!address.empty()) send(std::nullopt, address, AskToJoin{settings_.facts});
-        return;
-    }
+    if (comes) return send(std::nullopt, address, AskToJoin{settings_.facts});
     if (std::exchange(probing_, true)) return;
     out.probe = true;
 }
@@ -377,7 +375,7 @@ void ControlCore::settle(BootTime now, Effects& out) {
         if (loop_.empty() || estranged_) break;
         const auto next = std::move(loop_.front());
         loop_.pop_front();
-        if (check(next.header, next.message) == Refusal::none)
+        if (check(next.header, next.message, now) == Refusal::none)
             dispatch(next.header, next.message, now, out);
     }
     std::move(answers_.begin(), answers_.end(), std::back_inserter(out.answers));

@@ -152,8 +152,9 @@ private:
     void ask_to_leave(BootTime now);
 
     // --- messages
-    Refusal check(const Header& header, const Message& message) const;
-    Refusal check_member(const Header& header, const Message& message) const;
+    Refusal check(const Header& header, const Message& message, BootTime now) const;
+    Refusal check_member(const Header& header, const Message& message, BootTime now) const;
+    bool is_stale(const Header& header) const;
     void part(const Header& header, BootTime now, Effects& out);
     void learn(const Header& header, const Message& message);
     void dispatch(const Header& header, const Message& message, BootTime now, Effects& out);

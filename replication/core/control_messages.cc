@@ -22,18 +22,18 @@ constexpr bool is_election_message = is_one_of<M,
                                                Heartbeat,
                                                TakeLead>;
 
-// What a leader says, or whoever wants to lead.
+// What only a leader says.
 bool is_of_leader(const Message& message) {
     return std::visit(
         []<class M>(const M&) {
-            return is_one_of<M, StartJoin, Published, Commit, Heartbeat, Renewed, Proposed>;
+            return is_one_of<M, Published, Commit, Heartbeat, Renewed, Proposed>;
         },
         message);
 }
 
 }  // namespace
 
-Refusal ControlCore::check(const Header& header, const Message& message) const {
+Refusal ControlCore::check(const Header& header, const Message& message, BootTime now) const {
     const bool greeting =
         std::holds_alternative<Hello>(message) || std::holds_alternative<HelloReply>(message);
     if (header.to && *header.to != record_.self) return Refusal::wrong_node;
@@ -49,27 +49,32 @@ Refusal ControlCore::check(const Header& header, const Message& message) const {
     if (greeting || founding) return Refusal::none;
     if (!election_) return Refusal::not_ready;
     if (header.pool_id.empty()) return Refusal::not_a_member;
-    return check_member(header, message);
+    return check_member(header, message, now);
 }
 
-Refusal ControlCore::check_member(const Header& header, const Message& message) const {
+Refusal ControlCore::check_member(const Header& header,
+                                  const Message& message,
+                                  BootTime now) const {
     const bool coming = std::holds_alternative<AskToJoin>(message);
     const bool going = std::holds_alternative<LeaveRequest>(message) ||
                        std::holds_alternative<LeaveDone>(message) ||
                        std::holds_alternative<Estranged>(message);
     const auto& accepted = election_->durable().accepted;
-    // This node may have been away since before the leader became a member: only the leader can
-    // tell it. Whom it counts the votes of is decided by the configuration alone.
-    const bool known = is_of_leader(message) || !accepted.value || accepted.value->member(header.from) != nullptr ||
+    // This node may have been away since before the leader became a member: as long as it hears no
+    // other, only that leader can tell it.
+    const bool news = is_of_leader(message) && !election_->leader(now);
+    const bool known = news || !accepted.value || accepted.value->member(header.from) != nullptr ||
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
     if (!known && !coming && !going) return Refusal::not_a_member;
+    return is_stale(header) && !coming ? Refusal::stale_incarnation : Refusal::none;
+}
+
+// A later start of the sender was heard, or another one with the same number.
+bool ControlCore::is_stale(const Header& header) const {
     const auto heard = heard_.find(header.from);
-    if (heard == heard_.end()) return Refusal::none;
-    const bool stale = header.incarnation.counter < heard->second.counter ||
-                       (header.incarnation.counter == heard->second.counter &&
-                        header.incarnation != heard->second);
-    return stale && !coming ? Refusal::stale_incarnation : Refusal::none;
+    return heard != heard_.end() && header.incarnation != heard->second &&
+           header.incarnation.counter <= heard->second.counter;
 }
 
 Refusal ControlCore::receive(const Header& header,
@@ -77,7 +82,7 @@ Refusal ControlCore::receive(const Header& header,
                              BootTime now,
                              Effects& out) {
     if (estranged_) return Refusal::not_ready;
-    const auto refusal = check(header, message);
+    const auto refusal = check(header, message, now);
     if (refusal != Refusal::none) {
         refused_ += 1;
         if (refusal == Refusal::other_pool && header.pool_id == record_.pool_id)
@@ -99,12 +104,10 @@ void ControlCore::part(const Header& header, BootTime now, Effects& out) {
 }
 
 void ControlCore::learn(const Header& header, const Message& message) {
-    if (header.from == record_.self || header.address.empty()) return;
+    if (header.from == record_.self || header.address.empty() || is_stale(header)) return;
     if (std::holds_alternative<Hello>(message)) return;  // it may be a copy that asks who it is
     if (header.pool_id == record_.pool_id) addresses_[header.from] = header.address;
-    if (std::holds_alternative<HelloReply>(message)) return;
-    auto& heard = heard_[header.from];
-    if (header.incarnation.counter > heard.counter) heard = header.incarnation;
+    if (!std::holds_alternative<HelloReply>(message)) heard_[header.from] = header.incarnation;
 }
 
 void ControlCore::dispatch(const Header& header,
@@ -253,7 +256,8 @@ void ControlCore::note_another(const Header& header, const HeartbeatReply& reply
     const auto greeted = greeted_.find(header.from);
     if (greeted == greeted_.end()) return;
     auto& newcomer = greeted->second;
-    if (header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
+    const bool of_now = reply.term == election_->agreement().term();  // of this leadership
+    if (of_now && header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
         newcomer.another_lives = true;
 }
 

@@ -173,7 +173,6 @@ void Election::win(BootTime now, Output& out) {
     led_ = false;
     leader_ = self_;
     failures_ = 0;
-    round_ = 0;
     rounds_.clear();
     confirmed_at_ = now;
     peers_.clear();

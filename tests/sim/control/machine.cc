@@ -38,8 +38,10 @@ std::string Machine::label() const {
 std::string Machine::story() const {
     if (!up()) return "off";
     const auto status = core_->status(now());
-    return status.phase + ", term " + std::to_string(status.term.value) + ", leader " +
-           (status.leader ? pool_.journal().name(*status.leader) : "none") +
+    return status.phase + ", number " + std::to_string(status.incarnation.counter) + ", term " +
+           std::to_string(status.term.value) + ", leader " +
+           (status.leader ? pool_.journal().name(*status.leader) : "none") + ", voters " +
+           pool_.journal().names(status.voters.voters) + (status.voters_change ? " changing" : "") +
            (status.waits_for.empty() ? "" : ", waits for " + status.waits_for);
 }
 
@@ -62,7 +64,7 @@ void Machine::restore(ControlRecord record, DiskPast past) {
 }
 
 void Machine::boot() {
-    if (up()) return;
+    if (up() || retired || held) return;
     starts_ += 1;
     pool_.journal().counts.starts += 1;
     life_ = std::make_unique<Life>(world_);
@@ -187,6 +189,9 @@ void Machine::schedule_tick() {
 void Machine::go() {
     if (!ignores_changes) data_plane_->tend();
     if (!up()) return;
+    const auto* member = core_->committed().member(node());
+    if (pool_.healed() && !leaving_ && core_->running() && member != nullptr && member->draining)
+        set_draining(node(), false);
     const bool patient = asked && world_.boot() - *asked < pool_.settings().lease_ttl;
     if (leaving_ && !gone_ && (data_plane_->may_leave() || !patient)) {
         pool_.journal().note(label() + " leaves");

@@ -100,6 +100,7 @@ public:
 
     Directory directory;
     bool retired = false;           // it need not be there at the end
+    bool held = false;              // off until all trouble ends
     bool probe_hangs = false;       // its store does not sync
     bool ignores_changes = false;   // its data plane hangs
     std::optional<BootTime> left;   // when it left, real time

@@ -130,10 +130,12 @@ void Pool::split(const std::vector<std::size_t>& side) {
 
 void Pool::heal() {
     journal_.note("all trouble ends");
+    healed_ = true;
     network_.mend_all();
     network_.quality = {};
     network_.swallows = {};
     for (const auto& machine : machines_) {
+        machine->held = false;
         machine->probe_hangs = machine->ignores_changes = false;
         machine->directory.incomplete = machine->directory.partial = 0;
         machine->set_disk(DiskHabit::good);
@@ -160,10 +162,8 @@ std::optional<std::string> Pool::unsettled() {
     const auto* leading = leader();
     if (leading == nullptr) return "nobody leads";
     for (const auto& machine : machines_) {
-        if (machine->retired) {
-            if (machine->up() && machine->asked) return machine->label() + " has not left yet";
-            continue;
-        }
+        if (machine->up() && machine->asked) return machine->label() + " has not left yet";
+        if (machine->retired) continue;
         if (auto why = unsettled_node(*machine, leading->node())) return why;
     }
     if (auto why = unsettled_votes(*leading)) return why;

@@ -63,6 +63,8 @@ public:
     void split(const std::vector<std::size_t>& side);
     void mend() { network_.mend_all(); }
     void heal();
+    bool healed() const { return healed_; }
+    void trouble() { healed_ = false; }
 
     // Can `from` exchange messages with the process of that node?
     bool reaches(const Machine& from, const NodeId& node) const;
@@ -85,6 +87,7 @@ private:
     Checker checker_;
     std::vector<std::unique_ptr<Machine>> machines_;
     bool zones_ = false;
+    bool healed_ = false;
 };
 
 }  // namespace posthorse::sim::control

@@ -262,9 +262,13 @@ void evict_discarded(S& s) {
 
 // --- disks that are not what they were
 
-bool is_behind(const ControlRecord& old, const Machine& machine) {
-    return old.incarnation != machine.disk().incarnation ||
-           old.agreement.accepted.version < machine.disk().agreement.accepted.version;
+// Behind what the pool has recorded of the machine's node?
+bool is_behind(const ControlRecord& old, const PoolState& pool) {
+    const auto* member = pool.member(old.self);
+    if (member == nullptr) return false;
+    const auto& accepted = old.agreement.accepted;
+    return member->incarnation.counter > old.incarnation.counter ||
+           member->acknowledged > replication::Place{accepted.term, accepted.version};
 }
 
 void went_back(S& s) {
@@ -281,7 +285,8 @@ void went_back(S& s) {
         if (s.failed() || machine->node() != old.self) return;
         machine->crash();
         s.go_on(s.some_time());
-        const bool behind = is_behind(old, *machine);
+        machine->crash();
+        const bool behind = is_behind(old, *s.pool.checker().newest());
         s.journal.note(machine->label() + ": its disk goes back");
         machine->restore(old, behind ? DiskPast::went_back : DiskPast::true_to_it);
         s.settle();
@@ -367,6 +372,7 @@ void begin_without(S& s) {
         if (machine.get() == survivor) continue;
         others.push_back(machine->node());
         machine->crash();
+        machine->held = true;
         if (s.world.chance(50))
             s.destroy(*machine);
         else

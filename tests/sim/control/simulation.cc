@@ -92,7 +92,11 @@ void Simulation::settle() {
     const auto began = world.boot();
     go_on_until([this] { return !pool.unsettled(); }, bound());
     if (failed()) return;
-    if (const auto why = pool.unsettled()) journal.fail("all should be well by now: " + *why);
+    if (const auto why = pool.unsettled()) {
+        for (const auto& machine : pool.machines())
+            journal.note(machine->label() + ": " + machine->story());
+        journal.fail("all should be well by now: " + *why);
+    }
     const auto took = static_cast<std::uint64_t>((world.boot() - began).count());
     journal.counts.slowest_heal = std::max(journal.counts.slowest_heal, took);
     if (!failed()) journal.note("all is well");

@@ -19,6 +19,7 @@ Duration Simulation::some_time() {
 }
 
 void Simulation::mess(Duration time, const std::vector<Trouble>& troubles, Duration every) {
+    pool.trouble();
     const auto end = world.boot() + time;
     while (!failed() && world.boot() < end) {
         go_on(world.between(Duration{0}, 2 * every));

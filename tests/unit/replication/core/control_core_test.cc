@@ -401,7 +401,7 @@ TEST_CASE("another pool's messages are refused") {
     header.to = test_node(1);
     CHECK(pool.core(1).receive(header, StartJoin{{99}}, pool.now, out) == Refusal::other_pool);
     header.pool_id = pool.core(1).committed().pool_id;
-    CHECK(pool.core(1).receive(header, StartJoin{{99}}, pool.now, out) == Refusal::not_a_member);
+    CHECK(pool.core(1).receive(header, Join{{99}, {}, {}}, pool.now, out) == Refusal::not_a_member);
     header.to = test_node(9);
     CHECK(pool.core(1).receive(header, StartJoin{{99}}, pool.now, out) == Refusal::wrong_node);
     header.to = test_node(1);

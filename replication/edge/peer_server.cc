@@ -1,6 +1,8 @@
 #include "replication/edge/peer_server.h"
 
 #include <grpc/support/time.h>
+#include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpcpp/impl/server_builder_option.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
@@ -15,6 +17,21 @@ constexpr int ping_answer_ms = 5'000;
 constexpr int ping_least_ms = 2'000;  // peers send one in five seconds
 constexpr int metadata_bytes_max = 8 * 1024;
 constexpr int threads_max = 4;
+
+// Plug-ins are the process's: who enables reflection for operators enables it for every server that
+// is built later, and so with the health service.
+class NoPlugins final : public grpc::ServerBuilderOption {
+public:
+    void UpdateArguments(grpc::ChannelArguments*) override {}
+    void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+        plugins->clear();
+    }
+};
+
+void serve_nothing_else(grpc::ServerBuilder& builder) {
+    builder.SetOption(std::make_unique<NoPlugins>());
+    builder.SetOption(std::make_unique<grpc::HealthCheckServiceServerBuilderOption>(nullptr));
+}
 
 void set_bounds(grpc::ServerBuilder& builder) {
     grpc::ResourceQuota quota("peers");
@@ -60,6 +77,7 @@ Result<void> PeerServer::open(const std::string& address,
     const auto where = endpoint(address, port);
     int bound = 0;
     grpc::ServerBuilder builder;
+    serve_nothing_else(builder);
     set_bounds(builder);
     builder.AddListeningPort(where, std::move(credentials), &bound);
     builder.RegisterService(service_.get());

@@ -2,7 +2,12 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/server_builder.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,7 +89,41 @@ void send_raw(std::uint16_t port, const std::string& octets) {
     ::close(fd);
 }
 
+// As reflection is: once enabled, of every server that is built later.
+class Plugin final : public grpc::ServerBuilderPlugin {
+public:
+    static inline int servers = 0;
+    std::string name() override { return "test"; }
+    void InitServer(grpc::ServerInitializer*) override { ++servers; }
+    void Finish(grpc::ServerInitializer*) override {}
+    void ChangeArguments(const std::string&, void*) override {}
+};
+
+grpc::StatusCode ask_health(const std::string& address,
+                            const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+    const auto channel = grpc::CreateChannel(address, credentials);
+    const grpc::internal::RpcMethod check("/grpc.health.v1.Health/Check",
+                                          grpc::internal::RpcMethod::NORMAL_RPC);
+    grpc::ClientContext context;
+    v1::DeliverResponse nothing;  // as a request, too: it has no fields
+    return grpc::internal::BlockingUnaryCall(channel.get(), check, &context, nothing, &nothing)
+        .error_code();
+}
+
 }  // namespace
+
+TEST_CASE("what the process enables for its other servers is not served to peers") {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::ServerBuilder::InternalAddPluginFactory(
+        [] { return std::unique_ptr<grpc::ServerBuilderPlugin>(std::make_unique<Plugin>()); });
+    HomeThread home;
+    const TestAuthority authority;
+    TestPeer peer(home, authority, {});
+    const auto good = authority.issue({"n1"});
+    CHECK(ask_health(peer.address(), tls_client(authority.certificate(), &good)) ==
+          grpc::StatusCode::UNIMPLEMENTED);
+    CHECK(Plugin::servers == 0);
+}
 
 TEST_CASE("two nodes exchange every message") {
     HomeThread home;

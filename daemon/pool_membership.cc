@@ -19,6 +19,7 @@ using boost::asio::awaitable;
 // What this release understands of the pool's value and messages; the lowest in a pool counts.
 constexpr std::uint32_t feature_level = 1;
 constexpr Duration look_timeout = std::chrono::seconds{2};
+constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};
 
 std::string control_directory(const std::string& data_dir) {
@@ -136,6 +137,26 @@ Result<void> PoolMembership::listen() {
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
     return {};
+}
+
+void PoolMembership::tick() {
+    control_->tick();
+    if (!peers_ || clock_.boot() < next_report_) return;
+    next_report_ = clock_.boot() + report_every;
+    report_peers();
+}
+
+void PoolMembership::report_peers() {
+    std::set<std::string> now;
+    for (const auto& problem : peers_->problems()) {
+        now.insert(problem.address);
+        if (!unreachable_.contains(problem.address))
+            log::warning("peer_unreachable", {{"address", problem.address}, {"why", problem.what}});
+    }
+    for (const auto& address : unreachable_) {
+        if (!now.contains(address)) log::info("peer_reachable", {{"address", address}});
+    }
+    unreachable_ = std::move(now);
 }
 
 std::vector<std::string> PoolMembership::reload() {

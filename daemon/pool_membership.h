@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,7 @@ public:
     Result<void> listen();
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
-    void tick() { control_->tick(); }
+    void tick();
     // What this node waits for before it is live in its pool.
     std::string not_entered_why() const;
     // What could not be read; the old certificates stay in use then.
@@ -62,6 +63,7 @@ private:
     replication::ControlCore::Settings settings() const;
     replication::EmbeddedControl::Ports ports();
     void look(replication::EmbeddedControl::Discovered found);
+    void report_peers();
     bool has_peers() const;
 
     const config::Config& config_;
@@ -73,7 +75,9 @@ private:
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
-    std::string look_trouble_;  // said once
+    std::string look_trouble_;           // said once
+    std::set<std::string> unreachable_;  // addresses; said once
+    BootTime next_report_{};
 };
 
 }  // namespace posthorse

@@ -48,13 +48,8 @@ Node::~Node() {
 void Node::start_queue() {
     on_home([this] {
         store_ = require(storage::open_memory_store(disk_, home, home));
-        control_ = require(
-            replication::SoloControl::open({.directory = scratch.path("data"), .name = "node.test"},
-                                           home, [this] { return numbers_++; }));
-    });
-    on_home([this] {
         queue = std::make_unique<replication::ReplicatedQueue>(
-            clock, *store_, *control_, holders_,
+            clock, *store_, control_, holders_,
             replication::ReplicatedQueue::Settings{.random = [] { return 0u; }});
     });
     require(wait<void>([this](Completion<> done) { queue->start(std::move(done)); }));

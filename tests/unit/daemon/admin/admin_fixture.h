@@ -14,9 +14,9 @@
 
 #include "daemon/admin/admin_server.h"
 #include "daemon/runtime/shard.h"
-#include "replication/edge/solo_control.h"
 #include "storage/memory_store.h"
 #include "tests/unit/daemon/admin/envelopes.h"
+#include "tests/unit/replication/fake_pool.h"
 
 namespace posthorse::admin::test {
 
@@ -103,8 +103,7 @@ private:
     storage::MemoryDisk disk_;
     replication::NoHolders holders_;
     std::unique_ptr<storage::QueueStore> store_;
-    std::unique_ptr<replication::ControlPlane> control_;
-    std::uint64_t numbers_ = 1;
+    tests::FakeControl control_{{}};
 };
 
 }  // namespace posthorse::admin::test

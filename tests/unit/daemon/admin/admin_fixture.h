@@ -92,6 +92,10 @@ public:
     std::set<QueueId> delivering;
     std::vector<std::string> reload_problems;
     std::function<void(QueueId, std::string, Completion<>)> bounce;
+    PoolView pool;
+    Result<void> proposal_answer;  // to every proposal, and to begin_without
+    std::vector<replication::Change> proposals;
+    std::vector<std::vector<NodeId>> begun_without;
 
     std::unique_ptr<replication::ReplicatedQueue> queue;
     std::unique_ptr<AdminServer> server;
@@ -99,6 +103,7 @@ public:
 private:
     void start_queue();
     AdminPorts ports();
+    PoolPorts pool_ports();
 
     storage::MemoryDisk disk_;
     replication::NoHolders holders_;

@@ -219,9 +219,11 @@ void Node::compose() {
     compose_delivery();
     compose_intake();
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket, admin::AdminContext{home(), clock_, *queue_, admin_ports()});
+        config_.admin.socket,
+        admin::AdminContext{home(), clock_, *queue_, admin_ports(), pool_->admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
+    pool_->export_figures(metrics_);
 }
 
 void Node::compose_delivery() {

@@ -5,6 +5,7 @@
 
 #include "daemon/node.h"
 #include "daemon/pool/advertise.h"
+#include "daemon/pool_metrics.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
 #include "daemon/runtime/system_clock.h"
@@ -167,7 +168,7 @@ std::vector<std::string> PoolMembership::reload() {
     return {reloaded.error().what};
 }
 
-replication::PeerNetworkFigures PoolMembership::figures() const {
+replication::PeerNetworkFigures PoolMembership::peer_figures() const {
     return peers_ ? peers_->figures() : replication::PeerNetworkFigures{};
 }
 
@@ -183,6 +184,28 @@ std::vector<std::string> PoolMembership::set_aside() const {
     if (!copies) return {copies.error().what};
     for (const auto& copy : *copies) paths.push_back(copy.path);
     return paths;
+}
+
+admin::PoolView PoolMembership::view() const {
+    return {.committed = control_->committed(),
+            .status = control_->status(),
+            .name = config_.pool.name,
+            .set_aside = set_aside()};
+}
+
+admin::PoolPorts PoolMembership::admin_ports() {
+    return {
+        .view = [this] { return view(); },
+        .propose =
+            [this](replication::Change change, Completion<> done) {
+                control_->propose(std::move(change), std::move(done));
+            },
+        .begin_without =
+            [this](const std::vector<NodeId>& others) { return control_->begin_without(others); }};
+}
+
+void PoolMembership::export_figures(runtime::Metrics& metrics) {
+    export_pool(metrics, [this] { return view(); }, [this] { return peer_figures(); });
 }
 
 bool PoolMembership::has_peers() const {

@@ -17,8 +17,10 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "daemon/admin/admin_ports.h"
 #include "daemon/config/config.h"
 #include "daemon/pool/discovery.h"
+#include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "replication/edge/embedded_control.h"
 #include "replication/edge/peer_network.h"
@@ -51,8 +53,8 @@ public:
     std::string not_entered_why() const;
     // What could not be read; the old certificates stay in use then.
     std::vector<std::string> reload();
-    replication::PeerNetworkFigures figures() const;
-    std::vector<std::string> set_aside() const;
+    admin::PoolPorts admin_ports();
+    void export_figures(runtime::Metrics& metrics);
 
     // Hands over what can be handed over and ends this incarnation, as far as `patience` goes.
     // False: only this node has some of its mail.
@@ -65,6 +67,9 @@ private:
     void look(replication::EmbeddedControl::Discovered found);
     void report_peers();
     bool has_peers() const;
+    admin::PoolView view() const;
+    replication::PeerNetworkFigures peer_figures() const;
+    std::vector<std::string> set_aside() const;
 
     const config::Config& config_;
     runtime::Shard& home_;

@@ -61,6 +61,9 @@ Result<void> PoolMembership::open() {
     auto control = replication::EmbeddedControl::open(control_directory(config_.data_dir),
                                                       settings(), ports());
     if (!control) return control.error();
+    const auto copies = replication::list_set_aside(config_.data_dir);
+    if (!copies) return copies.error();
+    for (const auto& copy : *copies) set_aside_.push_back(copy.path);
     control_ = *std::move(control);
     return {};
 }
@@ -178,19 +181,11 @@ std::string PoolMembership::not_entered_why() const {
     return "starting: " + status.phase + ", waits for " + status.waits_for;
 }
 
-std::vector<std::string> PoolMembership::set_aside() const {
-    std::vector<std::string> paths;
-    const auto copies = replication::list_set_aside(config_.data_dir);
-    if (!copies) return {copies.error().what};
-    for (const auto& copy : *copies) paths.push_back(copy.path);
-    return paths;
-}
-
 admin::PoolView PoolMembership::view() const {
     return {.committed = control_->committed(),
             .status = control_->status(),
             .name = config_.pool.name,
-            .set_aside = set_aside()};
+            .set_aside = set_aside_};
 }
 
 admin::PoolPorts PoolMembership::admin_ports() {

@@ -69,7 +69,6 @@ private:
     bool has_peers() const;
     admin::PoolView view() const;
     replication::PeerNetworkFigures peer_figures() const;
-    std::vector<std::string> set_aside() const;
 
     const config::Config& config_;
     runtime::Shard& home_;
@@ -80,8 +79,9 @@ private:
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
-    std::string look_trouble_;           // said once
-    std::set<std::string> unreachable_;  // addresses; said once
+    std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
+    std::string look_trouble_;            // said once
+    std::set<std::string> unreachable_;   // addresses; said once
     BootTime next_report_{};
 };
 

@@ -111,9 +111,8 @@ std::string nodes_counted(const v1::GetPoolResponse& pool) {
 std::vector<const v1::Member*> by_name(const v1::GetPoolResponse& pool) {
     std::vector<const v1::Member*> members;
     for (const auto& member : pool.members()) members.push_back(&member);
-    std::ranges::sort(members, {}, [](const auto* member) {
-        return std::tie(member->name(), member->id());
-    });
+    std::ranges::sort(members, {},
+                      [](const auto* member) { return std::tie(member->name(), member->id()); });
     return members;
 }
 

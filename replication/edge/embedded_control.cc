@@ -88,6 +88,7 @@ void EmbeddedControl::receive(const Header& header,
 }
 
 void EmbeddedControl::propose(Change change, Completion<> done) {
+    if (ended_) return done(Error{Errc::unavailable, "this node stops"});
     ControlEffects effects;
     const auto request = core_.propose(std::move(change), ports_.clock.boot(), effects);
     asked_.emplace(request, std::move(done));
@@ -95,10 +96,10 @@ void EmbeddedControl::propose(Change change, Completion<> done) {
 }
 
 void EmbeddedControl::leave(Completion<> done) {
-    if (ended_) return done({});
-    left_ = std::move(done);
     if (started_)
         std::exchange(started_, {})(Error{Errc::cancelled, "this node stops before it began"});
+    if (ended_) return done({});
+    left_ = std::move(done);
     ControlEffects effects;
     core_.leave(ports_.clock.boot(), effects);
     carry_out(std::move(effects));
@@ -155,7 +156,7 @@ void EmbeddedControl::write(ControlRecord record) {
         home.post([this, alive, stored = std::move(stored)] {
             if (alive.expired() || ended_) return;
             if (!stored) {
-                ended_ = true;
+                end();
                 return ports_.failed(stored.error());
             }
             ControlEffects effects;
@@ -180,8 +181,15 @@ void EmbeddedControl::probe() {
     }));
 }
 
-void EmbeddedControl::became_stranger(const std::string& why) {
+// Nothing goes in or out any more: whoever waits for an answer gets the last.
+void EmbeddedControl::end() {
     ended_ = true;
+    for (auto& [request, done] : std::exchange(asked_, {}))
+        done(Error{Errc::unknown, "this node ended before the pool answered"});
+}
+
+void EmbeddedControl::became_stranger(const std::string& why) {
+    end();
     if (auto marked = mark_stranger(directory_, why); !marked) return ports_.failed(marked.error());
     ports_.stranger(why);
 }

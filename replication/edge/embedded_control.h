@@ -82,6 +82,7 @@ private:
     void write(ControlRecord record);
     void look();
     void probe();
+    void end();
     void became_stranger(const std::string& why);
 
     const std::string directory_;

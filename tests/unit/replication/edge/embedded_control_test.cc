@@ -68,6 +68,7 @@ struct Life {
     std::unique_ptr<EmbeddedControl> control;
     std::optional<Error> refused;
     std::optional<PoolState> started;
+    std::optional<Error> not_started;
     std::vector<PoolState> seen;
     std::string failure;
     bool store_works = true;
@@ -158,4 +159,29 @@ TEST_CASE("a node that cannot write its record does not begin") {
     CHECK_FALSE(node.started.has_value());
     CHECK_FALSE(node.failure.empty());
     CHECK_FALSE(node.control->lease_live(node.clock.now, Duration{}));
+}
+
+TEST_CASE("who waits for a node that ended gets an answer") {
+    TemporaryDirectory place;
+    Life node(place.path() + "/control");
+    std::filesystem::remove_all(place.path() + "/control");
+    std::ofstream(place.path() + "/control") << "a file where the directory was";
+    std::optional<Result<void>> before;
+    std::optional<Result<void>> after;
+    bool left = false;
+    node.control->start(
+        [&](const Result<PoolState>& result) { node.not_started = result.error(); });
+    const SetDraining change{node.control->self(), true};
+    node.control->propose(change, [&](const Result<void>& result) { before = result; });
+    node.run_for(1s);
+    REQUIRE_FALSE(node.failure.empty());
+    REQUIRE(before.has_value());
+    CHECK(before->error().code == Errc::unknown);
+    node.control->propose(change, [&](const Result<void>& result) { after = result; });
+    REQUIRE(after.has_value());
+    CHECK(after->error().code == Errc::unavailable);
+    node.control->leave([&](const Result<void>&) { left = true; });
+    CHECK(left);
+    REQUIRE(node.not_started.has_value());
+    CHECK(node.not_started->code == Errc::cancelled);
 }

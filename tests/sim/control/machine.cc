@@ -35,6 +35,11 @@ std::string Machine::label() const {
     return "n" + std::to_string(setup_.index + 1) + std::string(disks_ - 1, '\'');
 }
 
+bool Machine::votes_alone() const {
+    const std::vector<NodeId> alone{node()};
+    return disk_.agreement.accepted.configuration.voters == alone;
+}
+
 std::string Machine::story() const {
     if (!up()) return "off";
     const auto status = core_->status(now());

@@ -86,6 +86,7 @@ public:
     bool leaving() const { return leaving_; }
     const ControlCore& core() const { return *core_; }
     BootTime now() const;
+    bool votes_alone() const;
     NodeId node() const { return disk_.self; }
     DiskPast past() const { return past_; }
     std::string label() const;

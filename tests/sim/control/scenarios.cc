@@ -382,7 +382,7 @@ void begin_without(S& s) {
         survivor->crash();
         survivor->boot();
     }
-    s.go_on(s.world.between(3s, 3 * s.ttl()));
+    s.go_on(s.world.between(s.ttl(), 3 * s.ttl()));
     if (s.failed()) return;
     if (!survivor->begin_without(others)) s.journal.fail("the survivor may not begin anew");
     s.go_on(s.some_time());

@@ -26,13 +26,15 @@ Simulation::Simulation(std::uint64_t seed, Story story)
 
 Outcome Simulation::run(const Scenario& scenario) {
     pool.on_left = [this](Machine& machine) {
-        if (machine.retired || world.chance(50)) machine.replace_disk();  // destroyed
+        // Whoever votes alone has not left to others what the pool is.
+        if (!machine.votes_alone() && (machine.retired || world.chance(50)))
+            machine.replace_disk();
         if (!machine.retired) world.after(some_time(), [&machine] { machine.boot(); });
     };
     scenario.script(*this);
     settle();
     go_on(2s);  // and stays so, but for what is on its way at the moment
-    const bool still = go_on_until([this] { return !pool.unsettled(); }, 1s);
+    const bool still = go_on_until([this] { return !pool.unsettled(); }, 3 * ttl());
     if (!still && !failed()) journal.fail("all was well, and then: " + *pool.unsettled());
     pool.checker().finish();
     return {journal.violation(), journal.counts,

@@ -99,7 +99,7 @@ Refusal ControlCore::receive(const Header& header,
 void ControlCore::part(const Header& header, BootTime now, Effects& out) {
     const std::string why = "the pool began anew without this node";
     if (header.pool_incarnation > record_.pool_incarnation) return estrange(why, out);
-    send(header.from, header.address, Estranged{why});
+    send(header.from, header.address, Estranged{why, header.incarnation});
     settle(now, out);
 }
 
@@ -180,7 +180,7 @@ void ControlCore::take_answer(const Header&, const LeaveDone& done, BootTime now
 }
 
 void ControlCore::take_answer(const Header&, const Estranged& estranged, BootTime, Effects& out) {
-    estrange(estranged.why, out);
+    if (estranged.incarnation == record_.incarnation) estrange(estranged.why, out);
 }
 
 void ControlCore::take_hello_reply(const Header& header,

@@ -193,7 +193,8 @@ void LeaderDuties::estrange(const PoolState& state, Sends& out) {
         if (waiting.incarnation.counter > member->incarnation.counter) return false;
         out.push_back({node, waiting.facts.address,
                        Estranged{"the pool knows a later start of this node, or another one with "
-                                 "the same number"}});
+                                 "the same number",
+                                 waiting.incarnation}});
         return true;
     });
 }

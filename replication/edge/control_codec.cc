@@ -344,6 +344,7 @@ void put_message(const Begun& message, v1::DeliverRequest& to) {
 
 void put_message(const Estranged& message, v1::DeliverRequest& to) {
     to.mutable_estranged()->set_why(readable(message.why));
+    put(message.incarnation, *to.mutable_estranged()->mutable_incarnation());
 }
 
 // ------------------------------------------------------------------ all of them
@@ -399,7 +400,8 @@ Message message_from(const v1::DeliverRequest& from, Faults& faults) {
         case v1::DeliverRequest::kBegun:
             return Begun{pool_id_from(from.begun().pool_id(), "begun.pool_id", faults)};
         case v1::DeliverRequest::kEstranged:
-            return Estranged{reason_from(from.estranged().why(), "estranged.why", faults)};
+            return Estranged{reason_from(from.estranged().why(), "estranged.why", faults),
+                             incarnation_from(from.estranged().incarnation())};
         case v1::DeliverRequest::MESSAGE_NOT_SET:
             break;
     }

@@ -113,7 +113,7 @@ std::vector<Message> every_message() {
         Promise{22, nullptr},
         Promised{21, "0123456789abcdef"},
         Begun{"0123456789abcdef"},
-        Estranged{"its disk is behind: version 30, known to have had 40"}};
+        Estranged{"its disk is behind: version 30, known to have had 40", {4, 99}}};
     for (const auto& change : every_change()) messages.emplace_back(Propose{16, change});
     return messages;
 }

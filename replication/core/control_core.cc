@@ -325,9 +325,13 @@ void ControlCore::finish_leaving(BootTime now) {
 Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
                                         BootTime now,
                                         Effects& out) {
-    if (!election_ || !is_member() || election_->leader(now))
+    // Also a node that still asks who it is: nobody is there to answer it.
+    const auto& value = record_.agreement.accepted.value;
+    if (!value || value->member(record_.self) == nullptr)
+        return Error{Errc::conflict, "this node is no member of a pool"};
+    if (election_ && election_->leader(now))
         return Error{Errc::conflict, "the pool has a leader: remove nodes without --force"};
-    auto state = *election_->durable().accepted.value;
+    auto state = *value;
     for (const auto& member : std::vector<Member>(state.members)) {
         if (member.id == record_.self) continue;
         if (std::find(others.begin(), others.end(), member.id) == others.end())
@@ -349,7 +353,6 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
     state.version.value += 1;
     record_.pool_incarnation = state.incarnation;
     auto& agreement = record_.agreement;
-    agreement = election_->durable();
     agreement.current_term.value += 1;
     const Configuration self{{record_.self}};
     agreement.accepted = {agreement.current_term, state.version,

@@ -22,11 +22,12 @@ constexpr bool is_election_message = is_one_of<M,
                                                Heartbeat,
                                                TakeLead>;
 
-// What only a leader says.
+// What only a leader says, or who would lead.
 bool is_of_leader(const Message& message) {
     return std::visit(
         []<class M>(const M&) {
-            return is_one_of<M, Published, Commit, Heartbeat, Renewed, Proposed>;
+            return is_one_of<M, PreVote, StartJoin, Published, Commit, Heartbeat, Renewed,
+                             Proposed>;
         },
         message);
 }
@@ -61,8 +62,9 @@ Refusal ControlCore::check_member(const Header& header,
                        std::holds_alternative<Estranged>(message);
     const auto& accepted = election_->durable().accepted;
     // This node may have been away since before the leader became a member: as long as it hears no
-    // other, only that leader can tell it.
-    const bool news = is_of_leader(message) && !election_->leader(now);
+    // other, only that leader can tell it, or needs its vote to become one.
+    const auto leader = election_->leader(now).value_or(header.from);
+    const bool news = is_of_leader(message) && leader == header.from;
     const bool known = news || !accepted.value || accepted.value->member(header.from) != nullptr ||
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
@@ -195,6 +197,8 @@ void ControlCore::take_hello_reply(const Header& header,
     if (election_) {
         if (header.pool_id != record_.pool_id) return;
         if (const auto why = later_start(record_.incarnation, reply)) return estrange(*why, out);
+        const bool twin = header.from == record_.self && header.incarnation != record_.incarnation;
+        if (twin && !running_) return estrange(another_process(header.address), out);
         if (reply.leader_address.empty()) return;
         entry_address_ = reply.leader_address;
         outsider_ = !reply.is_member;

@@ -22,6 +22,10 @@ std::optional<std::string> later_start(const Incarnation& own, const HelloReply&
            std::to_string(own.counter);
 }
 
+std::string another_process(const std::string& address) {
+    return "another process runs on a copy of this node's data directory, at " + address;
+}
+
 Inquiry::Inquiry(const ControlRecord& self, BootTime now)
     : self_(self.self),
       incarnation_(self.incarnation),
@@ -32,7 +36,8 @@ Inquiry::Inquiry(const ControlRecord& self, BootTime now)
 
 std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& reply) {
     if (from.from == self_ && from.incarnation != incarnation_)
-        return "another process runs on a copy of this node's data directory, at " + from.address;
+        return another_process(from.address);
+    answered_ = true;
     unheard_.erase(from.from);
     if (reply.standing != Standing::member) return std::nullopt;
     term_ = std::max(term_, reply.term);
@@ -48,8 +53,9 @@ std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& r
 }
 
 bool Inquiry::over(BootTime now) const {
-    if (alone_ || now - begun_ >= patience) return true;
-    return unheard_.empty() && now - begun_ >= at_least;
+    if (alone_) return true;
+    if (!answered_) return false;
+    return now - begun_ >= (unheard_.empty() ? at_least : patience);
 }
 
 }  // namespace posthorse::replication

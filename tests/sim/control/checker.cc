@@ -240,12 +240,14 @@ void Checker::check_owners(const Machine& machine) {
         if (count > 1) journal_.fail(number(partition) + " has more than one owner:" + who);
     }
     const auto& stale = seen_of(machine).stale;
-    if (stale.empty() && machine.past() == DiskPast::true_to_it) return;
+    const bool another_s =
+        machine.past() == DiskPast::went_back || machine.past() == DiskPast::is_a_copy;
+    if (stale.empty() && !another_s) return;
     if (!machine.entitled()) return;
     if (!stale.empty())
         journal_.fail(machine.label() + " goes on with " + number(stale.front()) +
                       ", which committed " + number(newest_->version) + " gives to another");
-    if (machine.past() != DiskPast::true_to_it)
+    if (another_s)
         journal_.fail(machine.label() + " owns " + number(machine.claims().front()) +
                       " with a disk that went back or is a copy");
 }

@@ -24,6 +24,8 @@ std::size_t DataPlane::stayers() const {
 
 void DataPlane::tend() {
     if (!machine_.core().lease_live(machine_.now(), Duration{0})) return;
+    const auto left = machine_.core().status(machine_.now()).lease_left;
+    if (!left || *left == Duration{}) machine_.pool_.journal().counts.exceptions += 1;
     const auto state = machine_.core().acting();
     for (const auto& partition : state.partitions) {
         if (!machine_.up()) return;

@@ -31,7 +31,7 @@ struct Counts {
     std::uint64_t proposals = 0;
     std::uint64_t unknowns = 0;  // proposals that ended so
     std::uint64_t pools = 0;
-    std::uint64_t exceptions = 0;  // a lease ended and the node went on: it cannot be evicted
+    std::uint64_t exceptions = 0;  // looks of an owner that goes on without a lease
     std::uint64_t messages = 0;
     std::uint64_t slowest_heal = 0;  // ms until all was well again
 

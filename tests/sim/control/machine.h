@@ -42,7 +42,12 @@ struct LocalClock {
 
 enum class DiskHabit : std::uint8_t { good, slow, hangs };
 // What a disk is, compared with what the pool last saw of it.
-enum class DiskPast : std::uint8_t { true_to_it, went_back, is_a_copy };
+enum class DiskPast : std::uint8_t {
+    true_to_it,
+    doubtful,  // behind, but by nothing that the pool has recorded: it may be found out
+    went_back,
+    is_a_copy,
+};
 
 class Machine {
 public:

@@ -42,23 +42,28 @@ MUTANTS = [
     Mutant("no_new_leader_ttl", "flapping_leader", 500, (
         Edit("lease.cc", "        if (member.live) begin(member, now, ttl_);\n    }\n    versions_",
              "        if (member.live) begin(member, now, Duration{});\n    }\n    versions_"),)),
-    Mutant("evict_in_flight_renewed", "cuts", 500, (
+    Mutant("evict_in_flight_renewed", "evict_in_flight", 500, (
         Edit("lease.cc",
              "        if (entry->second.ending || ends_in(accepted, renewal.node, "
              "renewal.incarnation))\n            return true;\n", ""),)),
-    Mutant("judged_together", "two", 500, (
+    # The exception for two voters, by one of two configurations.
+    Mutant("judged_together", "voters_cut", 500, (
         Edit("lease.cc",
              "return accepted.committed.needs(self) && accepted.configuration.needs(self);",
              "return accepted.configuration.needs(self);"),)),
+    Mutant("judged_by_the_old", "voters_cut", 500, (
+        Edit("lease.cc",
+             "return accepted.committed.needs(self) && accepted.configuration.needs(self);",
+             "return accepted.committed.needs(self);"),)),
     # Leases go to nodes, whichever of their starts asks.
-    Mutant("clone_shares_lease", "clones", 500, (
+    Mutant("clone_shares_lease", "unseen_clone", 500, (
         Edit("pool_state.cc", "known->live && known->incarnation == of;", "known->live;"),
         Edit("lease.cc",
              "entry == entries_.end() || entry->second.incarnation != renewal.incarnation)",
              "entry == entries_.end())"),
         Edit("leader_duties.cc",
-             "    if (member->incarnation != from.incarnation) return hear(from, renew.facts, "
-             "now);\n", ""))),
+             "    if (member->incarnation != from.incarnation) return hear(",
+             "    if (member->incarnation != from.incarnation) hear("))),
 ]
 
 

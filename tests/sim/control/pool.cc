@@ -190,11 +190,15 @@ std::optional<std::string> Pool::unsettled_node(const Machine& machine,
 std::optional<std::string> Pool::unsettled_votes(const Machine& leader) const {
     const auto status = leader.core().status(leader.now());
     const auto& members = checker_.newest()->members;
-    const auto live = std::count_if(members.begin(), members.end(), [](const auto& member) {
-        return member.live && !member.draining;
-    });
+    std::size_t live = 0;
+    std::size_t staying = 0;  // live or not: the configuration shrinks only by leaving
+    for (const auto& member : members) {
+        staying += member.draining ? 0 : 1;
+        live += member.live && !member.draining ? 1 : 0;
+    }
     if (status.voters_change) return "the change of voters is not done";
-    if (status.voters.voters.size() != replication::voters_wanted(static_cast<std::size_t>(live)))
+    const auto voters = status.voters.voters.size();
+    if (voters < replication::voters_wanted(live) || voters > replication::voters_wanted(staying))
         return "the voters are " + journal_.names(status.voters.voters) + " of " +
                std::to_string(live) + " nodes";
     for (const auto& machine : machines_) {

@@ -183,27 +183,41 @@ void leaves(S& s) {
            2500ms);
 }
 
-// A configuration gets smaller, and whoever knows it already is cut off.
-void shrink_cut(S& s) {
-    s.begin(3 + s.world.below(2));
-    s.pool.network().quality.most = 60ms;
-    for (int round = 0; round < 3 && !s.failed(); ++round) {
-        if (auto* machine = s.pool.any(); machine != nullptr && s.world.chance(70))
+// Whoever knows of a change of voters before it is committed, or before others do.
+Machine* between_configurations(S& s) {
+    for (const auto& machine : s.pool.machines()) {
+        if (!machine->up() || machine->core().election() == nullptr) continue;
+        const auto& accepted = machine->core().election()->durable().accepted;
+        if (accepted.committed != accepted.configuration) return machine.get();
+    }
+    return nullptr;
+}
+
+void cut_off_between_configurations(S& s) {
+    const auto cut_off = [&s] {
+        auto* machine = between_configurations(s);
+        if (machine != nullptr) s.pool.isolate(*machine);
+        return machine != nullptr;
+    };
+    s.go_on_until(cut_off, 3s, 2ms);
+    s.go_on(s.world.between(s.ttl(), 3 * s.ttl()));
+    s.pool.mend();
+    s.go_on(s.world.between(0s, 6s));
+}
+
+// A configuration gets smaller, or larger, and whoever knows it already is cut off.
+void voters_cut(S& s) {
+    const bool grows = s.world.chance(50);
+    s.begin(grows ? 2 : 3 + s.world.below(2));
+    s.pool.network().quality.most = s.world.chance(50) ? 60ms : 10ms;
+    for (int round = 0; round < 2 && !s.failed(); ++round) {
+        if (grows && round == 0)
+            s.join();
+        else if (auto* machine = s.pool.any(); machine != nullptr && s.world.chance(70))
             machine->begin_leaving();
-        const auto changing = [&s] {
-            for (const auto& machine : s.pool.machines()) {
-                if (!machine->up() || machine->core().election() == nullptr) continue;
-                const auto& accepted = machine->core().election()->durable().accepted;
-                if (accepted.committed == accepted.configuration) continue;
-                s.pool.isolate(*machine);
-                return true;
-            }
-            return false;
-        };
-        s.go_on_until(changing, 3s, 2ms);
-        s.go_on(s.world.between(s.ttl(), 3 * s.ttl()));
-        s.pool.mend();
-        s.go_on(s.world.between(0s, 6s));
+        if (s.world.chance(70)) lose_commits(s);
+        cut_off_between_configurations(s);
+        s.pool.network().swallows = {};
         for (const auto& machine : s.pool.machines()) machine->boot();
     }
 }
@@ -218,7 +232,6 @@ void two(S& s) {
         for (const auto& machine : s.pool.machines()) {
             if (!s.failed() && !machine->entitled())
                 s.journal.fail(machine->label() + " cannot be evicted and stopped owning");
-            if (machine->core().leads()) s.journal.counts.exceptions += 1;
         }
         s.settle();
         s.go_on(1s);
@@ -260,6 +273,35 @@ void evict_discarded(S& s) {
     s.mess(5s, {&S::crash, &S::pause, &S::cut}, 2s);
 }
 
+// A member lapses, and is heard again while its eviction is under way; it hears of that from
+// nobody.
+void evict_in_flight(S& s) {
+    s.begin(several(s));
+    auto* leader = s.pool.leader();
+    auto* victim = s.pool.other_than(leader);
+    if (s.failed() || leader == nullptr || victim == nullptr) return;
+    const auto node = victim->node();
+    const auto ends_it = [leader, node] {
+        const auto* election = leader->up() ? leader->core().election() : nullptr;
+        return election != nullptr && !election->durable().accepted.value->is_live(node);
+    };
+    const auto under_way = s.world.between(200ms, 1800ms);
+    const auto since = std::make_shared<BootTime>();
+    s.pool.network().swallows = [=, &s](std::size_t from, const Outgoing& message) {
+        if (std::holds_alternative<replication::Renew>(message.message))
+            return from == victim->index() && !ends_it();
+        const auto* published = std::get_if<replication::Published>(&message.message);
+        if (published != nullptr && from == leader->index() && !published->value->is_live(node)) {
+            if (*since == BootTime{}) *since = s.world.boot();
+            return message.header.to == node || s.world.boot() - *since < under_way;
+        }
+        return message.header.to == node &&
+               std::holds_alternative<replication::Commit>(message.message);
+    };
+    s.go_on(2 * s.ttl());
+    s.go_on(s.some_time());
+}
+
 // --- disks that are not what they were
 
 // Behind what the pool has recorded of the machine's node?
@@ -288,9 +330,40 @@ void went_back(S& s) {
         machine->crash();
         const bool behind = is_behind(old, *s.pool.checker().newest());
         s.journal.note(machine->label() + ": its disk goes back");
-        machine->restore(old, behind ? DiskPast::went_back : DiskPast::true_to_it);
+        machine->restore(old, behind ? DiskPast::went_back : DiskPast::doubtful);
         s.settle();
     }
+}
+
+// A copy whose original is where it cannot be told is outside the promises when it votes. One that
+// does not vote must still not share what the original owns.
+Machine* without_vote(S& s) {
+    const auto* leader = s.pool.leader();
+    if (leader == nullptr) return nullptr;
+    const auto voters = leader->core().status(leader->now()).voters;
+    for (const auto& machine : s.pool.machines()) {
+        if (machine->up() && !voters.contains(machine->node())) return machine.get();
+    }
+    return nullptr;
+}
+
+void unseen_clone(S& s) {
+    s.begin(4 + s.world.below(2));
+    s.pool.checker().excuse_strangers();
+    auto* machine = s.failed() ? nullptr : without_vote(s);
+    if (machine == nullptr) return;
+    auto& other = s.pool.add({});
+    other.restore(machine->disk(), DiskPast::doubtful);
+    auto* peer = s.pool.other_than(machine);
+    s.pool.isolate(*peer);
+    s.pool.isolate(other);
+    s.pool.network().mend(other.index(), peer->index());
+    s.pool.network().mend(peer->index(), other.index());
+    s.journal.note(other.label() + " is a copy of " + machine->label());
+    other.boot();
+    s.go_on(s.world.between(2s, 4s));
+    s.pool.mend();
+    s.go_on(2 * s.ttl());
 }
 
 void clones(S& s) {
@@ -301,19 +374,19 @@ void clones(S& s) {
     if (s.world.chance(50)) s.mess(4s, {&S::crash, &S::pause}, 2s);
     if (s.world.chance(50)) s.settle();
     s.pool.heal();
+    const auto how = s.world.below(3);  // the original runs, is gone, or begins at the same time
+    if (how == 0) s.settle();
     auto& other = s.pool.add({});
-    const auto how = s.world.below(3);
     if (how > 0) {
         machine->crash();
         s.go_on(s.some_time());
     }
-    other.restore(copy, how == 0 ? DiskPast::is_a_copy : DiskPast::true_to_it);
+    other.restore(copy, how == 0 ? DiskPast::is_a_copy : DiskPast::doubtful);
     s.journal.note(other.label() + " is a copy of " + machine->label());
     if (s.failed()) return;
     if (how == 2) machine->boot();
     if (s.world.chance(50)) s.go_on(s.world.between(0s, 1s));
     other.boot();
-    s.settle();
 }
 
 // --- beginnings
@@ -408,11 +481,13 @@ const std::vector<Scenario> all = {
     {"replace_all", replace_all},
     {"rolling_restart", rolling_restart},
     {"leaves", leaves},
-    {"shrink_cut", shrink_cut},
+    {"voters_cut", voters_cut},
     {"two", two},
     {"evict_discarded", evict_discarded},
+    {"evict_in_flight", evict_in_flight},
     {"went_back", went_back},
     {"clones", clones},
+    {"unseen_clone", unseen_clone},
     {"bootstrap_odd", bootstrap_odd},
     {"bootstrap_even", bootstrap_even},
     {"begin_without", begin_without},

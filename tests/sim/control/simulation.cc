@@ -27,8 +27,7 @@ Simulation::Simulation(std::uint64_t seed, Story story)
 Outcome Simulation::run(const Scenario& scenario) {
     pool.on_left = [this](Machine& machine) {
         // Whoever votes alone has not left to others what the pool is.
-        if (!machine.votes_alone() && (machine.retired || world.chance(50)))
-            machine.replace_disk();
+        if (!machine.votes_alone() && (machine.retired || world.chance(50))) machine.replace_disk();
         if (!machine.retired) world.after(some_time(), [&machine] { machine.boot(); });
     };
     scenario.script(*this);

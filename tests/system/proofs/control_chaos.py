@@ -15,7 +15,7 @@ from harness import wait
 from harness.claims import acts
 from harness.dns_server import DnsServer
 from harness.loader import Loader
-from harness.node import merged
+from harness.node import GoneError, merged
 from harness.pool import Pool, PoolNode
 from proofs.figures import Figures, require
 
@@ -267,6 +267,124 @@ def partitions(run: Run, pool: Pool) -> None:
     run.figures.add("cut links, from healing until all agree: median, worst", spread(healed))
 
 
+# ------------------------------------------------------------------ many at once
+
+def no_majority(run: Run, pool: Pool) -> None:
+    """Without most voters nobody may act for long; with them all is as before."""
+    leader = pool.settled()
+    voters = sorted(part_of_voters(pool, leader), key=lambda node: node.name)
+    lost = random.sample(voters, len(voters) // 2 + 1)
+    at = time.monotonic()
+    for node in lost:
+        node.kill()
+    run.tally.faults += len(lost)
+    rest = others_than(pool, *lost)
+
+    def nobody_acts() -> bool:
+        seen = views(pool, rest, at)
+        return bool(seen) and not any(acts(one) for one in seen)
+
+    took = timed(nobody_acts, "without a majority nobody acts", run.lease_s + TAKEOVER_S, at, pool)
+    at = time.monotonic()
+    pool.launch(lost)
+    pool.settled(timeout_s=AGREE_S)
+    run.figures.add("most voters killed, until nobody acts; restarted, until all agree",
+                    f"{took:.2f} s, {time.monotonic() - at:.2f} s")
+
+
+def blackouts(run: Run, pool: Pool) -> None:
+    """All die at once, and all come back: the same pool."""
+    times = []
+    for _ in range(5 if run.full else 2):
+        before = pool.fresh(pool.settled()).pool_id
+        for node in pool.nodes:
+            node.kill()
+        run.tally.faults += len(pool.nodes)
+        at = time.monotonic()
+        pool.launch()
+        leader = pool.settled(timeout_s=AGREE_S)
+        times.append(time.monotonic() - at)
+        require(pool.fresh(leader).pool_id == before, "another pool began")
+    run.figures.add("all killed and restarted, until all agree: median, worst", spread(times))
+
+
+class Storm:
+    """Faults on top of each other, by chance."""
+
+    def __init__(self, pool: Pool, lease_s: float, seed: int) -> None:
+        self._pool, self._lease_s = pool, lease_s
+        self._random = random.Random(seed)
+        self._paused: set[PoolNode] = set()
+        self.faults = 0
+
+    def blow(self, for_s: float) -> None:
+        over = time.monotonic() + for_s
+        steps = (self._kill, self._kill, self._launch, self._launch, self._pause, self._go_on,
+                 self._go_on, self._cut, self._cut, self._pool.network.heal)
+        while time.monotonic() < over:
+            self._random.choice(steps)()
+            pause_until(time.monotonic() + self._random.uniform(0, self._lease_s / 2))
+
+    def calm(self) -> None:
+        self._pool.network.heal()
+        while self._paused:
+            self._go_on()
+        self._pool.launch([node for node in self._pool.nodes if not node.running()])
+
+    def _one(self, nodes: Iterable[PoolNode]) -> list[PoolNode]:
+        """One of them, when there is one."""
+        found = [node for node in self._pool.nodes if node in nodes]
+        return [self._random.choice(found)] if found else []
+
+    def _awake(self) -> set[PoolNode]:
+        return {node for node in self._pool.nodes if node.running()} - self._paused
+
+    def _kill(self) -> None:
+        for node in self._one(self._awake()):
+            node.kill()
+            self.faults += 1
+
+    def _launch(self) -> None:
+        for node in self._one({node for node in self._pool.nodes if not node.running()}):
+            node.launch()
+
+    def _pause(self) -> None:
+        for node in self._one(self._awake()):
+            try:
+                node.pause()
+            except GoneError:  # it has not even started
+                return
+            self._paused.add(node)
+            self.faults += 1
+
+    def _go_on(self) -> None:
+        for node in self._one(self._paused):
+            node.go_on()
+            self._paused.discard(node)
+
+    def _cut(self) -> None:
+        hosts = self._pool.network.hosts
+        ways = [(a, b) for a in hosts for b in hosts if a != b]
+        for a, b in self._random.sample(ways, self._random.randint(1, len(ways) // 2)):
+            self._pool.network.cut_one_way(a, b)
+        self.faults += 1
+
+
+def storms(run: Run, pool: Pool) -> None:
+    times, seed = [], random.SystemRandom().randrange(1 << 30)
+    for number in range(10 if run.full else 2):
+        pool.settled(timeout_s=AGREE_S)
+        storm = Storm(pool, run.lease_s, seed + number)
+        storm.blow(6 * run.lease_s if run.full else 4 * run.lease_s)
+        run.tally.faults += storm.faults
+        at = time.monotonic()
+        storm.calm()
+        pool.settled(timeout_s=2 * AGREE_S)
+        times.append(time.monotonic() - at)
+    run.figures.add("faults on top of each other (seed), until all agree: median, worst",
+                    f"({seed}) {spread(times)}")
+
+
 # ------------------------------------------------------------------ nodes come and go
 
 def replacements(run: Run, pool: Pool) -> None:
@@ -361,6 +479,32 @@ def two_halves(run: Run) -> None:
                     f"{healed[0]:.2f} s")
 
 
+def lost_half(run: Run) -> None:
+    """One of two is lost for good: the other begins anew, and who comes back is a new node."""
+    with run.pool(2) as pool:
+        pool.start()
+        lost, left = pool.nodes
+        old = pool.fresh(lost)
+        lost.kill()
+        run.tally.faults += 1
+        wait.until(lambda: not pool.fresh(left).leader_id, "the other hears no leader", 30)
+        left.cli("node", "remove", old.this_node.id, "--force", "--yes")
+        pool.settled([left])
+        anew = pool.fresh(left)
+        require(anew.pool_id == old.pool_id and len(anew.members) == 1 and
+                anew.pool_incarnation > old.pool_incarnation, f"not anew:\n{pool.described()}")
+        require(takes_mail(left, "anew"), "who went on alone did not take all mail")
+        lost.launch()
+        lost.wait_dead(30)
+        require("stranger" in lost.tail(), f"it does not say that it is a stranger:\n{lost.tail()}")
+        lost.launch()
+        pool.settled()
+        require(pool.fresh(lost).this_node.id != old.this_node.id, "a stranger kept its id")
+        require(len(pool.fresh(lost).set_aside) == 1, "its copies were not set aside")
+        run.tally.take(pool)
+    run.figures.add("one of two lost for good: removed, came back as", "a new node")
+
+
 def bootstraps(run: Run) -> None:
     times = []
     for number in range(10 if run.full else 2):
@@ -389,7 +533,8 @@ def by_name(pool: Pool, dns: DnsServer) -> None:
 def five_nodes(run: Run) -> None:
     with run.pool(5) as pool:
         pool.start()
-        for part in (leader_kills, kills_for_good, pauses, partitions, replacements):
+        for part in (leader_kills, kills_for_good, pauses, partitions, no_majority, blackouts,
+                     storms, replacements):
             part(run, pool)
             found = pool.watch.history.overlaps()
             require(not found, f"{part.__name__}:\n" + "\n".join(found[:20]))
@@ -400,7 +545,7 @@ def main(full: bool) -> None:
     figures, tally = Figures("control plane under faults"), Tally()
     run = Run(full, 10 if full else 3, figures, tally)
     figures.add("lease", f"{run.lease_s:.0f} s")
-    for part in (bootstraps, grow_and_shrink, two_halves, five_nodes):
+    for part in (bootstraps, grow_and_shrink, two_halves, lost_half, five_nodes):
         part(run)
     figures.add("faults", tally.faults)
     figures.add("answers; claims in them", f"{tally.answers}; {tally.claims}")

@@ -22,6 +22,7 @@ from harness.pool import PEER_PORT, Authority, Pool, PoolNode
 from proofs.figures import Figures, require
 
 Code = grpc.StatusCode
+REASONS = {"other_pool", "not_a_member", "stale_incarnation", "wrong_node", "malformed"}
 OTHER_METHODS = ["/posthorse.v1.Admin/GetPool", "/posthorse.v1.Admin/GetStatus",
                  "/posthorse.v1.Admin/RemoveMember", "/grpc.health.v1.Health/Check",
                  "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
@@ -168,8 +169,18 @@ def headers(pool: Pool, figures: Figures) -> None:
             answers.expect(what, expected, peer.send(node.peer_address,
                                                      peer.request(header, renew=renewal_of)))
         malformed(peer, node, answers)
+        counted = refusals(node)
+        require(counted.keys() >= REASONS, f"refusals that were counted: {counted}")
     answers.require()
     figures.add("headers and messages refused, each for its reason", answers.right)
+    figures.add("  counted by the metrics", f"{sum(counted.values()):.0f}")
+
+
+def refusals(node: PoolNode) -> dict[str, float]:
+    """What a node's metrics count, by reason."""
+    prefix = 'posthorse_pool_refused_messages_total{reason="'
+    return {name[len(prefix):-2]: value for name, value in node.metrics().items()
+            if name.startswith(prefix) and value}
 
 
 def incarnation_of(peer: Peer, node: PoolNode, member: bytes) -> tuple[int, int]:
@@ -304,6 +315,7 @@ def strangers(pool: Pool, figures: Figures) -> None:
                 f"it does not say why it is no member:\n{foreign.tail()}")
         foreign.stop()
         alone.stop()
+    pool.nodes = [node for node in pool.nodes if node not in (foreign, alone)]
     figures.add("nodes from elsewhere that stayed outside", 2)
 
 
@@ -400,10 +412,6 @@ def main(full: bool) -> None:
         pool.start()
         for part in (handshakes, headers, other_doors, proposals, strangers, renewal):
             part(pool, figures)
-        counted = {name: value for name, value in pool.nodes[0].metrics().items()
-                   if "refused" in name and "pool" in name and value}
-        require(bool(counted), "no metric counts what was refused")
-        figures.add("counted by one node", sum(counted.values()))
         overlaps = pool.watch.history.overlaps()
         require(not overlaps, "\n".join(overlaps[:20]))
     names(figures)

@@ -136,6 +136,9 @@ void Election::stand(Term term, BootTime now, Output& out) {
     broadcast(StartJoin{term}, audience(), out);
     take(self_, StartJoin{term}, now, out);
     role_ = Role::candidate;
+    // A vote that is split is tried again before anybody's patience ends; joins that come meanwhile
+    // still count.
+    act_at_ = now + settings_.patience / 2;
 }
 
 void Election::take(const NodeId& from, const StartJoin& message, BootTime now, Output& out) {

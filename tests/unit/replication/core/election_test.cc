@@ -552,6 +552,21 @@ TEST_CASE("who is told to take the lead need not wait, and only the leader tells
     CHECK(three.nodes[leader].lost);
 }
 
+TEST_CASE("a vote that is split is tried again before anybody's patience ends") {
+    Voters three({1, 2, 3}, 3);
+    three.run(5s);
+    const int leader = three.leader();
+    const auto term = three.at(leader).agreement().term();
+    three.silent = {leader};
+    for (int number : {1, 2, 3}) {
+        if (number != leader) three.give(number, id_of(leader), TakeLead{term});
+    }
+    three.settle();
+    CHECK(three.leader() == 0);
+    three.run(settings.patience + settings.back_off);
+    CHECK(three.leader() != 0);
+}
+
 TEST_CASE("whoever restarts without a word of its term on disk cannot be counted twice") {
     // 1 joins 2 in a term that its disk forgets; after the restart it may join again, elsewhere.
     Voters three({1, 2, 3}, 3);

@@ -260,7 +260,9 @@ void ControlCore::note_another(const Header& header, const HeartbeatReply& reply
     const auto greeted = greeted_.find(header.from);
     if (greeted == greeted_.end()) return;
     auto& newcomer = greeted->second;
-    const bool of_now = reply.term == election_->agreement().term();  // of this leadership
+    // Of this leadership: a leader that was restarted may still be in the term of its last one.
+    const auto& agreement = election_->agreement();
+    const bool of_now = agreement.elected() && reply.term == agreement.term();
     if (of_now && header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
         newcomer.another_lives = true;
 }

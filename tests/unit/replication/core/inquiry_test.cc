@@ -70,9 +70,12 @@ TEST_CASE("it is over when every voter answered and a twin had time to speak, or
     CHECK_FALSE(inquiry.over(start + Inquiry::at_least - 1ms));
     CHECK(inquiry.over(start + Inquiry::at_least));
 
-    const auto silent = asking();
-    CHECK_FALSE(silent.over(start + Inquiry::patience - 1ms));
-    CHECK(silent.over(start + Inquiry::patience));
+    auto half_answered = asking();
+    CHECK_FALSE(half_answered.take(header_of(2), good_word()).has_value());
+    CHECK_FALSE(half_answered.over(start + Inquiry::patience - 1ms));
+    CHECK(half_answered.over(start + Inquiry::patience));
+
+    CHECK_FALSE(asking().over(start + 10 * Inquiry::patience));  // nobody answers
 }
 
 TEST_CASE("who is no voter answers for nobody") {

@@ -4,7 +4,9 @@
 // Contract  The algorithm of Elasticsearch's cluster coordination (its public TLA+ model is
 //           ZenWithTerms): the whole value is published and accepted, there is no log. A call that
 //           changes durable() returns the message that depends on the change: it must not leave,
-//           not to this node either, before durable() is on the disk. Messages may be lost,
+//           not to this node either, before durable() is on the disk; and until it is, nothing
+//           that a later call returns may leave either: a leader whose term is not on its disk
+//           could be elected in that term again, and publish twice. Messages may be lost,
 //           repeated, late and out of order. What does not fit the state is refused: nullopt or
 //           false, and nothing has changed.
 //           Held at every moment, whatever the messages: one leader a term; one value a

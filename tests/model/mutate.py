@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Makes deliberate faults in production source, for the models to find.
+
+Place     Run by the build: `mutate.py MODEL --names`, `mutate.py MODEL MUTANT ROOT OUT`.
+Contract  A mutant is one replacement of text that stands exactly once in its file; anything else
+          fails, so that a mutant cannot silently become the correct code when the source changes.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+MACHINE = "replication/core/coordination_fsm.cc"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+COORDINATION = [
+    # A majority of only one configuration.
+    Mutant("elects_by_committed_alone", MACHINE,
+           "return durable_.accepted.committed.is_majority(votes) &&\n"
+           "           durable_.accepted.configuration.is_majority(votes);",
+           "return durable_.accepted.committed.is_majority(votes);"),
+    Mutant("elects_by_accepted_alone", MACHINE,
+           "return durable_.accepted.committed.is_majority(votes) &&\n"
+           "           durable_.accepted.configuration.is_majority(votes);",
+           "return durable_.accepted.configuration.is_majority(votes);"),
+    Mutant("commits_by_old_alone", MACHINE,
+           "    if (!unsaved_.published_configuration.is_majority(unsaved_.accepted_by)) "
+           "return std::nullopt;\n", ""),
+    Mutant("commits_by_new_alone", MACHINE,
+           "    if (!durable_.accepted.committed.is_majority(unsaved_.accepted_by)) "
+           "return std::nullopt;\n", ""),
+    Mutant("half_is_a_majority", MACHINE,
+           "return 2 * votes_in(*this, votes) > voters.size();",
+           "return 2 * votes_in(*this, votes) + 1 > voters.size();"),
+    # What is older replaces what is newer, in one term.
+    Mutant("accepts_older", MACHINE, "if (place <= accepted()) return std::nullopt;", ""),
+    Mutant("accepts_other_terms", MACHINE,
+           "if (published.term != durable_.current_term) return std::nullopt;", ""),
+    Mutant("votes_twice", MACHINE, "if (term <= durable_.current_term) return std::nullopt;",
+           "if (term < durable_.current_term) return std::nullopt;"),
+    Mutant("joins_from_before_restart", MACHINE,
+           "    if (!unsaved_.entered_term) return false;\n", ""),
+    Mutant("joins_of_other_terms", MACHINE,
+           "    if (join.term != durable_.current_term) return false;\n", ""),
+    Mutant("keeps_votes", MACHINE, "    unsaved_ = {};\n", ""),
+    Mutant("late_commit", MACHINE,
+           "if (place.term != durable_.current_term || place != accepted()) return false;",
+           "if (place.term != durable_.current_term) return false;"),
+    Mutant("candidate_may_be_older", MACHINE,
+           "    if (Place{join.accepted_term, join.accepted_version} > accepted()) return false;\n",
+           ""),
+    Mutant("two_changes_in_flight", MACHINE,
+           "return accepted.committed == accepted.configuration &&\n"
+           "           configuration.is_majority(unsaved_.joins);",
+           "return configuration.is_majority(unsaved_.joins);"),
+    Mutant("configuration_has_not_joined", MACHINE,
+           "return accepted.committed == accepted.configuration &&\n"
+           "           configuration.is_majority(unsaved_.joins);",
+           "return accepted.committed == accepted.configuration;"),
+    Mutant("next_before_own_accepted", MACHINE,
+           "!unsaved_.elected || unsaved_.published != durable_.accepted.version",
+           "!unsaved_.elected"),
+    Mutant("counts_late_acceptances", MACHINE,
+           "if (place != Place{durable_.current_term, unsaved_.published}) return std::nullopt;",
+           "if (place.term != durable_.current_term) return std::nullopt;"),
+    Mutant("acceptances_of_the_last", MACHINE, "    unsaved_.accepted_by.clear();\n", ""),
+]
+
+MUTANTS = {"coordination": COORDINATION}
+
+
+
+def mutated(root: Path, mutant: Mutant) -> str:
+    text = (root / mutant.file).read_text(encoding="utf-8")
+    found = text.count(mutant.old)
+    if found != 1:
+        raise SystemExit(f"mutate.py: {mutant.name}: its old text stands {found} times in "
+                         f"{mutant.file}, not once: adapt the mutant to the source")
+    return text.replace(mutant.old, mutant.new)
+
+
+def main(arguments: list[str]) -> int:
+    mutants = {mutant.name: mutant for mutant in MUTANTS[arguments[0]]}
+    if arguments[1:] == ["--names"]:
+        print("\n".join(mutants))
+        return 0
+    name, root, out = arguments[1:]
+    Path(out).write_text(mutated(Path(root), mutants[name]), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""Every state of the pool's agreement, within bounds, keeps its promises; each fault is found.
+
+The programs are tests/model's: one that searches the production code, and for each mutant one that
+searches the same code with one fault in it. A fault of what drives the code is an option.
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from proofs.figures import Figures, require
+
+BUILD = Path("build").absolute()
+MUTANT_MAX_S = 900  # seconds of processor are few; a shared machine gives few of them
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str  # of the program: model_NAME, of a mutant: model_NAME-MUTANT
+    faulty_drivers: tuple[str, ...] = ()
+
+
+MODELS = [
+    Model("coordination", faulty_drivers=("send_before_write", "overtake")),
+]
+
+SCOPE = re.compile(r"^scope (\w+): .*?\n(?:.*\n)*?  (states \d+.*)$", re.MULTILINE)
+LAST_SCOPE = re.compile(r"^scope (\w+):", re.MULTILINE)
+SECONDS = re.compile(r"seconds (\d+\.\d)")
+VIOLATION = re.compile(r"^  VIOLATION after (\d+) steps: (.*)$", re.MULTILINE)
+
+
+def program(model: Model, mutant: str = "") -> Path:
+    return BUILD / "tests" / "model" / f"model_{model.name}{'-' if mutant else ''}{mutant}"
+
+
+def mutants(model: Model) -> list[str]:
+    table = Path(__file__).parents[2] / "model" / "mutate.py"
+    answer = subprocess.run([sys.executable, table, model.name, "--names"], capture_output=True,
+                            text=True, check=True)
+    return answer.stdout.split()
+
+
+def seconds(output: str) -> float:
+    """Of processor, of all searches in it."""
+    return sum(float(found) for found in SECONDS.findall(output))
+
+
+def check_code(model: Model, full: bool, figures: Figures) -> None:
+    options = ["--full"] if full else []
+    answer = subprocess.run([program(model), *options], capture_output=True, text=True, check=False)
+    require(answer.returncode == 0, f"model {model.name}:\n{answer.stdout}{answer.stderr}")
+    scopes = SCOPE.findall(answer.stdout)
+    require(len(scopes) == len(LAST_SCOPE.findall(answer.stdout)) > 0,
+            f"model {model.name}: a scope without figures:\n{answer.stdout}")
+    for name, counts in scopes:
+        figures.add(f"{model.name}, {name}", counts)
+    states = sum(int(re.search(r"states (\d+)", counts)[1]) for _, counts in scopes)
+    figures.add(f"{model.name}, all scopes",
+                f"{states} states, {seconds(answer.stdout):.0f} s, none violates a promise")
+
+
+def check_fault(model: Model, name: str, command: list, figures: Figures) -> bool:
+    """Whether the fault is found, by a violation with its trace."""
+    answer = subprocess.run(command, capture_output=True, text=True, check=False,
+                            timeout=MUTANT_MAX_S)
+    violation = VIOLATION.search(answer.stdout)
+    found = answer.returncode == 1 and violation is not None
+    where = LAST_SCOPE.findall(answer.stdout)[-1:]
+    figures.add(f"{model.name}, {name}",
+                f"found in {seconds(answer.stdout):.1f} s by {where[0]} in {violation[1]} steps: "
+                f"{violation[2]}" if found else f"NOT FOUND (exit {answer.returncode})")
+    return found
+
+
+def check_faults(model: Model, figures: Figures) -> None:
+    faults = {name: [program(model, name)] for name in mutants(model)}
+    faults |= {name: [program(model), "--driver", name] for name in model.faulty_drivers}
+    missed = [name for name, command in faults.items()
+              if not check_fault(model, name, command, figures)]
+    figures.add(f"{model.name}, deliberate faults found",
+                f"{len(faults) - len(missed)} of {len(faults)}")
+    if missed:
+        figures.show()
+    require(not missed, f"model {model.name} does not find {', '.join(missed)}")
+
+
+def main(full: bool) -> None:
+    subprocess.run(["ninja", "-C", BUILD, "model_programs"], check=True)
+    figures = Figures("model: every state within bounds")
+    for model in MODELS:
+        check_code(model, full, figures)
+        check_faults(model, figures)
+    figures.show()

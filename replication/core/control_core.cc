@@ -65,7 +65,7 @@ void ControlCore::start(BootTime now, Effects& out) {
 
 void ControlCore::begin_incarnation() {
     record_.incarnation = {record_.incarnation.counter + 1, random_()};
-    lease_.end();
+    lease_.begin(record_.incarnation);
     running_ = false;
 }
 
@@ -155,9 +155,7 @@ void ControlCore::refresh_acting(Effects& out) {
 }
 
 bool ControlCore::lease_live(BootTime now, Duration margin) const {
-    if (!running_) return false;
-    return lease_.live(now, margin) ||
-           cannot_be_evicted(election_->durable().accepted, record_.self);
+    return running_ && may_act(lease_, election_->durable().accepted, record_.self, now, margin);
 }
 
 // ------------------------------------------------------------------ time

@@ -164,8 +164,7 @@ void ControlCore::on(const Header& header, const M& message, BootTime now, Effec
 }
 
 void ControlCore::take_answer(const Header&, const Renewed& renewed, BootTime, Effects&) {
-    if (renewed.incarnation != record_.incarnation) return;
-    lease_.granted(renewed.sent, renewed.ttl);
+    if (!lease_.granted(renewed.incarnation, renewed.sent, renewed.ttl)) return;
     next_renewal_ = std::max(next_renewal_, renewed.sent + renewed.ttl / 4);
 }
 

@@ -11,13 +11,28 @@ bool ends_in(const PoolState& state, const NodeId& node, const Incarnation& inca
 
 }  // namespace
 
-void Lease::granted(BootTime sent, Duration ttl) {
+void Lease::begin(const Incarnation& incarnation) {
+    incarnation_ = incarnation;
+    expires_.reset();
+}
+
+bool Lease::granted(const Incarnation& incarnation, BootTime sent, Duration ttl) {
+    if (incarnation != incarnation_) return false;
     const auto expires = sent + ttl - drift_margin(ttl);
     expires_ = expires_ ? std::max(*expires_, expires) : expires;
+    return true;
 }
 
 bool cannot_be_evicted(const Published& accepted, const NodeId& self) {
     return accepted.committed.needs(self) && accepted.configuration.needs(self);
+}
+
+bool may_act(const Lease& lease,
+             const Published& accepted,
+             const NodeId& self,
+             BootTime now,
+             Duration margin) {
+    return lease.live(now, margin) || cannot_be_evicted(accepted, self);
 }
 
 PoolState acting_state(const PoolState& committed,

@@ -11,6 +11,8 @@
 //             gives every live incarnation a whole TTL.
 //           - Once it proposes the end of an incarnation, or has accepted a value that holds it, it
 //             never renews that one.
+//           - What was granted to another incarnation of the node, an earlier one or one that runs
+//             on a copy of its directory, does not count.
 //           tests/model checks this in every interleaving of a small scope.
 // Owner     One node. Not thread-safe.
 #pragma once
@@ -34,15 +36,17 @@ constexpr Duration drift_margin(Duration ttl) {
 // --- the node's end
 class Lease {
 public:
-    // The renewal that was sent at `sent` is granted for `ttl`.
-    void granted(BootTime sent, Duration ttl);
-    // The incarnation ends here: no renewal that is still under way counts.
-    void end() { expires_.reset(); }
+    // Of this incarnation from now on: no renewal of an earlier one that is still under way counts.
+    void begin(const Incarnation& incarnation);
+    // The renewal that `incarnation` sent at `sent` is granted for `ttl`. True: it counts.
+    bool granted(const Incarnation& incarnation, BootTime sent, Duration ttl);
 
     bool live(BootTime now, Duration margin) const { return expires_ && now + margin < *expires_; }
     std::optional<BootTime> expires() const noexcept { return expires_; }
+    bool operator==(const Lease&) const = default;
 
 private:
+    Incarnation incarnation_;
     std::optional<BootTime> expires_;
 };
 
@@ -50,6 +54,13 @@ private:
 // its own when the lease runs out. Each configuration by itself must say so: either may be in
 // force.
 bool cannot_be_evicted(const Published& accepted, const NodeId& self);
+
+// An incarnation that is live by what is committed and by what is accepted may act now.
+bool may_act(const Lease& lease,
+             const Published& accepted,
+             const NodeId& self,
+             BootTime now,
+             Duration margin);
 
 // The committed value as far as this node may act on it. To stop, an accepted value suffices: what
 // an accepted one takes from `self`, or all when it ends its incarnation, has no owner here. To
@@ -67,6 +78,13 @@ public:
         Incarnation incarnation;
         BootTime sent;         // on the node's clock: only echoed
         PoolVersion acted_on;  // newest version that the node has carried out
+        bool operator==(const Renewal&) const = default;
+    };
+    struct Waiting {
+        Renewal renewal;
+        std::uint64_t round;  // that must be confirmed
+        BootTime arrived;
+        bool operator==(const Waiting&) const = default;
     };
     struct Grant {
         Renewal renewal;
@@ -92,21 +110,21 @@ public:
     // Live incarnations whose lease ended.
     std::vector<Ended> lapsed(BootTime now) const;
     std::optional<BootTime> expires(const NodeId& node) const;
+    const std::vector<Waiting>& waiting() const noexcept { return waiting_; }
+
+    bool operator==(const LeaseBook&) const = default;
 
 private:
     struct Entry {
         Incarnation incarnation;
         BootTime expires;
         bool ending = false;
-    };
-    struct Waiting {
-        Renewal renewal;
-        std::uint64_t round;
-        BootTime arrived;
+        bool operator==(const Entry&) const = default;
     };
     struct Version {
         PoolVersion version;
         BootTime committed;
+        bool operator==(const Version&) const = default;
     };
 
     void begin(const Member& member, BootTime now, Duration ttl);

@@ -60,8 +60,9 @@ Published published_by(const std::vector<int>& committed, const std::vector<int>
 
 TEST_CASE("a lease counts from when the renewal was sent, less what clocks may drift") {
     Lease lease;
+    lease.begin(first_start(1));
     CHECK_FALSE(lease.live(start, 0ms));
-    lease.granted(start, ttl);
+    CHECK(lease.granted(first_start(1), start, ttl));
     CHECK(lease.live(start + 9499ms, 0ms));
     CHECK_FALSE(lease.live(start + 9500ms, 0ms));
     CHECK(lease.live(start + 8999ms, 500ms));
@@ -69,14 +70,36 @@ TEST_CASE("a lease counts from when the renewal was sent, less what clocks may d
     CHECK(lease.expires() == start + 9500ms);
 }
 
-TEST_CASE("the answer to an earlier renewal takes nothing back, and the end ends it") {
+TEST_CASE("the answer to an earlier renewal takes nothing back, and the next start ends it") {
     Lease lease;
-    lease.granted(start + 2s, ttl);
-    lease.granted(start, ttl);
+    lease.begin({1, 7});
+    CHECK(lease.granted({1, 7}, start + 2s, ttl));
+    CHECK(lease.granted({1, 7}, start, ttl));
     CHECK(lease.expires() == start + 11500ms);
-    lease.end();
+    lease.begin({2, 9});
     CHECK_FALSE(lease.live(start, 0ms));
     CHECK(lease.expires() == std::nullopt);
+}
+
+TEST_CASE("what was granted to another incarnation does not count") {
+    Lease lease;
+    lease.begin({2, 7});
+    CHECK_FALSE(lease.granted({1, 7}, start, ttl));
+    CHECK_FALSE(lease.granted({2, 8}, start, ttl));
+    CHECK_FALSE(lease.expires());
+}
+
+TEST_CASE("without a lease a node acts while neither configuration decides without it") {
+    Lease lease;
+    const auto may = [&](const std::vector<int>& committed, const std::vector<int>& accepted) {
+        return may_act(lease, published_by(committed, accepted), one, start, 0ms);
+    };
+    CHECK(may({1, 2}, {1, 2}));
+    CHECK_FALSE(may({1, 2}, {1, 2, 3}));
+    CHECK_FALSE(may({1, 2, 3}, {1, 2}));
+    lease.begin({1, 7});
+    CHECK(lease.granted({1, 7}, start, ttl));
+    CHECK(may({1, 2, 3}, {1, 2, 3}));
 }
 
 TEST_CASE("who cannot be evicted: each configuration by itself decides nothing without it") {

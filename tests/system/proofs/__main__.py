@@ -20,7 +20,7 @@ PROOFS = [
     Proof("dkim", 1, 1, "dkimpy and Mail::DKIM find every signature good, RSA and Ed25519"),
     Proof("crash", 1, 9, "kill -9 at any moment: nothing lost, duplicates only of mail in flight"),
     Proof("memory", 3, 3, "50 MB messages, 20 at once; 100,000 deferred messages"),
-    Proof("model", 3, 20, "every state of the agreement within bounds; every mutant is caught"),
+    Proof("model", 6, 30, "every state of agreement and leases in bounds; every mutant is caught"),
 ]
 
 

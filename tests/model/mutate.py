@@ -74,7 +74,54 @@ COORDINATION = [
     Mutant("acceptances_of_the_last", MACHINE, "    unsaved_.accepted_by.clear();\n", ""),
 ]
 
-MUTANTS = {"coordination": COORDINATION}
+LEASES = "replication/core/lease.cc"
+POOL = "replication/core/pool_state.cc"
+
+LEASE = [
+    # --- the node's end
+    Mutant("no_drift_margin", LEASES, "sent + ttl - drift_margin(ttl)", "sent + ttl"),
+    Mutant("grant_of_another_incarnation", LEASES,
+           "    if (incarnation != incarnation_) return false;\n", ""),
+    # --- what a node may act on
+    Mutant("starts_on_accepted", LEASES, "auto state = committed;", "auto state = accepted;"),
+    Mutant("stops_on_committed_alone", LEASES,
+           "if (lives && newest != nullptr && newest->owner == self) continue;",
+           "if (committed.is_live(self, incarnation)) continue;"),
+    Mutant("another_incarnation_acts", LEASES,
+           "committed.is_live(self, incarnation) && accepted.is_live(self, incarnation)",
+           "committed.is_live(self) && accepted.is_live(self)"),
+    # --- two voters
+    Mutant("configurations_together", LEASES,
+           "accepted.committed.needs(self) && accepted.configuration.needs(self)",
+           "accepted.committed.needs(self) || accepted.configuration.needs(self)"),
+    Mutant("committed_configuration_alone", LEASES,
+           "accepted.committed.needs(self) && accepted.configuration.needs(self)",
+           "accepted.committed.needs(self)"),
+    Mutant("accepted_configuration_alone", LEASES,
+           "accepted.committed.needs(self) && accepted.configuration.needs(self)",
+           "accepted.configuration.needs(self)"),
+    # --- the leader's end
+    Mutant("renews_what_it_ends", LEASES,
+           "if (entry->second.ending || ends_in(accepted, renewal.node, renewal.incarnation))",
+           "if (false)"),
+    Mutant("grants_without_a_round", LEASES, "if (waiting.round > round) return false;", ""),
+    Mutant("grants_by_an_earlier_round", LEASES, "push_back({renewal, newest_round + 1, now})",
+           "push_back({renewal, newest_round, now})"),
+    Mutant("counts_no_grant", LEASES,
+           "entry->second.expires = std::max(entry->second.expires, waiting.arrived + ttl_);",
+           ""),
+    Mutant("new_leader_gives_no_time", LEASES, "    if (member.live) begin(member, now, ttl_);",
+           "    if (member.live) begin(member, now, Duration{});"),
+    Mutant("lapses_early", LEASES, "if (entry.expires <= now) ended",
+           "if (entry.expires - Duration{5} <= now) ended"),
+    Mutant("renews_who_lags", LEASES, "        if (lags(renewal, now, ttl_)) return true;\n", ""),
+    # --- the value
+    Mutant("start_ends_an_earlier_one", POOL,
+           "    if (member->live) return conflict(\"an earlier incarnation of the node has not "
+           "ended\");\n", ""),
+]
+
+MUTANTS = {"coordination": COORDINATION, "lease": LEASE}
 
 
 

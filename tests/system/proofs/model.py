@@ -1,4 +1,4 @@
-"""Every state of the pool's agreement, within bounds, keeps its promises; each fault is found.
+"""Every state of the pool's agreement and leases, within bounds, is sound; each fault is found.
 
 The programs are tests/model's: one that searches the production code, and for each mutant one that
 searches the same code with one fault in it. A fault of what drives the code is an option.
@@ -24,6 +24,8 @@ class Model:
 
 MODELS = [
     Model("coordination", faulty_drivers=("send_before_write", "overtake")),
+    Model("lease", faulty_drivers=("wall_clock", "count_from_arrival", "lead_at_election",
+                                   "leave_then_stop")),
 ]
 
 SCOPE = re.compile(r"^scope (\w+): .*?\n(?:.*\n)*?  (states \d+.*)$", re.MULTILINE)

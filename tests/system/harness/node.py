@@ -115,6 +115,8 @@ class Node:
         return self
 
     def launch(self, wrapper: Iterable[str] = ()) -> None:
+        if self.running():
+            raise AssertionError(f"a node runs already on {self.folder}")
         command = [*wrapper, str(BINARY), "serve", "--config", str(self.config)]
         self._process = Process(command, self.log)
 

@@ -159,7 +159,8 @@ class Pool:
 
     def settled(self, nodes: Iterable[PoolNode] | None = None, timeout_s: float = 30) -> PoolNode:
         """Waits until the nodes are live members of one pool under one leader: the leader."""
-        nodes, since = list(nodes or self.nodes), time.monotonic()
+        since = time.monotonic()
+        nodes = self.nodes if nodes is None else list(nodes)
 
         def leader() -> PoolNode | None:
             pools = self.watch.answers([node.socket for node in nodes], since)
@@ -192,7 +193,7 @@ class Pool:
         return "\n".join(lines)
 
     def launch(self, nodes: Iterable[PoolNode] | None = None) -> None:
-        for node in nodes or self.nodes:
+        for node in self.nodes if nodes is None else nodes:
             node.launch()
 
     def start(self, timeout_s: float = 60) -> PoolNode:

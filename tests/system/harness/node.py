@@ -133,8 +133,9 @@ class Node:
     def pid(self) -> int:
         """Of the node itself, not of what wraps it."""
         for pid in descendants(self._process.pid):
-            if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
-                return pid
+            with contextlib.suppress(OSError):  # it ends meanwhile
+                if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
+                    return pid
         raise GoneError("the node does not run")
 
     def stop(self, timeout_s: float = 60) -> None:

@@ -123,10 +123,10 @@ def throw(node: PoolNode, octets: bytes) -> Code:
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):
                 pass
-        except ConnectionError:
-            pass
         except TimeoutError:
             return Code.DEADLINE_EXCEEDED
+        except OSError:  # it hung up in the middle
+            pass
     return Code.UNAVAILABLE
 
 

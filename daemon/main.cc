@@ -2,6 +2,8 @@
 //
 // Contract  Exit codes: 0 done; 1 refused or failed, the reason is on standard error; 2 the command
 //           line is wrong; 3 no node answers (admin commands).
+#include <unistd.h>
+
 #include <cstdlib>
 #include <iostream>
 
@@ -121,9 +123,11 @@ void add_dkim_commands(CLI::App& app, Options& options, int& exit_code) {
     });
 }
 
-void add_pool_commands(CLI::App& app, Options& options, int& exit_code) {
+// Returns the group, for what asks a running node.
+CLI::App& add_pool_commands(CLI::App& app, Options& options, int& exit_code) {
     auto& nodes = *app.add_subcommand("pool", "The nodes that share one queue");
     nodes.require_subcommand(1);
+    nodes.fallthrough();
     auto& group = *nodes.add_subcommand("ca", "Certificates by which nodes know each other");
     group.require_subcommand(1);
     const auto add = [&group](const char* name, const char* help, auto& request) {
@@ -148,6 +152,7 @@ void add_pool_commands(CLI::App& app, Options& options, int& exit_code) {
         exit_code =
             pool::ca_issue(options.ca_issue, runtime::SystemClock().wall(), std::cout, std::cerr);
     });
+    return nodes;
 }
 
 void add_config_commands(CLI::App& app, Options& options, int& exit_code) {
@@ -190,15 +195,17 @@ int main(int argc, char** argv) {
     add_config_commands(app, options, exit_code);
     add_user_commands(app, options, exit_code);
     add_dkim_commands(app, options, exit_code);
-    add_pool_commands(app, options, exit_code);
+    auto& pool_commands = add_pool_commands(app, options, exit_code);
 
     const runtime::SystemClock clock;
     admin::AdminCliContext admin{.socket_path = [&] { return admin_socket(options); },
                                  .clock = clock,
                                  .in = std::cin,
                                  .out = std::cout,
-                                 .err = std::cerr};
+                                 .err = std::cerr,
+                                 .interactive = ::isatty(STDIN_FILENO) != 0};
     admin::add_admin_commands(app, admin);
+    admin::add_pool_status(pool_commands, admin);
 
     try {
         app.parse(argc, argv);

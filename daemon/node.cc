@@ -9,6 +9,7 @@
 #include <future>
 #include <thread>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,6 +20,7 @@
 #include "daemon/deliver/delivery_pool.h"
 #include "daemon/intake/listener.h"
 #include "daemon/node_metrics.h"
+#include "daemon/pool_membership.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -29,7 +31,6 @@
 #include "daemon/schedule/scheduler.h"
 #include "daemon/sign/signer.h"
 #include "daemon/stage_settings.h"
-#include "replication/edge/solo_control.h"
 #include "replication/replicated_queue.h"
 #include "storage/rocks_store.h"
 
@@ -39,9 +40,11 @@ namespace {
 namespace log = runtime::log;
 using runtime::asio::awaitable;
 
-constexpr Duration tick_every = std::chrono::milliseconds{100};
+constexpr Duration tick_every = std::chrono::milliseconds{50};
 // Of the stop budget: what is left for closing the queue after sessions and attempts were cut off.
 constexpr Duration closing_time = std::chrono::seconds{5};
+// And before that, in a pool of several, for handing over.
+constexpr Duration leaving_time = std::chrono::seconds{5};
 constexpr std::size_t signatures_waiting_max = 4096;
 
 std::vector<std::unique_ptr<runtime::Shard>> make_shards(std::uint32_t wanted) {
@@ -77,7 +80,10 @@ private:
     void compose();
     void compose_delivery();
     void compose_intake();
-    awaitable<Result<void>> start();
+    awaitable<Result<void>> open_to_operators();
+    awaitable<void> enter_pool();
+    awaitable<Result<void>> open_to_clients();
+    void must_end();
     awaitable<void> serve();
     awaitable<void> tick();
     awaitable<void> wait_for_signals();
@@ -112,7 +118,7 @@ private:
 
     // --- the queue
     std::unique_ptr<storage::QueueStore> store_;
-    std::unique_ptr<replication::SoloControl> control_;
+    std::unique_ptr<PoolMembership> pool_;
     replication::NoHolders holders_;
     std::unique_ptr<replication::ReplicatedQueue> queue_;
 
@@ -142,6 +148,8 @@ private:
     bool revival_due_ = false;
     bool ready_ = false;
     bool stopping_ = false;
+    bool left_ = false;  // the pool: nothing ticks any more
+    std::unique_ptr<runtime::asio::signal_set> signals_;
     int exit_code_ = 0;
 };
 
@@ -188,6 +196,8 @@ Result<void> Node::open() {
     auto trusted = intake::AddressSet::parse(config_.intake.trusted_networks);
     if (!trusted) return trusted.error();
     trusted_networks_ = std::move(*trusted);
+    if (auto aside = PoolMembership::take_aside(config_.data_dir, clock_.wall()); !aside)
+        return aside;
     auto store = storage::open_rocks_store(
         {.path = config_.data_dir + "/queue",
          .home = &home(),
@@ -196,25 +206,24 @@ Result<void> Node::open() {
          .report = [](std::string what) { log::error("queue_store", {{"what", what}}); }});
     if (!store) return store.error();
     store_ = std::move(*store);
-    auto control =
-        replication::SoloControl::open({config_.data_dir + "/control", config_.host_name}, home(),
-                                       [] { return runtime::random_u64(); });
-    if (!control) return control.error();
-    control_ = std::move(*control);
-    return {};
+    pool_ =
+        std::make_unique<PoolMembership>(config_, home(), clock_, *store_, [this] { must_end(); });
+    return pool_->open();
 }
 
 void Node::compose() {
     tasks_ = std::make_unique<runtime::TaskGroup>(home());
     cutter_ = std::make_unique<runtime::TaskGroup>(home());
-    queue_ = std::make_unique<replication::ReplicatedQueue>(clock_, *store_, *control_, holders_,
-                                                            queue_settings(config_));
+    queue_ = std::make_unique<replication::ReplicatedQueue>(clock_, *store_, pool_->control(),
+                                                            holders_, queue_settings(config_));
     compose_delivery();
     compose_intake();
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket, admin::AdminContext{home(), clock_, *queue_, admin_ports()});
+        config_.admin.socket,
+        admin::AdminContext{home(), clock_, *queue_, admin_ports(), pool_->admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
+    pool_->export_figures(metrics_);
 }
 
 void Node::compose_delivery() {
@@ -303,40 +312,62 @@ void Node::sign_notice(std::string from, Chunk message, Completion<std::string> 
 // ------------------------------------------------------------------ start
 
 awaitable<void> Node::serve() {
-    if (auto started = co_await start(); !started) {
-        log::error("cannot_start", {{"why", started.error().what}});
+    signals_ =
+        std::make_unique<runtime::asio::signal_set>(home().context(), SIGTERM, SIGINT, SIGHUP);
+    if (auto open = co_await open_to_operators(); !open) {
+        log::error("cannot_start", {{"why", open.error().what}});
         exit_code_ = 1;
     } else {
-        ready_ = true;
-        log::info("ready", {{"messages", queue_->counters().messages},
-                            {"in_doubt", queue_->counters().in_doubt},
-                            {"incarnation", control_->incarnation().counter}});
         tasks_->spawn(tick());
+        tasks_->spawn(enter_pool());
         co_await wait_for_signals();
     }
     co_await stop();
 }
 
-awaitable<Result<void>> Node::start() {
+// While a node waits for its pool, operators can ask it why.
+awaitable<Result<void>> Node::open_to_operators() {
     reload();
     if (auto served = check_certificate(); !served) co_return served;
-    auto queue = co_await runtime::completed<void>(
-        [this](Completion<> done) { queue_->start(std::move(done)); });
-    if (!queue) co_return queue;
     if (!config_.http.address.empty()) {
         if (auto listening = http_->listen(config_.http.address, config_.http.port); !listening)
             co_return listening;
     }
     if (auto listening = admin_->start(); !listening) co_return listening;
+    co_return pool_->listen();
+}
+
+awaitable<void> Node::enter_pool() {
+    auto entered = co_await runtime::completed<void>(
+        [this](Completion<> done) { queue_->start(std::move(done)); });
+    if (stopping_) co_return;
+    if (entered) entered = co_await open_to_clients();
+    if (!entered) {
+        log::error("cannot_start", {{"why", entered.error().what}});
+        co_return must_end();
+    }
+    ready_ = true;
+    log::info("ready", {{"messages", queue_->counters().messages},
+                        {"in_doubt", queue_->counters().in_doubt},
+                        {"incarnation", pool_->control().incarnation().counter}});
+}
+
+awaitable<Result<void>> Node::open_to_clients() {
     if (auto listening = listeners_->start(); !listening) co_return listening;
     scheduler_->start();
     co_return Result<void>{};
 }
 
+void Node::must_end() {
+    exit_code_ = 1;
+    if (signals_) signals_->cancel();
+}
+
 awaitable<void> Node::wait_for_signals() {
-    runtime::asio::signal_set signals(home().context(), SIGTERM, SIGINT, SIGHUP);
-    for (;;) {
-        const int signal = co_await signals.async_wait(runtime::asio::use_awaitable);
+    while (exit_code_ == 0) {
+        const auto [error, signal] =
+            co_await signals_->async_wait(runtime::asio::as_tuple(runtime::asio::use_awaitable));
+        if (error) co_return;  // must_end()
         if (signal != SIGHUP) {
             log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
             co_return;
@@ -347,9 +378,10 @@ awaitable<void> Node::wait_for_signals() {
 
 awaitable<void> Node::tick() {
     runtime::asio::steady_timer timer(home().context());
-    while (!stopping_) {
+    while (!left_) {
         timer.expires_after(tick_every);
         co_await timer.async_wait(runtime::asio::use_awaitable);
+        pool_->tick();
         queue_->tick();
         judge_door();
     }
@@ -387,11 +419,16 @@ awaitable<void> Node::stop() {
     cutter_->cancel();
     co_await cutter_->join();
     co_await close_queue();
+    const bool handed_over = co_await pool_->leave(*queue_, leaving_time);
+    if (!handed_over) exit_code_ = 1;
+    left_ = true;
+    co_await pool_->stop();
 }
 
 // What has not ended by itself when the budget is nearly over is ended: its mail stays queued.
 awaitable<void> Node::cut_off_in_time() {
-    const auto patience = std::max(config_.stop_budget - closing_time, Duration::zero());
+    const auto last = config_.pool.join.empty() ? closing_time : closing_time + leaving_time;
+    const auto patience = std::max(config_.stop_budget - last, Duration::zero());
     runtime::asio::steady_timer timer(home().context(), patience);
     co_await timer.async_wait(runtime::asio::use_awaitable);
     log::warning("cut_off",
@@ -416,6 +453,7 @@ awaitable<void> Node::close_queue() {
 std::vector<std::string> Node::reload() {
     std::vector<std::string> problems;
     reload_certificate(problems);
+    for (auto& problem : pool_->reload()) problems.push_back(std::move(problem));
     if (!config_.auth.password_file.empty()) {
         report_problems(authenticator_.load(config_.auth.password_file), problems);
     }
@@ -486,15 +524,17 @@ std::string Node::not_alive_why() const {
 
 std::string Node::not_ready_why() const {
     if (stopping_) return "stopping";
-    if (!ready_) return "starting";
+    if (!ready_) return pool_->not_entered_why();
     if (!store_->healthy()) return "the queue's disk failed";
     if (!store_->stats().accepting) return "the queue's disk is nearly full";
+    if (!pool_->control().lease_live(clock_.boot(), Duration::zero()))
+        return "no lease: the pool's leader does not answer";
     return "";
 }
 
 admin::StatusValues Node::status() const {
     const auto stats = store_->stats();
-    return {.node = control_->self(),
+    return {.node = pool_->control().self(),
             .host_name = config_.host_name,
             .release = release(),
             .started_at = started_at_,

@@ -34,7 +34,8 @@ public:
     QueueId mint(WallTime now);
 
     void acknowledged(const Ack& ack);
-    // A committed state with a narrower in-sync set and a greater epoch, same owner.
+    // A committed state of the same owner: with a narrower in-sync set and a greater epoch, or
+    // closing.
     void narrowed(const PartitionState& state);
     // This node does not own it any more: what is under way may have happened.
     void abandon();

@@ -80,8 +80,8 @@ void ReplicatedQueue::pool_changed(const PoolState& state) {
         const auto* now = state.find(id);
         if (now == nullptr || now->owner != self)
             disown(id);
-        else if (now->epoch > partition->state().epoch)
-            partition->narrowed(*now);
+        else if (*now != partition->state())
+            partition->narrowed(*now);  // or it closes, in the epoch that it has
     }
     std::erase_if(taking_up_, [&](const auto& entry) {
         const auto* now = state.find(entry.first);
@@ -126,9 +126,12 @@ void ReplicatedQueue::begin_with(const PartitionState& state, Result<std::vector
         first_taken_up_ = intents.error();
         return;
     }
-    auto former = former_.extract(state.id);
-    const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
-    partitions_[state.id] = goes_on ? std::move(former.mapped()) : make_partition(state);
+    auto former = std::exchange(former_[state.id], {});
+    former_.erase(state.id);
+    const bool goes_on = former.partition && former.partition->state().epoch == state.epoch;
+    partitions_[state.id] = goes_on ? std::move(former.partition) : make_partition(state);
+    if (goes_on) partitions_[state.id]->narrowed(state);
+    for (const auto message : former.undecided) store_.release(message);
     std::map<QueueId, std::vector<Intent>> by_message;
     for (auto& intent : *intents) by_message[intent.id].push_back(std::move(intent));
     for (auto& [message, open] : by_message) resolve_message(message, std::move(open));
@@ -165,8 +168,15 @@ void ReplicatedQueue::disown(PartitionId id) {
         return true;
     });
     const auto partition = partitions_.extract(id);
-    former_[id] = partition.mapped();
+    former_[id] = {partition.mapped(), {}};
     partition.mapped()->abandon();
+}
+
+// A claim that was made while its partition went is nobody's.
+bool ReplicatedQueue::still_owns(QueueId id) {
+    if (owned(id) != nullptr) return true;
+    store_.release(id);
+    return false;
 }
 
 // Attempts were cut off: nobody knows whether the remotes took the message. There is nobody to ask
@@ -176,6 +186,7 @@ void ReplicatedQueue::resolve_message(QueueId id, std::vector<Intent> open) {
     store_.claim_one(
         epoch, id, while_alive([this, open = std::move(open)](Result<Envelope> before) {
             if (!before) return;  // an operator removed it in the meantime
+            if (!still_owns(before->id)) return;
             in_doubt_ += open.size();
             Envelope after = *before;
             std::vector<std::uint32_t> ended;
@@ -229,7 +240,9 @@ void ReplicatedQueue::retire_when_empty(PartitionId id) {
     next = now + look_every;
     store_.list(id, QueueId{}, 1, while_alive([this, id](Result<Envelopes> found) {
                     const auto partition = partitions_.find(id);
-                    if (!found || !found->empty() || partition == partitions_.end()) return;
+                    if (!found || partition == partitions_.end()) return;
+                    if (!found->empty()) return void(with_mail_.insert(id));
+                    with_mail_.erase(id);
                     if (!is_quiet(id)) return;
                     control_.propose(RetirePartition{id, partition->second->state().epoch},
                                      [](Result<void>) {});
@@ -316,9 +329,10 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
                    claimed_.emplace(envelope.id, Claimed{envelope, {}});
                    return done({});
                }
-               if (stored.error().code == Errc::unknown) {
+               const bool unknown = stored.error().code == Errc::unknown;
+               if (unknown && owned(envelope.id) != nullptr)
                    return withdraw(std::move(envelope), std::move(done));
-               }
+               if (unknown) former_[envelope.id.partition()].undecided.push_back(envelope.id);
                done(std::move(stored));
            }));
 }
@@ -351,7 +365,8 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
         if (!found) return done(std::move(found));
         // An operator resumed what is still being delivered: the attempt's settle() frees it.
         std::erase_if(*found, [&](const Envelope& envelope) {
-            return !claimed_.try_emplace(envelope.id, Claimed{envelope, {}}).second;
+            return !still_owns(envelope.id) ||
+                   !claimed_.try_emplace(envelope.id, Claimed{envelope, {}}).second;
         });
         done(std::move(found));
     });
@@ -442,6 +457,7 @@ void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion
                      while_alive([this, action, why = std::move(why),
                                   done = std::move(done)](Result<Envelope> current) mutable {
                          if (!current) return done(std::move(current));
+                         if (!still_owns(current->id)) return done(no_such_message(current->id));
                          apply_action(std::move(*current), action, why, std::move(done));
                      }));
 }
@@ -499,6 +515,8 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
         return done(Error{Errc::conflict, id.to_string() + " is being delivered; try again"});
     store_.claim_one(partition->state().epoch, id,
                      while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
+                         if (found && !still_owns(found->id))
+                             return done(no_such_message(found->id));
                          if (found) claimed_.emplace(found->id, Claimed{*found, {}});
                          done(std::move(found));
                      }));
@@ -530,6 +548,11 @@ void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelope
 
 QueueCounters ReplicatedQueue::counters() const {
     return {.messages = store_.stats().messages, .claimed = claimed_.size(), .in_doubt = in_doubt_};
+}
+
+bool ReplicatedQueue::only_mail_is_left() const {
+    return std::all_of(partitions_.begin(), partitions_.end(),
+                       [&](const auto& entry) { return with_mail_.contains(entry.first); });
 }
 
 bool ReplicatedQueue::idle() const {

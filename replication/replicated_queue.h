@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -132,6 +133,8 @@ public:
     }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
+    // What this node still owns is closing, and holds mail: nothing more can go without copies.
+    bool only_mail_is_left() const;
 
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
@@ -141,6 +144,12 @@ private:
     struct Claimed {
         Envelope envelope;                    // in its newest state
         std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
+    };
+
+    // Given up in this process.
+    struct Former {
+        std::shared_ptr<OwnedPartition> partition;
+        std::vector<QueueId> undecided;  // born claimed, and nobody knows whether accepted
     };
 
     template <class Call>
@@ -155,6 +164,7 @@ private:
     std::shared_ptr<OwnedPartition> make_partition(const PartitionState& state);
     void taken_up(Result<void> result);
     void disown(PartitionId id);
+    bool still_owns(QueueId id);
     void retire_when_empty(PartitionId id);
     bool is_quiet(PartitionId id) const;
     void resolve_message(QueueId id, std::vector<Intent> open);
@@ -177,9 +187,10 @@ private:
     bool accepting_ = false;
     std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;  // fenced: may be used
     std::map<PartitionId, Epoch> taking_up_;
-    // Given up in this process: their sequences and ids go on when they come back in their epoch.
-    std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
+    // Their sequences and ids go on when they come back in their epoch.
+    std::map<PartitionId, Former> former_;
     std::map<PartitionId, BootTime> next_retirement_;
+    std::set<PartitionId> with_mail_;  // closing ones, when last looked at
     Completion<> started_;
     Result<void> first_taken_up_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far

@@ -10,6 +10,7 @@
 #include "proto/types/executor.h"
 #include "proto/types/ids.h"
 #include "proto/types/result.h"
+#include "replication/core/control_core.h"
 #include "replication/replicated_queue.h"
 
 namespace posthorse::admin {
@@ -39,12 +40,36 @@ struct AdminPorts {
     std::function<std::vector<std::string>()> reload;
 };
 
+// The pool as this node knows it.
+struct PoolView {
+    replication::PoolState committed;    // empty: it has no pool yet
+    replication::ControlStatus status;   // of this node, and what it hears
+    std::string name;                    // of this node: pool.name
+    std::vector<std::string> set_aside;  // data directories that the pool did not take back
+};
+
+// The defaults are a node that never finds a pool.
+struct PoolPorts {
+    std::function<PoolView()> view = [] { return PoolView{}; };
+    // Asks the leader; completes when the change is committed, refused, or not known to be either.
+    std::function<void(replication::Change, Completion<>)> propose = [](const replication::Change&,
+                                                                        Completion<> done) {
+        done(Error{Errc::unavailable, "this node has no pool"});
+    };
+    // Begins the pool anew with this node alone; names all the other members.
+    std::function<Result<void>(const std::vector<NodeId>& others)> begin_without =
+        [](const std::vector<NodeId>&) {
+            return Result<void>{Error{Errc::unavailable, "this node has no pool"}};
+        };
+};
+
 // Everything that a call works with. All references outlive the server.
 struct AdminContext {
     Executor& home;
     const Clock& clock;
     replication::ReplicatedQueue& queue;
     AdminPorts ports;
+    PoolPorts pool = {};
 };
 
 }  // namespace posthorse::admin

@@ -1,6 +1,8 @@
 #include "daemon/admin/admin_service.h"
 
 #include "daemon/admin/admin_calls.h"
+#include "daemon/admin/pool_calls.h"
+#include "daemon/admin/pool_messages.h"
 #include "daemon/runtime/log.h"
 #include "proto/types/reply.h"
 
@@ -148,6 +150,30 @@ AdminService::Unary* AdminService::Reload(Rpc* rpc,
         reactor->Finish(grpc::Status::OK);
     });
     return reactor;
+}
+
+AdminService::Unary* AdminService::GetPool(Rpc* rpc,
+                                           const v1::GetPoolRequest* /*request*/,
+                                           v1::GetPoolResponse* response) {
+    auto* reactor = rpc->DefaultReactor();
+    context_.home.post([this, reactor, response] {
+        *response = to_pool(context_.pool.view());
+        reactor->Finish(grpc::Status::OK);
+    });
+    return reactor;
+}
+
+AdminService::Unary* AdminService::SetDraining(Rpc* rpc,
+                                               const v1::SetDrainingRequest* request,
+                                               v1::SetDrainingResponse* response) {
+    return new SetDrainingCall(context_, rpc, *request, response);
+}
+
+AdminService::Unary* AdminService::RemoveMember(Rpc* rpc,
+                                                const v1::RemoveMemberRequest* request,
+                                                v1::RemoveMemberResponse* response) {
+    if (const auto checked = check(*request); !checked) return new UnaryRefusal(checked.error());
+    return new RemoveMemberCall(context_, rpc, *request, response);
 }
 
 }  // namespace posthorse::admin

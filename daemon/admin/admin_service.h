@@ -1,6 +1,6 @@
 // The service of posthorse/v1/admin.proto: checks a request and starts the call that answers it.
 //
-// Place     Registered by admin_server.h. The longer calls are in admin_calls.h.
+// Place     Registered by admin_server.h. The longer calls are in admin_calls.h and pool_calls.h.
 // Contract  As the .proto says. Methods run on gRPC's threads and touch nothing but their request;
 //           the queue and the ports are touched on the home executor alone.
 // Owner     AdminServer.
@@ -38,6 +38,15 @@ public:
     Unary* Reload(Rpc* rpc,
                   const v1::ReloadRequest* request,
                   v1::ReloadResponse* response) override;
+    Unary* GetPool(Rpc* rpc,
+                   const v1::GetPoolRequest* request,
+                   v1::GetPoolResponse* response) override;
+    Unary* SetDraining(Rpc* rpc,
+                       const v1::SetDrainingRequest* request,
+                       v1::SetDrainingResponse* response) override;
+    Unary* RemoveMember(Rpc* rpc,
+                        const v1::RemoveMemberRequest* request,
+                        v1::RemoveMemberResponse* response) override;
 
 private:
     AdminContext context_;

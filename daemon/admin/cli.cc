@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "daemon/admin/cli_commands.h"
+#include "daemon/admin/cli_pool.h"
 #include "daemon/config/units.h"
 
 namespace posthorse::admin {
@@ -112,11 +113,40 @@ void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) 
     add_json(summary, options);
 }
 
+void add_node(CLI::App& app, AdminCliContext& context, const Options& options) {
+    auto& node = *app.add_subcommand("node", "the nodes of the pool");
+    node.require_subcommand(1);
+    node.fallthrough();
+    add_json(add(node, context, options, "ls", "list the nodes", run_node_ls), options);
+
+    const auto add_named = [&](const char* name, const char* help, Run run) {
+        auto& command = add(node, context, options, name, help, run);
+        return command.add_option("nodes", options->nodes, "name, id, or beginning of an id")
+            ->required();
+    };
+    add_named("drain", "no new copies, partitions or vote", run_node_drain)->expected(1);
+    add_named("resume", "end a drain", run_node_resume)->expected(1);
+    add_named("remove", "take nodes that are off out of the pool", run_node_remove);
+    auto& remove = *node.get_subcommand("remove");
+    remove.add_flag("--force", options->force,
+                    "give up what only they hold; without a leader, go on without them");
+    remove.add_flag("--yes", options->yes, "do not ask");
+}
+
 }  // namespace
+
+void add_pool_status(CLI::App& pool, AdminCliContext& context) {
+    const auto options = std::make_shared<CliOptions>();
+    auto& status = add(pool, context, options, "status", "the pool, and what is wrong with it",
+                       run_pool_status);
+    status.add_flag("--partitions", options->partitions, "list the partitions");
+    add_json(status, options);
+}
 
 void add_admin_commands(CLI::App& app, AdminCliContext& context) {
     const auto options = std::make_shared<CliOptions>();
     add_queue(app, context, options);
+    add_node(app, context, options);
     add_json(add(app, context, options, "status", "the node in figures", run_status), options);
     add(app, context, options, "reload", "read maps, keys and certificates anew", run_reload);
 }

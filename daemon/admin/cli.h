@@ -1,4 +1,5 @@
-// The commands that speak to a running node: `posthorse queue ...`, `status` and `reload`.
+// The commands that speak to a running node: `posthorse queue ...`, `node ...`, `status`, `reload`
+// and `pool status`.
 //
 // Place     daemon/main.cc adds them to its CLI11 app and returns the exit code.
 // Contract  They speak only gRPC over the admin socket. Results go to `out`, complaints to `err`.
@@ -26,10 +27,13 @@ struct AdminCliContext {
     std::istream& in;  // ids, one a line, where the command line says "-"
     std::ostream& out;
     std::ostream& err;
-    int exit_code = 0;  // of the command that ran
+    bool interactive = false;  // somebody at `in` can answer a question
+    int exit_code = 0;         // of the command that ran
 };
 
 // `context` must outlive every parse of `app`.
 void add_admin_commands(CLI::App& app, AdminCliContext& context);
+// To the group of commands about the pool, of which others need no node.
+void add_pool_status(CLI::App& pool, AdminCliContext& context);
 
 }  // namespace posthorse::admin

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <istream>
-#include <optional>
 #include <ostream>
 
 #include "daemon/admin/cli_json.h"
@@ -14,20 +13,6 @@ namespace {
 
 constexpr std::int32_t list_page = 500;
 constexpr std::size_t ids_a_call = 1000;  // as admin.proto bounds them
-
-CliExit complain(AdminCliContext& context, const CliFailure& failure) {
-    context.err << "posthorse: " << failure.what << '\n';
-    return failure.exit;
-}
-
-// nullopt: the configuration could not tell the socket, which is said already.
-std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options) {
-    if (!options.socket.empty()) return AdminClient(options.socket);
-    auto path = context.socket_path();
-    if (path) return AdminClient(*path);
-    context.err << "posthorse: " << path.error().what << '\n';
-    return std::nullopt;
-}
 
 void set_duration(google::protobuf::Duration& out, const std::string& text) {
     const auto value = config::parse_duration(text).value_or(Duration{});
@@ -156,6 +141,19 @@ CliExit end_of_act(AdminCliContext& context, const CliOptions& options, const Ac
 }
 
 }  // namespace
+
+std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options) {
+    if (!options.socket.empty()) return AdminClient(options.socket);
+    auto path = context.socket_path();
+    if (path) return AdminClient(*path);
+    context.err << "posthorse: " << path.error().what << '\n';
+    return std::nullopt;
+}
+
+CliExit complain(AdminCliContext& context, const CliFailure& failure) {
+    context.err << "posthorse: " << failure.what << '\n';
+    return failure.exit;
+}
 
 CliExit run_ls(AdminCliContext& context, const CliOptions& options) {
     auto client = connect(context, options);

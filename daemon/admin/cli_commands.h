@@ -3,6 +3,7 @@
 // Contract  Each makes its calls, prints, and says how it ended.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,16 @@ struct CliOptions {
     std::string reason;
     std::uint64_t limit = UINT64_MAX;
     std::int32_t top = 50;
+    // --- of `node` and `pool status`
+    std::vector<std::string> nodes;
+    bool force = false;
+    bool yes = false;
+    bool partitions = false;
 };
+
+// nullopt: the configuration could not tell the socket, which is said already.
+std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options);
+CliExit complain(AdminCliContext& context, const CliFailure& failure);
 
 CliExit run_ls(AdminCliContext& context, const CliOptions& options);
 CliExit run_show(AdminCliContext& context, const CliOptions& options);

@@ -33,7 +33,9 @@ std::string message_value(const Message& message) {
         return quoted(format_time(*time));
     }
     if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&message)) {
-        return fmt::format("\"{}s\"", duration->seconds());
+        const int millis = duration->nanos() / 1'000'000;
+        return millis == 0 ? fmt::format("\"{}s\"", duration->seconds())
+                           : fmt::format("\"{}.{:03}s\"", duration->seconds(), millis);
     }
     return to_json(message);
 }

@@ -19,10 +19,6 @@ std::string address_or_null(const std::string& address) {
     return address.empty() ? "<>" : address;
 }
 
-std::string counted(std::uint64_t count, const char* noun) {
-    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string state_name(v1::MessageState state) {
     const auto* value = v1::MessageState_descriptor()->FindValueByNumber(state);
     return value == nullptr ? "unknown" : short_name(*value);
@@ -32,10 +28,6 @@ std::string state_name(v1::MessageState state) {
 std::string last_attempt(const v1::Recipient& recipient) {
     if (recipient.last_remote().empty()) return recipient.last_reply();
     return recipient.last_reply() + "; " + recipient.last_remote();
-}
-
-std::string field(const char* name, const std::string& value) {
-    return value.empty() ? "" : fmt::format("{:<13}{}\n", name, value);
 }
 
 std::string bound_name(const google::protobuf::Duration& bound) {
@@ -80,6 +72,14 @@ std::string format_size(std::uint64_t bytes) {
     }
     const int digits = value < 9.95 ? 1 : 0;
     return fmt::format("{:.{}f}{}", value, digits, units[unit]);
+}
+
+std::string counted(std::uint64_t count, const char* noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string field(const char* name, const std::string& value) {
+    return value.empty() ? "" : fmt::format("{:<13}{}\n", name, value);
 }
 
 std::string short_name(const google::protobuf::EnumValueDescriptor& value) {

@@ -16,6 +16,11 @@ std::string format_time(const google::protobuf::Timestamp& time);  // "2026-11-2
 std::string format_age(Duration age);                              // "42s", "17m", "3h05m", "2d04h"
 std::string format_size(std::uint64_t bytes);                      // "999", "4.1K", "12M"
 
+// "2 nodes", "1 node".
+std::string counted(std::uint64_t count, const char* noun);
+// A line of a list of fields; nothing for an empty value.
+std::string field(const char* name, const std::string& value);
+
 // "deferred" for MESSAGE_STATE_DEFERRED: the value without the prefix that its enum gives it.
 std::string short_name(const google::protobuf::EnumValueDescriptor& value);
 

@@ -59,6 +59,7 @@ void ControlCore::start(BootTime now, Effects& out) {
     } else if (settings_.alone) {
         begin_pool(std::make_shared<const PoolState>(founding_->alone()), now);
     }
+    if (election_) tick_member(now, out);  // alone it stands at once: one write less
     settle(now, out);
 }
 
@@ -231,15 +232,15 @@ void ControlCore::look_again() {
 }
 
 // A renewal is preceded by a synced write of the store: a node whose disk hangs must not keep what
-// it owns from others.
+// it owns from others. A leader that does not know where this node is now cannot be heard: it is
+// told, like by any other that comes.
 void ControlCore::renew(BootTime now, Effects& out) {
+    const auto leader = election_->leader(now);
+    const auto address = leader ? address_of(*leader) : entry_address_;
+    const bool comes = outsider_ || !is_member() || !leader;
+    if (comes && address.empty()) return;  // as soon as there is somebody to ask
     next_renewal_ = now + ask_every;
-    if (outsider_ || !is_member()) {
-        const auto leader = election_->leader(now);
-        const auto address = leader ? address_of(*leader) : entry_address_;
-        if (!address.empty()) send(std::nullopt, address, AskToJoin{settings_.facts});
-        return;
-    }
+    if (comes) return send(std::nullopt, address, AskToJoin{settings_.facts});
     if (std::exchange(probing_, true)) return;
     out.probe = true;
 }
@@ -286,7 +287,8 @@ void ControlCore::leave(BootTime now, Effects& out) {
     leaving_ = true;
     refresh_acting(out);  // it stops owning before it asks
     next_ask_ = now;
-    if (!election_ || !is_member()) finish_leaving(now);
+    const bool asks_who_it_is = inquiry_.has_value();  // a member, then: it asks to leave later
+    if (!asks_who_it_is && (!election_ || !is_member())) finish_leaving(now);
     settle(now, out);
 }
 
@@ -321,9 +323,13 @@ void ControlCore::finish_leaving(BootTime now) {
 Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
                                         BootTime now,
                                         Effects& out) {
-    if (!election_ || !is_member() || election_->leader(now))
+    // Also a node that still asks who it is: nobody is there to answer it.
+    const auto& value = record_.agreement.accepted.value;
+    if (!value || value->member(record_.self) == nullptr)
+        return Error{Errc::conflict, "this node is no member of a pool"};
+    if (election_ && election_->leader(now))
         return Error{Errc::conflict, "the pool has a leader: remove nodes without --force"};
-    auto state = *election_->durable().accepted.value;
+    auto state = *value;
     for (const auto& member : std::vector<Member>(state.members)) {
         if (member.id == record_.self) continue;
         if (std::find(others.begin(), others.end(), member.id) == others.end())
@@ -345,7 +351,6 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
     state.version.value += 1;
     record_.pool_incarnation = state.incarnation;
     auto& agreement = record_.agreement;
-    agreement = election_->durable();
     agreement.current_term.value += 1;
     const Configuration self{{record_.self}};
     agreement.accepted = {agreement.current_term, state.version,
@@ -371,7 +376,7 @@ void ControlCore::settle(BootTime now, Effects& out) {
         if (loop_.empty() || estranged_) break;
         const auto next = std::move(loop_.front());
         loop_.pop_front();
-        if (check(next.header, next.message) == Refusal::none)
+        if (check(next.header, next.message, now) == Refusal::none)
             dispatch(next.header, next.message, now, out);
     }
     std::move(answers_.begin(), answers_.end(), std::back_inserter(out.answers));
@@ -440,10 +445,12 @@ void ControlCore::fill_leases(Heartbeat& heartbeat, BootTime now) const {
     }
 }
 
-// Messages to this node itself come back in, the others leave.
+// Messages to this node itself come back in, the others leave: also to another process that runs in
+// its name, at another address.
 void ControlCore::route(std::vector<Outgoing> messages, Effects& out) {
     for (auto& one : messages) {
-        if (one.header.to == record_.self)
+        const bool own = one.address.empty() || one.address == settings_.facts.address;
+        if (one.header.to == record_.self && own)
             loop_.push_back({std::move(one.header), std::move(one.message)});
         else if (!one.address.empty())
             out.sends.push_back(std::move(one));
@@ -460,9 +467,10 @@ Outgoing ControlCore::outgoing(std::optional<NodeId> to,
             std::move(message)};
 }
 
-// Nothing leaves in the name of an incarnation that a crash could make the disk forget.
+// Nothing leaves in the name of an incarnation or a pool that a crash could make the disk forget.
 void ControlCore::send(std::optional<NodeId> to, const std::string& address, Message message) {
-    if (gate_.on_disk().incarnation != record_.incarnation)
+    const auto& on_disk = gate_.on_disk();
+    if (on_disk.incarnation != record_.incarnation || on_disk.pool_id != record_.pool_id)
         return send_gated(to, address, std::move(message));
     sends_.push_back(outgoing(to, address, std::move(message)));
 }
@@ -474,6 +482,7 @@ void ControlCore::send_gated(std::optional<NodeId> to,
 }
 
 std::string ControlCore::address_of(const NodeId& node) const {
+    if (node == record_.self) return settings_.facts.address;
     const auto heard = addresses_.find(node);
     if (heard != addresses_.end()) return heard->second;
     const auto& value =

@@ -136,10 +136,11 @@ private:
     void enter(BootTime now);
     void look_again();
     bool is_member() const;
+    bool seeks_pool() const { return !election_ && !inquiry_; }
     void judge_incarnation(Effects& out);
     void estrange(const std::string& why, Effects& out);
     void finish_leaving(BootTime now);
-    std::string phase() const;
+    std::string phase(BootTime now) const;
 
     // --- time
     void tick_founding(BootTime now);
@@ -151,8 +152,10 @@ private:
     void ask_to_leave(BootTime now);
 
     // --- messages
-    Refusal check(const Header& header, const Message& message) const;
-    Refusal check_member(const Header& header, const Message& message) const;
+    Refusal check(const Header& header, const Message& message, BootTime now) const;
+    Refusal check_member(const Header& header, const Message& message, BootTime now) const;
+    bool is_stale(const Header& header) const;
+    void part(const Header& header, BootTime now, Effects& out);
     void learn(const Header& header, const Message& message);
     void dispatch(const Header& header, const Message& message, BootTime now, Effects& out);
     template <class M>

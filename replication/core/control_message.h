@@ -155,6 +155,7 @@ const char* to_string(Refusal refusal) noexcept;
 // "You are not who the pool knows": the receiver is a stranger (its disk went back, or is a copy).
 struct Estranged {
     std::string why;
+    Incarnation incarnation;  // of the receiver, that this is said of
 };
 
 using Message = std::variant<StartJoin,

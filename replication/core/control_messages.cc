@@ -22,9 +22,19 @@ constexpr bool is_election_message = is_one_of<M,
                                                Heartbeat,
                                                TakeLead>;
 
+// What only a leader says, or who would lead.
+bool is_of_leader(const Message& message) {
+    return std::visit(
+        []<class M>(const M&) {
+            return is_one_of<M, PreVote, StartJoin, Published, Commit, Heartbeat, Renewed,
+                             Proposed>;
+        },
+        message);
+}
+
 }  // namespace
 
-Refusal ControlCore::check(const Header& header, const Message& message) const {
+Refusal ControlCore::check(const Header& header, const Message& message, BootTime now) const {
     const bool greeting =
         std::holds_alternative<Hello>(message) || std::holds_alternative<HelloReply>(message);
     if (header.to && *header.to != record_.self) return Refusal::wrong_node;
@@ -40,25 +50,33 @@ Refusal ControlCore::check(const Header& header, const Message& message) const {
     if (greeting || founding) return Refusal::none;
     if (!election_) return Refusal::not_ready;
     if (header.pool_id.empty()) return Refusal::not_a_member;
-    return check_member(header, message);
+    return check_member(header, message, now);
 }
 
-Refusal ControlCore::check_member(const Header& header, const Message& message) const {
+Refusal ControlCore::check_member(const Header& header,
+                                  const Message& message,
+                                  BootTime now) const {
     const bool coming = std::holds_alternative<AskToJoin>(message);
     const bool going = std::holds_alternative<LeaveRequest>(message) ||
                        std::holds_alternative<LeaveDone>(message) ||
                        std::holds_alternative<Estranged>(message);
     const auto& accepted = election_->durable().accepted;
-    const bool known = !accepted.value || accepted.value->member(header.from) != nullptr ||
+    // This node may have been away since before the leader became a member: as long as it hears no
+    // other, only that leader can tell it, or needs its vote to become one.
+    const auto leader = election_->leader(now).value_or(header.from);
+    const bool news = is_of_leader(message) && leader == header.from;
+    const bool known = news || !accepted.value || accepted.value->member(header.from) != nullptr ||
                        accepted.configuration.contains(header.from) ||
                        accepted.committed.contains(header.from);
     if (!known && !coming && !going) return Refusal::not_a_member;
+    return is_stale(header) && !coming ? Refusal::stale_incarnation : Refusal::none;
+}
+
+// A later start of the sender was heard, or another one with the same number.
+bool ControlCore::is_stale(const Header& header) const {
     const auto heard = heard_.find(header.from);
-    if (heard == heard_.end()) return Refusal::none;
-    const bool stale = header.incarnation.counter < heard->second.counter ||
-                       (header.incarnation.counter == heard->second.counter &&
-                        header.incarnation != heard->second);
-    return stale && !coming ? Refusal::stale_incarnation : Refusal::none;
+    return heard != heard_.end() && header.incarnation != heard->second &&
+           header.incarnation.counter <= heard->second.counter;
 }
 
 Refusal ControlCore::receive(const Header& header,
@@ -66,13 +84,11 @@ Refusal ControlCore::receive(const Header& header,
                              BootTime now,
                              Effects& out) {
     if (estranged_) return Refusal::not_ready;
-    const auto refusal = check(header, message);
+    const auto refusal = check(header, message, now);
     if (refusal != Refusal::none) {
         refused_ += 1;
-        // A later incarnation of the pool has begun without this node.
-        if (refusal == Refusal::other_pool && header.pool_id == record_.pool_id &&
-            header.pool_incarnation > record_.pool_incarnation)
-            estrange("the pool began anew without this node", out);
+        if (refusal == Refusal::other_pool && header.pool_id == record_.pool_id)
+            part(header, now, out);
         return refusal;
     }
     learn(header, message);
@@ -81,13 +97,19 @@ Refusal ControlCore::receive(const Header& header,
     return Refusal::none;
 }
 
+// One of the two is of an earlier incarnation of the pool: a later one has begun without it.
+void ControlCore::part(const Header& header, BootTime now, Effects& out) {
+    const std::string why = "the pool began anew without this node";
+    if (header.pool_incarnation > record_.pool_incarnation) return estrange(why, out);
+    send(header.from, header.address, Estranged{why, header.incarnation});
+    settle(now, out);
+}
+
 void ControlCore::learn(const Header& header, const Message& message) {
-    if (header.from == record_.self || header.address.empty()) return;
+    if (header.from == record_.self || header.address.empty() || is_stale(header)) return;
     if (std::holds_alternative<Hello>(message)) return;  // it may be a copy that asks who it is
     if (header.pool_id == record_.pool_id) addresses_[header.from] = header.address;
-    if (std::holds_alternative<HelloReply>(message)) return;
-    auto& heard = heard_[header.from];
-    if (header.incarnation.counter > heard.counter) heard = header.incarnation;
+    if (!std::holds_alternative<HelloReply>(message)) heard_[header.from] = header.incarnation;
 }
 
 void ControlCore::dispatch(const Header& header,
@@ -126,9 +148,9 @@ void ControlCore::on(const Header& header, const M& message, BootTime now, Effec
     } else if constexpr (std::is_same_v<M, HelloReply>) {
         take_hello_reply(header, message, now, out);
     } else if constexpr (is_one_of<M, Promise, Begun>) {
-        if (!election_) founding_->take(header, message, founding);
+        if (seeks_pool()) founding_->take(header, message, founding);
     } else if constexpr (std::is_same_v<M, Promised>) {
-        if (!election_)
+        if (seeks_pool())
             founding_->take(header, message, founding);
         else if (message.pool_id == record_.pool_id)
             send_gated(header.from, header.address, Begun{message.pool_id});
@@ -159,7 +181,7 @@ void ControlCore::take_answer(const Header&, const LeaveDone& done, BootTime now
 }
 
 void ControlCore::take_answer(const Header&, const Estranged& estranged, BootTime, Effects& out) {
-    estrange(estranged.why, out);
+    if (estranged.incarnation == record_.incarnation) estrange(estranged.why, out);
 }
 
 void ControlCore::take_hello_reply(const Header& header,
@@ -172,7 +194,11 @@ void ControlCore::take_hello_reply(const Header& header,
         return;
     }
     if (election_) {
-        if (reply.leader_address.empty() || header.pool_id != record_.pool_id) return;
+        if (header.pool_id != record_.pool_id) return;
+        if (const auto why = later_start(record_.incarnation, reply)) return estrange(*why, out);
+        const bool twin = header.from == record_.self && header.incarnation != record_.incarnation;
+        if (twin && !running_) return estrange(another_process(header.address), out);
+        if (reply.leader_address.empty()) return;
         entry_address_ = reply.leader_address;
         outsider_ = !reply.is_member;
         return;
@@ -204,8 +230,9 @@ HelloReply ControlCore::hello_reply(const Header& header, BootTime now) {
     HelloReply reply;
     reply.known = founding_->known(now);
     if (founding_->promise()) reply.standing = Standing::promised;
-    if (!election_ || !record_.agreement.accepted.value) return reply;
+    if (!record_.agreement.accepted.value) return reply;
     reply.standing = Standing::member;
+    if (!election_) return reply;  // it asks who it is itself
     reply.term = election_->agreement().term();
     if (const auto leader = election_->leader(now)) {
         reply.leader = leader;
@@ -232,7 +259,10 @@ void ControlCore::note_another(const Header& header, const HeartbeatReply& reply
     const auto greeted = greeted_.find(header.from);
     if (greeted == greeted_.end()) return;
     auto& newcomer = greeted->second;
-    if (header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
+    // Of this leadership: a leader that was restarted may still be in the term of its last one.
+    const auto& agreement = election_->agreement();
+    const bool of_now = agreement.elected() && reply.term == agreement.term();
+    if (of_now && header.incarnation != newcomer.incarnation && reply.round > newcomer.round)
         newcomer.another_lives = true;
 }
 

@@ -10,7 +10,7 @@ ControlStatus ControlCore::status(BootTime now) const {
     status.self = record_.self;
     status.incarnation = record_.incarnation;
     status.refused = refused_;
-    status.phase = phase();
+    status.phase = phase(now);
     status.waits_for = election_ || !founding_ ? std::string{} : founding_->waits_for();
     if (!election_) return status;
     const auto& accepted = election_->durable().accepted;
@@ -32,13 +32,14 @@ ControlStatus ControlCore::status(BootTime now) const {
     return status;
 }
 
-std::string ControlCore::phase() const {
+std::string ControlCore::phase(BootTime now) const {
     if (estranged_) return "a stranger to its pool";
     if (left_) return "left";
     if (leaving_) return "leaving";
     if (inquiry_) return "asking who it is";
     if (!election_) return "looking for a pool";
     if (running_) return "member";
+    if (!election_->leader(now)) return "waiting for a leader";
     return is_member() ? "waiting for its earlier start to end" : "joining";
 }
 

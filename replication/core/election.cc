@@ -136,6 +136,9 @@ void Election::stand(Term term, BootTime now, Output& out) {
     broadcast(StartJoin{term}, audience(), out);
     take(self_, StartJoin{term}, now, out);
     role_ = Role::candidate;
+    // A vote that is split is tried again before anybody's patience ends; joins that come meanwhile
+    // still count.
+    act_at_ = now + settings_.patience / 2;
 }
 
 void Election::take(const NodeId& from, const StartJoin& message, BootTime now, Output& out) {
@@ -173,7 +176,6 @@ void Election::win(BootTime now, Output& out) {
     led_ = false;
     leader_ = self_;
     failures_ = 0;
-    round_ = 0;
     rounds_.clear();
     confirmed_at_ = now;
     peers_.clear();
@@ -259,6 +261,7 @@ void Election::take(const NodeId& from, const HeartbeatReply& message, BootTime 
     peer.configuration_committed =
         message.accepted == fsm_.accepted() && message.configuration_committed;
     note_confirmation();
+    take(from, Accepted{message.accepted}, now, out);  // its word for that may have been lost
     mend(from, now, out);
 }
 
@@ -309,7 +312,10 @@ void Election::take(const NodeId& from, const Published& message, BootTime now, 
 void Election::take(const NodeId& from, const Accepted& message, BootTime now, Output& out) {
     if (role_ != Role::leader) return;
     auto& peer = peers_[from];
-    peer.accepted = std::max(peer.accepted, message.place);
+    if (message.place > peer.accepted) {
+        peer.accepted = message.place;
+        peer.configuration_committed = false;  // that was said of an earlier one
+    }
     peer.heard = now;
     if (!in_flight_ || message.place != place_of(*in_flight_)) return;
     if (fsm_.accepted_by(from, message.place) && committed_place_ != message.place) {

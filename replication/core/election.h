@@ -154,7 +154,7 @@ private:
     // --- leader
     bool led_ = false;
     BootTime next_beat_{};
-    std::uint64_t round_ = 0;
+    std::uint64_t round_ = 0;    // grows from leadership to leadership: late answers are told apart
     std::vector<Round> rounds_;  // begun and not confirmed yet, and the last confirmed one
     BootTime confirmed_at_{};
     std::map<NodeId, Peer> peers_;

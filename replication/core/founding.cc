@@ -31,6 +31,7 @@ void Founding::greet(BootTime now, Output& out) {
     }
     if (now < next_hello_) return;
     next_hello_ = now + settings_.hello_every;
+    if (promise_ && promise_->coordinator != self_) remind(out);
     auto addresses = known(now);
     for (const auto& [address, when] : mentioned_) {
         if (now - when <= fresh_for) addresses.push_back(address);

@@ -60,7 +60,7 @@ public:
     // The value of a pool that begins with this node alone.
     PoolState alone();
 
-    // Greets everybody known, and looks for more.
+    // Greets everybody known, looks for more, and reminds whom this node promised.
     void greet(BootTime now, Output& out);
     // Begins a pool when that may be.
     void consider(BootTime now, Output& out);

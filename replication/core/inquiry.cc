@@ -14,6 +14,18 @@ std::set<NodeId> other_voters(const ControlRecord& record) {
 
 }  // namespace
 
+std::optional<std::string> later_start(const Incarnation& own, const HelloReply& reply) {
+    if (!reply.is_member || reply.incarnation.counter < own.counter || reply.incarnation == own)
+        return std::nullopt;
+    return "the disk went back, or is a copy: the pool knows start " +
+           std::to_string(reply.incarnation.counter) + " of this node, and this is number " +
+           std::to_string(own.counter);
+}
+
+std::string another_process(const std::string& address) {
+    return "another process runs on a copy of this node's data directory, at " + address;
+}
+
 Inquiry::Inquiry(const ControlRecord& self, BootTime now)
     : self_(self.self),
       incarnation_(self.incarnation),
@@ -24,17 +36,15 @@ Inquiry::Inquiry(const ControlRecord& self, BootTime now)
 
 std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& reply) {
     if (from.from == self_ && from.incarnation != incarnation_)
-        return "another process runs on a copy of this node's data directory, at " + from.address;
+        return another_process(from.address);
+    answered_ = true;
     unheard_.erase(from.from);
     if (reply.standing != Standing::member) return std::nullopt;
     term_ = std::max(term_, reply.term);
     if (reply.another_lives)
         return "another process runs on a copy of this node's data directory: the pool hears it";
     if (!reply.is_member) return std::nullopt;
-    if (reply.incarnation.counter >= incarnation_.counter && reply.incarnation != incarnation_)
-        return "the disk went back, or is a copy: the pool knows start " +
-               std::to_string(reply.incarnation.counter) + " of this node, and this is number " +
-               std::to_string(incarnation_.counter);
+    if (auto why = later_start(incarnation_, reply)) return why;
     if (reply.acknowledged > accepted_)
         return "the disk went back: this node acknowledged version " +
                std::to_string(reply.acknowledged.version.value) + " of the pool and remembers " +
@@ -43,8 +53,9 @@ std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& r
 }
 
 bool Inquiry::over(BootTime now) const {
-    if (alone_ || now - begun_ >= patience) return true;
-    return unheard_.empty() && now - begun_ >= at_least;
+    if (alone_) return true;
+    if (!answered_) return false;
+    return now - begun_ >= (unheard_.empty() ? at_least : patience);
 }
 
 }  // namespace posthorse::replication

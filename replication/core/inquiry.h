@@ -3,8 +3,9 @@
 //
 // Place     Pure, inside control_core.h.
 // Contract  Over when every other voter answered and time enough passed for another process with
-//           this node's name to be heard of, or after `patience` at the latest; at once for a node
-//           that votes alone. What no reachable peer can see is not found.
+//           this node's name to be heard of, or after `patience` when somebody answered: whom
+//           nobody answers can do nothing yet. At once for a node that votes alone. What no
+//           reachable peer can see is not found.
 #pragma once
 
 #include <optional>
@@ -14,6 +15,11 @@
 #include "replication/core/control_message.h"
 
 namespace posthorse::replication {
+
+// Why this start is not this node's newest: one with the same number, or a later one, is known.
+std::optional<std::string> later_start(const Incarnation& own, const HelloReply& reply);
+
+std::string another_process(const std::string& address);
 
 class Inquiry {
 public:
@@ -35,6 +41,7 @@ private:
     const BootTime begun_;
     std::set<NodeId> unheard_;  // other voters
     const bool alone_;
+    bool answered_ = false;
     Term term_;
 };
 

@@ -193,7 +193,8 @@ void LeaderDuties::estrange(const PoolState& state, Sends& out) {
         if (waiting.incarnation.counter > member->incarnation.counter) return false;
         out.push_back({node, waiting.facts.address,
                        Estranged{"the pool knows a later start of this node, or another one with "
-                                 "the same number"}});
+                                 "the same number",
+                                 waiting.incarnation}});
         return true;
     });
 }
@@ -240,21 +241,24 @@ void LeaderDuties::take(const From& from,
                         const Election& election,
                         Sends& out) {
     if (!book_.leads()) return;
-    const auto& state = newest(election);
-    if (state.is_live(from.node, from.incarnation)) {
-        leaving_[from.node] = from.incarnation;
+    const auto* member = newest(election).member(from.node);
+    const bool known = member != nullptr && member->incarnation.counter <= from.incarnation.counter;
+    if (known) leaving_[from.node] = from.incarnation;
+    if ((known && member->live) || votes(election, from.node) || !election.everywhere_committed())
         return;
-    }
     leaving_.erase(from.node);
-    if (votes(election, from.node) || !election.everywhere_committed()) return;
     out.push_back({from.node, from.address, LeaveDone{from.incarnation}});
 }
 
+// An earlier start of a node that leaves is not ended by the later one: it lapses first.
 void LeaderDuties::let_go(PoolState& next, const Election& election) {
     for (const auto& [node, incarnation] : leaving_) {
-        if (!next.is_live(node, incarnation)) continue;
-        if (!next.member(node)->draining) apply(next, SetDraining{node, true});
-        if (!votes(election, node)) apply(next, Leave{{node, incarnation}});
+        const auto* member = next.member(node);
+        if (member == nullptr || member->incarnation.counter > incarnation.counter) continue;
+        const Ended newest{node, member->incarnation};
+        const bool earlier_lives = member->live && newest.incarnation != incarnation;
+        if (!member->draining) apply(next, SetDraining{node, true});
+        if (!votes(election, node) && !earlier_lives) apply(next, Leave{newest});
     }
 }
 

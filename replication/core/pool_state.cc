@@ -119,9 +119,13 @@ Result<PoolState> change(PoolState state, const Evict& evict) {
     return state;
 }
 
-// Whoever leaves and holds nothing that is not held elsewhere too is forgotten.
+// Whoever leaves and holds nothing that is not held elsewhere too is forgotten. It may have been
+// evicted while it waited for this.
 Result<PoolState> change(PoolState state, const Leave& leave) {
-    if (auto done = end(state, leave.ended); !done) return done.error();
+    const auto* member = state.member(leave.ended.node);
+    const bool evicted =
+        member != nullptr && !member->live && member->incarnation == leave.ended.incarnation;
+    if (auto done = end(state, leave.ended); !done && !evicted) return done.error();
     settle_partitions(state, {leave.ended.node});
     if (!is_listed(state, leave.ended.node)) forget(state, leave.ended.node);
     return state;

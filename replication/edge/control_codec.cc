@@ -264,7 +264,7 @@ void put_message(const LeaveDone& message, v1::DeliverRequest& to) {
 // ------------------------------------------------------------------ before membership
 
 void put_message(const Hello& message, v1::DeliverRequest& to) {
-    to.mutable_hello()->set_expect(message.expect);
+    to.mutable_hello()->set_asked_at(message.asked_at);
     put_known(message.known, *to.mutable_hello()->mutable_known());
 }
 
@@ -299,10 +299,12 @@ void put_message(const HelloReply& message, v1::DeliverRequest& to) {
     put(message.acknowledged, *record.mutable_acknowledged());
     record.set_term(message.term.value);
     record.set_another_lives(message.another_lives);
+    record.set_asked_at(message.asked_at);
 }
 
 HelloReply hello_reply_from(const v1::HelloReply& record, Faults& faults) {
     return {.standing = standing_from(record.standing(), faults),
+            .asked_at = address_from(record.asked_at(), "hello_reply.asked_at", faults),
             .known = known_from(record.known(), faults),
             .leader = optional_node_from(record.leader(), "hello_reply.leader", faults),
             .leader_address =
@@ -342,6 +344,7 @@ void put_message(const Begun& message, v1::DeliverRequest& to) {
 
 void put_message(const Estranged& message, v1::DeliverRequest& to) {
     to.mutable_estranged()->set_why(readable(message.why));
+    put(message.incarnation, *to.mutable_estranged()->mutable_incarnation());
 }
 
 // ------------------------------------------------------------------ all of them
@@ -383,7 +386,8 @@ Message message_from(const v1::DeliverRequest& from, Faults& faults) {
         case v1::DeliverRequest::kLeaveDone:
             return LeaveDone{incarnation_from(from.leave_done().incarnation())};
         case v1::DeliverRequest::kHello:
-            return Hello{from.hello().expect(), known_from(from.hello().known(), faults)};
+            return Hello{address_from(from.hello().asked_at(), "hello.asked_at", faults),
+                         known_from(from.hello().known(), faults)};
         case v1::DeliverRequest::kHelloReply:
             return hello_reply_from(from.hello_reply(), faults);
         case v1::DeliverRequest::kAskToJoin:
@@ -396,7 +400,8 @@ Message message_from(const v1::DeliverRequest& from, Faults& faults) {
         case v1::DeliverRequest::kBegun:
             return Begun{pool_id_from(from.begun().pool_id(), "begun.pool_id", faults)};
         case v1::DeliverRequest::kEstranged:
-            return Estranged{reason_from(from.estranged().why(), "estranged.why", faults)};
+            return Estranged{reason_from(from.estranged().why(), "estranged.why", faults),
+                             incarnation_from(from.estranged().incarnation())};
         case v1::DeliverRequest::MESSAGE_NOT_SET:
             break;
     }

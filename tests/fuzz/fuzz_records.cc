@@ -1,4 +1,4 @@
-#include "replication/edge/control_file.h"
+#include "replication/edge/record_codec.h"
 #include "storage/queue_record.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,12 +16,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         PH_ASSERT(storage::decode_intent(storage::encode(*intent)).value() == *intent);
     }
     static_cast<void>(storage::decode_mark(bytes));
-    if (const auto control = replication::decode_control_file(std::string(bytes))) {
-        const auto again =
-            replication::decode_control_file(replication::encode_control_file(*control));
-        PH_ASSERT(again.has_value() && *again == *control);
+    // The record holds values by address: what was read is compared as it is written.
+    if (const auto record = replication::decode_record(std::string(bytes))) {
+        const auto octets = replication::encode_record(*record);
+        const auto again = replication::decode_record(octets);
+        PH_ASSERT(again.has_value() && replication::encode_record(*again) == octets);
     } else {
-        PH_ASSERT(control.error().code == Errc::corrupt);
+        PH_ASSERT(record.error().code == Errc::corrupt);
     }
     return 0;
 }

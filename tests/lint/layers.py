@@ -27,7 +27,7 @@ LIBRARIES = [
     ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),
     ("OpenSSL", r"openssl/|boost/asio/ssl",
      r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*|"
-     r"daemon/pool/certificate_authority\.cc"),
+     r"daemon/pool/certificate_authority\.cc|replication/edge/certificate_check\.cc"),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h", r"daemon/admin/.*|replication/edge/.*"),
     ("protobuf", r"google/protobuf/|.*\.pb\.h",
      r"proto/.*|storage/.*\.cc|daemon/admin/.*|replication/edge/.*"),
@@ -56,6 +56,7 @@ WORDS = [
      r"daemon/runtime/\w+\.(cc|h)", "randomness is an argument: take it from runtime/"),
     (r"\bstd::(recursive_|shared_)?mutex\b|\bstd::j?thread\b(?!::hardware)|\bpthread_create\b",
      r"daemon/runtime/.*|daemon/admin/admin_server\.(cc|h)|"
+     r"replication/edge/peer_server\.(cc|h)|"
      r"storage/(commit_queue|claim_table|worker|rocks_\w+|memory_\w+)\.(cc|h)",
      "threads and locks live in runtime/, behind the store and at gRPC's edge"),
     (r"\bsleep_for\b|\bsleep_until\b|\busleep\b", r"(?!)", "wait for a condition or a timer"),

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "proto/types/assert.h"
-#include "replication/core/solo_pool.h"
 #include "storage/queue_batch.h"
 
 namespace posthorse::sim {
@@ -26,18 +25,31 @@ bool durable_on(const storage::MemoryDisk& disk, const Envelope& envelope) {
 }
 
 SimControl::SimControl(World& world, NodeId self, std::optional<NodeId> holder)
-    : world_(world), self_(self), pool_(replication::begin_pool("sim", self, "node")) {
-    if (!holder) return;
-    for (replication::PartitionState& partition : pool_.partitions)
-        if (!partition.solo) partition.in_sync.push_back(*holder);
+    : world_(world), self_(self) {
+    using namespace replication;
+    constexpr int open_partitions = 4;
+    agree(Start{self, {1, world.random()}, {}});
+    if (holder) agree(Start{*holder, {1, world.random()}, {}});
+    const auto in_sync = holder ? std::vector{self, *holder} : std::vector{self};
+    for (int number = 0; number < open_partitions; ++number) agree(OpenPartition{in_sync});
+    agree(OpenPartition{{self}, true});
+}
+
+void SimControl::agree(const replication::Change& change) {
+    auto next = replication::changed(std::move(pool_), change);
+    PH_ASSERT(next.has_value());
+    pool_ = *std::move(next);
+    pool_.version.value += 1;
 }
 
 void SimControl::restart() {
     const bool first = life_ == nullptr;
     life_ = std::make_unique<Life>(world_);
     changed_ = {};
-    pool_ = replication::begin_incarnation(std::move(pool_), self_, world_.random());
     if (first) return;
+    const auto ended = incarnation();
+    agree(
+        replication::Evict{{{self_, ended}}, {{self_, {ended.counter + 1, world_.random()}, {}}}});
     for (replication::PartitionState& partition : pool_.partitions) partition.in_sync = {self_};
 }
 

@@ -33,9 +33,11 @@ public:
         return now >= lapsed_until_ + margin;
     }
     NodeId self() const override { return self_; }
-    Incarnation incarnation() const override { return pool_.members.front().incarnation; }
+    Incarnation incarnation() const override { return pool_.member(self_)->incarnation; }
 
 private:
+    void agree(const replication::Change& change);
+
     World& world_;
     const NodeId self_;
     replication::PoolState pool_;

@@ -73,17 +73,19 @@ class _TcpServer(socketserver.ThreadingTCPServer):
 
 
 class DnsServer:
-    def __init__(self, records: Table | None = None, failing: set[str] | None = None) -> None:
+    def __init__(self, records: Table | None = None, failing: set[str] | None = None,
+                 host: str = "127.0.0.1") -> None:
         self.zone = Zone(records, failing)
+        self.host = host
         self.port = free_port()
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def __enter__(self) -> "DnsServer":
-        self._servers = [_UdpServer(("127.0.0.1", self.port), _Datagram),
-                         _TcpServer(("127.0.0.1", self.port), _Stream)]
+        self._servers = [_UdpServer((self.host, self.port), _Datagram),
+                         _TcpServer((self.host, self.port), _Stream)]
         for server in self._servers:
             server.zone = self.zone
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

@@ -31,8 +31,8 @@ class _Broken(Exception):
 class Loader:
     def __init__(self, port: int, sessions: int, size_bytes: int = 2000, kept: bool = True,
                  name: str = "load", sender: str = "load@posthorse.test",
-                 recipient: str = "taker@sink.test") -> None:
-        self.port, self.kept = port, kept
+                 recipient: str = "taker@sink.test", host: str = "127.0.0.1") -> None:
+        self.host, self.port, self.kept = host, port, kept
         self.sender, self.recipient = sender, recipient
         self.tally = Tally()
         self._size_bytes, self._name = size_bytes, name
@@ -103,7 +103,8 @@ class _Session:
                 return
 
     async def _connection(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._loader.port)
+        self._reader, self._writer = await asyncio.open_connection(self._loader.host,
+                                                                   self._loader.port)
         try:
             await self._expect("220")
             await self._say("EHLO client.test", "250")

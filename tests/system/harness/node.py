@@ -53,7 +53,9 @@ class GoneError(AssertionError):
 
 class Node:
     def __init__(self, settings: dict | None = None, folder: Path | None = None,
-                 certificates: Certificates | None = None) -> None:
+                 certificates: Certificates | None = None,
+                 address: str = "127.0.0.1") -> None:
+        self.address = address
         self.folder = folder or Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.certificates = certificates or make(self.folder / "tls")
@@ -88,7 +90,7 @@ class Node:
         return {
             "host_name": "node.posthorse.test",
             "data_dir": self.data,
-            "listener": [{"name": name, "kind": kind, "address": "127.0.0.1",
+            "listener": [{"name": name, "kind": kind, "address": self.address,
                           "port": self.ports[name]} for name, kind in LISTENERS.items()],
             "tls": {"certificate_file": self.certificates.chain,
                     "key_file": self.certificates.key},
@@ -96,7 +98,7 @@ class Node:
             # Nothing listens on the discard port: a lookup that was forgotten fails at once.
             "delivery": {"dns_servers": ["127.0.0.1:9"], "private_addresses": True},
             "admin": {"socket": self.folder / "admin.sock"},
-            "http": {"address": "127.0.0.1", "port": self.http_port},
+            "http": {"address": self.address, "port": self.http_port},
         }
 
     def add_user(self, login: str = LOGIN, password: str = PASSWORD) -> None:
@@ -113,6 +115,8 @@ class Node:
         return self
 
     def launch(self, wrapper: Iterable[str] = ()) -> None:
+        if self.running():
+            raise AssertionError(f"a node runs already on {self.folder}")
         command = [*wrapper, str(BINARY), "serve", "--config", str(self.config)]
         self._process = Process(command, self.log)
 
@@ -161,7 +165,7 @@ class Node:
         return "\n".join(text.splitlines()[-lines:])
 
     def http(self, path: str) -> tuple[int, str]:
-        url = f"http://127.0.0.1:{self.http_port}{path}"
+        url = f"http://{self.address}:{self.http_port}{path}"
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return answer.status, answer.read().decode()

@@ -96,8 +96,8 @@ class _Smtp(SMTP):
 class _Server(Controller):
     """aiosmtpd's controller, with limits for large messages."""
 
-    def __init__(self, handler: Recorder, port: int, doors: Doors) -> None:
-        super().__init__(handler, hostname="127.0.0.1", port=port,
+    def __init__(self, handler: Recorder, host: str, port: int, doors: Doors) -> None:
+        super().__init__(handler, hostname=host, port=port,
                          ssl_context=doors.tls if doors.implicit else None)
         self._doors = doors
 
@@ -115,10 +115,10 @@ class _Server(Controller):
 
 class Sink:
     def __init__(self, mode: str = "accept", port: int | None = None, keep_content: bool = True,
-                 doors: Doors = Doors()) -> None:
+                 doors: Doors = Doors(), host: str = "127.0.0.1") -> None:
         self.port = port or free_port()
         self.recorder = Recorder(mode, keep_content)
-        self._server = _Server(self.recorder, self.port, doors)
+        self._server = _Server(self.recorder, host, self.port, doors)
 
     def __enter__(self) -> "Sink":
         self._server.start()

@@ -32,7 +32,8 @@ Node::Node() {
     status.started_at = noon;
     home.start();
     start_queue();
-    server = std::make_unique<AdminServer>(socket(), AdminContext{home, clock, *queue, ports()});
+    server = std::make_unique<AdminServer>(
+        socket(), AdminContext{home, clock, *queue, ports(), pool_ports()});
     require(server->start());
 }
 
@@ -48,13 +49,8 @@ Node::~Node() {
 void Node::start_queue() {
     on_home([this] {
         store_ = require(storage::open_memory_store(disk_, home, home));
-        control_ = require(
-            replication::SoloControl::open({.directory = scratch.path("data"), .name = "node.test"},
-                                           home, [this] { return numbers_++; }));
-    });
-    on_home([this] {
         queue = std::make_unique<replication::ReplicatedQueue>(
-            clock, *store_, *control_, holders_,
+            clock, *store_, control_, holders_,
             replication::ReplicatedQueue::Settings{.random = [] { return 0u; }});
     });
     require(wait<void>([this](Completion<> done) { queue->start(std::move(done)); }));
@@ -66,6 +62,21 @@ AdminPorts Node::ports() {
             .bounce = [this](QueueId id, std::string why,
                              Completion<> done) { bounce(id, std::move(why), std::move(done)); },
             .reload = [this] { return reload_problems; }};
+}
+
+// A proposal is answered later, as by a leader elsewhere.
+PoolPorts Node::pool_ports() {
+    return {.view = [this] { return pool; },
+            .propose =
+                [this](replication::Change change, Completion<> done) {
+                    proposals.push_back(std::move(change));
+                    home.post([this, done = std::move(done)]() mutable { done(proposal_answer); });
+                },
+            .begin_without =
+                [this](const std::vector<NodeId>& others) {
+                    begun_without.push_back(others);
+                    return proposal_answer;
+                }};
 }
 
 QueueId Node::add(const std::string& sender,

@@ -14,9 +14,9 @@
 
 #include "daemon/admin/admin_server.h"
 #include "daemon/runtime/shard.h"
-#include "replication/edge/solo_control.h"
 #include "storage/memory_store.h"
 #include "tests/unit/daemon/admin/envelopes.h"
+#include "tests/unit/replication/fake_pool.h"
 
 namespace posthorse::admin::test {
 
@@ -92,6 +92,10 @@ public:
     std::set<QueueId> delivering;
     std::vector<std::string> reload_problems;
     std::function<void(QueueId, std::string, Completion<>)> bounce;
+    PoolView pool;
+    Result<void> proposal_answer;  // to every proposal, and to begin_without
+    std::vector<replication::Change> proposals;
+    std::vector<std::vector<NodeId>> begun_without;
 
     std::unique_ptr<replication::ReplicatedQueue> queue;
     std::unique_ptr<AdminServer> server;
@@ -99,12 +103,12 @@ public:
 private:
     void start_queue();
     AdminPorts ports();
+    PoolPorts pool_ports();
 
     storage::MemoryDisk disk_;
     replication::NoHolders holders_;
     std::unique_ptr<storage::QueueStore> store_;
-    std::unique_ptr<replication::ControlPlane> control_;
-    std::uint64_t numbers_ = 1;
+    tests::FakeControl control_{{}};
 };
 
 }  // namespace posthorse::admin::test

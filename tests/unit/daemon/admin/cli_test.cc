@@ -5,53 +5,16 @@
 #include <doctest/doctest.h>
 #include <CLI/CLI.hpp>
 
-#include "tests/unit/daemon/admin/admin_fixture.h"
+#include "tests/unit/daemon/admin/cli_runs.h"
 
 namespace posthorse::admin {
 namespace {
 
 using namespace std::chrono_literals;
+using test::has;
 using test::Node;
 using test::noon;
-
-struct Ran {
-    int exit_code = 0;
-    std::string out;
-    std::string err;
-};
-
-// Runs one command line as daemon/main.cc does. CLI11's own complaints are usage errors.
-Ran run(const Clock& clock,
-        const std::string& socket,
-        std::vector<std::string> words,
-        const std::string& input = {}) {
-    std::istringstream in(input);
-    std::ostringstream out;
-    std::ostringstream err;
-    AdminCliContext context{.socket_path = [&] { return Result<std::string>(socket); },
-                            .clock = clock,
-                            .in = in,
-                            .out = out,
-                            .err = err};
-    CLI::App app;
-    add_admin_commands(app, context);
-    std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
-    try {
-        app.parse(words);
-    } catch (const CLI::ParseError& error) {
-        return {2, out.str(), error.what()};
-    }
-    return {context.exit_code, out.str(), err.str()};
-}
-
-Ran run(Node& node, std::vector<std::string> words, const std::string& input = {}) {
-    return run(node.clock, node.socket(), std::move(words), input);
-}
-
-bool has(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != std::string::npos;
-}
+using test::run;
 
 TEST_CASE("queue ls: an empty queue says so, in JSON it is nothing") {
     Node node;

@@ -155,6 +155,12 @@ TEST_CASE("who leaves is forgotten, but not while only it holds something") {
     CHECK(last.find(first)->in_sync == std::vector{two});
 }
 
+TEST_CASE("who was evicted while it left is forgotten too") {
+    const auto dead = evicted(with_partition(pool_of(2), {1, 2}), {1});
+    CHECK(after(dead, Leave{end_of(1)}).member(one) == nullptr);
+    check_refused(dead, Leave{{one, {2, 1}}});
+}
+
 TEST_CASE("an operator removes the dead only, and gives up what only they hold on demand only") {
     auto pool = with_partition(pool_of(3), {1});
     pool = with_partition(pool, {1, 2});

@@ -100,7 +100,7 @@ TEST_CASE("a text for people never costs the message") {
 }
 
 TEST_CASE("more addresses than fit are left out, not refused") {
-    const Hello hello{1, std::vector<std::string>(500, "n1:9626")};
+    const Hello hello{"n1:9626", std::vector<std::string>(500, "n1:9626")};
     const auto decoded = decode_message(encode_message(header(), hello));
     REQUIRE(decoded.has_value());
     CHECK(std::get<Hello>(decoded->message).known.size() == codec::addresses_max);

@@ -96,8 +96,9 @@ std::vector<Message> every_message() {
         Proposed{19, Error{Errc::unknown, "the leader left"}},
         LeaveRequest{},
         LeaveDone{{11, 12}},
-        Hello{3, {"n2.example:9626", "192.0.2.3:9626"}},
+        Hello{"n1.example:9626", {"n2.example:9626", "192.0.2.3:9626"}},
         HelloReply{Standing::member,
+                   "192.0.2.1:9626",
                    {"n3.example:9626"},
                    node(1),
                    "n1.example:9626",
@@ -112,7 +113,7 @@ std::vector<Message> every_message() {
         Promise{22, nullptr},
         Promised{21, "0123456789abcdef"},
         Begun{"0123456789abcdef"},
-        Estranged{"its disk is behind: version 30, known to have had 40"}};
+        Estranged{"its disk is behind: version 30, known to have had 40", {4, 99}}};
     for (const auto& change : every_change()) messages.emplace_back(Propose{16, change});
     return messages;
 }

@@ -1,0 +1,156 @@
+#include "daemon/admin/cli_pool.h"
+
+#include <algorithm>
+#include <istream>
+#include <ostream>
+
+#include "daemon/admin/cli_json.h"
+#include "daemon/admin/cli_pool_text.h"
+
+namespace posthorse::admin {
+namespace {
+
+grpc::Status get_pool(AdminClient& client, v1::GetPoolResponse& pool) {
+    grpc::ClientContext call;
+    AdminClient::limit(call);
+    return client.stub().GetPool(&call, {}, &pool);
+}
+
+// Of a call that acts.
+CliExit fail(AdminCliContext& context, const AdminClient& client, const grpc::Status& status) {
+    auto failure = client.failure(status);
+    if (status.error_code() == grpc::StatusCode::UNKNOWN) {
+        failure.what += "; it may have happened: look with `posthorse pool status`";
+    }
+    return complain(context, failure);
+}
+
+enum class Drain : std::uint8_t { begin, end };
+
+CliExit set_draining(AdminCliContext& context, const CliOptions& options, Drain drain) {
+    auto client = connect(context, options);
+    if (!client) return CliExit::usage;
+    v1::SetDrainingRequest request;
+    request.set_member(options.nodes.front());
+    request.set_draining(drain == Drain::begin);
+    request.set_operator_name(operator_name());
+    grpc::ClientContext call;
+    v1::SetDrainingResponse response;
+    const auto status = client->stub().SetDraining(&call, request, &response);
+    if (!status.ok()) return fail(context, *client, status);
+    context.out << options.nodes.front()
+                << (drain == Drain::begin ? ": draining\n" : ": takes part again\n");
+    return CliExit::ok;
+}
+
+// --- node remove
+
+std::string list_of(const std::vector<std::string>& names) {
+    std::string list;
+    for (const auto& name : names) (list += list.empty() ? "" : ", ") += name;
+    return list;
+}
+
+// What the operator vouches for, in one line; then the question.
+CliExit confirm(AdminCliContext& context, const CliOptions& options, v1::Removal removal) {
+    const auto names = list_of(options.nodes);
+    if (removal == v1::REMOVAL_BEGIN_WITHOUT) {
+        context.err << "This node goes on alone. You vouch that these are switched off, or mail is "
+                       "sent twice, and give up what only they hold: "
+                    << names << '\n';
+    } else {
+        context.err << "You vouch that the mail is lost or not wanted that only these hold: "
+                    << names << '\n';
+    }
+    if (options.yes) return CliExit::ok;
+    context.err << "Go on? Type yes: ";
+    std::string answer;
+    std::getline(context.in, answer);
+    if (answer == "y" || answer == "yes") return CliExit::ok;
+    return complain(context, {CliExit::refused, "nothing was done"});
+}
+
+CliExit remove(AdminCliContext& context,
+               AdminClient& client,
+               const std::vector<std::string>& names,
+               v1::Removal removal) {
+    v1::RemoveMemberRequest request;
+    request.mutable_members()->Assign(names.begin(), names.end());
+    request.set_removal(removal);
+    request.set_operator_name(operator_name());
+    grpc::ClientContext call;
+    v1::RemoveMemberResponse response;
+    const auto status = client.stub().RemoveMember(&call, request, &response);
+    if (!status.ok()) return fail(context, client, status);
+    for (const auto& name : names) context.out << name << ": removed\n";
+    return CliExit::ok;
+}
+
+}  // namespace
+
+CliExit run_node_ls(AdminCliContext& context, const CliOptions& options) {
+    auto client = connect(context, options);
+    if (!client) return CliExit::usage;
+    v1::GetPoolResponse pool;
+    const auto status = get_pool(*client, pool);
+    if (!status.ok()) return complain(context, client->failure(status));
+    if (!options.json) {
+        context.out << nodes_text(pool);
+        return CliExit::ok;
+    }
+    for (const auto& member : pool.members()) context.out << to_json(member) << '\n';
+    return CliExit::ok;
+}
+
+CliExit run_node_drain(AdminCliContext& context, const CliOptions& options) {
+    return set_draining(context, options, Drain::begin);
+}
+
+CliExit run_node_resume(AdminCliContext& context, const CliOptions& options) {
+    return set_draining(context, options, Drain::end);
+}
+
+// Whether there is a leader decides what --force means; the node is told which of the two was
+// confirmed, and refuses when that is not so any more.
+CliExit run_node_remove(AdminCliContext& context, const CliOptions& options) {
+    if (options.force && !options.yes && !context.interactive) {
+        return complain(
+            context, {CliExit::usage, "--force asks first, and nobody can answer here: add --yes"});
+    }
+    auto client = connect(context, options);
+    if (!client) return CliExit::usage;
+    auto removal = v1::REMOVAL_SAFE;
+    if (options.force) {
+        v1::GetPoolResponse pool;
+        const auto status = get_pool(*client, pool);
+        if (!status.ok()) return complain(context, client->failure(status));
+        removal = pool.leader_id().empty() ? v1::REMOVAL_BEGIN_WITHOUT : v1::REMOVAL_GIVE_UP;
+        const auto confirmed = confirm(context, options, removal);
+        if (confirmed != CliExit::ok) return confirmed;
+    }
+    if (removal == v1::REMOVAL_BEGIN_WITHOUT) {
+        return remove(context, *client, options.nodes, removal);
+    }
+    auto worst = CliExit::ok;
+    for (const auto& name : options.nodes) {
+        worst = std::max(worst, remove(context, *client, {name}, removal));
+    }
+    return worst;
+}
+
+CliExit run_pool_status(AdminCliContext& context, const CliOptions& options) {
+    auto client = connect(context, options);
+    if (!client) return CliExit::usage;
+    v1::GetPoolResponse pool;
+    const auto status = get_pool(*client, pool);
+    if (!status.ok()) return complain(context, client->failure(status));
+    if (options.json) {
+        context.out << to_json(pool) << '\n';
+        return CliExit::ok;
+    }
+    context.out << pool_text(pool);
+    if (options.partitions) context.out << partitions_text(pool);
+    return CliExit::ok;
+}
+
+}  // namespace posthorse::admin

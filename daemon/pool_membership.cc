@@ -1,0 +1,248 @@
+#include "daemon/pool_membership.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/node.h"
+#include "daemon/pool/advertise.h"
+#include "daemon/pool_metrics.h"
+#include "daemon/runtime/await.h"
+#include "daemon/runtime/log.h"
+#include "daemon/runtime/system_clock.h"
+#include "replication/edge/control_disk.h"
+
+namespace posthorse {
+namespace {
+
+namespace log = runtime::log;
+using boost::asio::awaitable;
+
+// What this release understands of the pool's value and messages; the lowest in a pool counts.
+constexpr std::uint32_t feature_level = 1;
+constexpr Duration look_timeout = std::chrono::seconds{2};
+constexpr Duration report_every = std::chrono::seconds{1};
+constexpr Duration poll_every = std::chrono::milliseconds{50};
+
+std::string control_directory(const std::string& data_dir) {
+    return data_dir + "/control";
+}
+
+}  // namespace
+
+PoolMembership::PoolMembership(const config::Config& config,
+                               runtime::Shard& home,
+                               const Clock& clock,
+                               storage::QueueStore& store,
+                               std::function<void()> must_end)
+    : config_(config), home_(home), clock_(clock), store_(store), must_end_(std::move(must_end)) {}
+
+PoolMembership::~PoolMembership() = default;
+
+Result<void> PoolMembership::take_aside(const std::string& data_dir, WallTime now) {
+    const auto directory = control_directory(data_dir);
+    const auto why = replication::stranger_mark(directory);
+    if (!why) return {};
+    const auto record = replication::read_record(directory);
+    auto moved = replication::set_aside(
+        data_dir, {*why, record ? std::optional(record->self) : std::nullopt, now});
+    if (!moved) return moved.error();
+    log::warning("copies_set_aside", {{"why", *why}, {"where", *moved}});
+    return {};
+}
+
+Result<void> PoolMembership::open() {
+    if (!config_.pool.join.empty()) {
+        discovery_ = std::make_unique<pool::Discovery>(
+            home_,
+            dns::DnsResolver::Settings{
+                .servers = config_.delivery.dns_servers, .timeout = look_timeout, .tries = 1},
+            config_.pool.join, config_.pool.port);
+    }
+    auto control = replication::EmbeddedControl::open(control_directory(config_.data_dir),
+                                                      settings(), ports());
+    if (!control) return control.error();
+    const auto copies = replication::list_set_aside(config_.data_dir);
+    if (!copies) return copies.error();
+    for (const auto& copy : *copies) set_aside_.push_back(copy.path);
+    control_ = *std::move(control);
+    return {};
+}
+
+replication::ControlCore::Settings PoolMembership::settings() const {
+    replication::ControlCore::Settings settings;
+    settings.facts = {.name = config_.pool.name,
+                      .address = pool::advertised(config_.pool, pool::machine_addresses()),
+                      .zone = config_.pool.zone,
+                      .release = release(),
+                      .features = feature_level};
+    settings.alone = config_.pool.join.empty();
+    settings.expect = config_.pool.expect;
+    settings.pool = {.copies = config_.pool.copies, .lease_ttl = config_.pool.lease_ttl};
+    settings.election.abdicate_after = config_.pool.lease_ttl / 2;
+    return settings;
+}
+
+replication::EmbeddedControl::Ports PoolMembership::ports() {
+    return {
+        .home = home_,
+        .disk = disk_,
+        .clock = clock_,
+        .random = [] { return runtime::random_u64(); },
+        .send =
+            [this](replication::Outgoing message) {
+                if (peers_) peers_->send(std::move(message));
+            },
+        .look = [this](replication::EmbeddedControl::Discovered found) { look(std::move(found)); },
+        .probe = [this](Completion<> done) { store_.probe(std::move(done)); },
+        .notice =
+            [](const replication::ControlNotice& notice) {
+                log::warning("pool", {{"event", notice.event}, {"what", notice.what}});
+            },
+        .stranger =
+            [this](const std::string& why) {
+                log::error("stranger",
+                           {{"why", why},
+                            {"mend",
+                             "start it again: it joins as a new node, and what it holds "
+                             "is set aside under data_dir"}});
+                must_end_();
+            },
+        .failed =
+            [this](const Error& error) {
+                log::error("control_disk_failed", {{"why", error.what}});
+                must_end_();
+            }};
+}
+
+void PoolMembership::look(replication::EmbeddedControl::Discovered found) {
+    if (!discovery_) return found({}, true);
+    discovery_->look([this, found = std::move(found)](const pool::Discovered& where) {
+        if (where.trouble != look_trouble_ && !where.trouble.empty())
+            log::warning("pool_join_lookup", {{"why", where.trouble}});
+        look_trouble_ = where.trouble;
+        found(where.addresses, where.complete);
+    });
+}
+
+Result<void> PoolMembership::listen() {
+    if (config_.pool.join.empty()) return {};
+    auto peers = replication::PeerNetwork::open(
+        {.address = config_.pool.address,
+         .port = config_.pool.port,
+         .files = {config_.pool.ca_file, config_.pool.certificate_file, config_.pool.key_file},
+         .certificates = config_.pool.certificates == "node" ? replication::PeerCertificates::node
+                                                             : replication::PeerCertificates::pool,
+         .name = config_.pool.name},
+        home_,
+        [this](replication::Header header, replication::Message message,
+               UniqueFunction<void(replication::Refusal)> verdict) {
+            control_->receive(header, message, std::move(verdict));
+        });
+    if (!peers) return peers.error();
+    peers_ = *std::move(peers);
+    return {};
+}
+
+void PoolMembership::tick() {
+    control_->tick();
+    if (!peers_ || clock_.boot() < next_report_) return;
+    next_report_ = clock_.boot() + report_every;
+    report_peers();
+}
+
+void PoolMembership::report_peers() {
+    std::set<std::string> now;
+    for (const auto& problem : peers_->problems()) {
+        now.insert(problem.address);
+        if (!unreachable_.contains(problem.address))
+            log::warning("peer_unreachable", {{"address", problem.address}, {"why", problem.what}});
+    }
+    for (const auto& address : unreachable_) {
+        if (!now.contains(address)) log::info("peer_reachable", {{"address", address}});
+    }
+    unreachable_ = std::move(now);
+}
+
+std::vector<std::string> PoolMembership::reload() {
+    if (!peers_) return {};
+    const auto reloaded = peers_->reload();
+    if (reloaded) return {};
+    log::error("peer_certificate_refused", {{"why", reloaded.error().what}});
+    return {reloaded.error().what};
+}
+
+replication::PeerNetworkFigures PoolMembership::peer_figures() const {
+    return peers_ ? peers_->figures() : replication::PeerNetworkFigures{};
+}
+
+std::string PoolMembership::not_entered_why() const {
+    const auto status = control_->status();
+    if (status.waits_for.empty()) return "starting: " + status.phase;
+    return "starting: " + status.phase + ", waits for " + status.waits_for;
+}
+
+admin::PoolView PoolMembership::view() const {
+    return {.committed = control_->committed(),
+            .status = control_->status(),
+            .name = config_.pool.name,
+            .set_aside = set_aside_};
+}
+
+admin::PoolPorts PoolMembership::admin_ports() {
+    return {
+        .view = [this] { return view(); },
+        .propose =
+            [this](replication::Change change, Completion<> done) {
+                control_->propose(std::move(change), std::move(done));
+            },
+        .begin_without =
+            [this](const std::vector<NodeId>& others) { return control_->begin_without(others); }};
+}
+
+void PoolMembership::export_figures(runtime::Metrics& metrics) {
+    export_pool(metrics, [this] { return view(); }, [this] { return peer_figures(); });
+}
+
+bool PoolMembership::has_peers() const {
+    return control_->committed().members.size() > 1;
+}
+
+// Draining closes this node's partitions; those without mail go, what has mail stays with it.
+awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, Duration patience) {
+    boost::asio::steady_timer timer(home_.context());
+    const auto until = clock_.boot() + patience;
+    const bool peers = has_peers();
+    const auto left = std::make_shared<bool>(false);
+    if (peers) {
+        control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
+        while (!queue.only_mail_is_left() && clock_.boot() + patience / 2 < until) {
+            timer.expires_after(poll_every);
+            co_await timer.async_wait(boost::asio::use_awaitable);
+        }
+    }
+    const bool holds_mail = peers && queue.counters().messages > 0;
+    control_->leave([left](const Result<void>&) { *left = true; });
+    while (!*left && clock_.boot() < until) {
+        timer.expires_after(poll_every);
+        co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+    if (!*left) {
+        log::warning("leave_unfinished",
+                     {{"what", "the pool did not agree in time; it goes on after the lease"}});
+    }
+    if (holds_mail) {
+        log::error("last_holder",
+                   {{"messages", queue.counters().messages},
+                    {"what", "only this node has this mail: keep data_dir and start it again"}});
+    }
+    co_return !holds_mail;
+}
+
+awaitable<void> PoolMembership::stop() {
+    if (!peers_) co_return;
+    co_await runtime::completed<void>([this](Completion<> done) {
+        peers_->stop([done = std::move(done)]() mutable { done({}); });
+    });
+}
+
+}  // namespace posthorse

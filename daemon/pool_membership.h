@@ -1,0 +1,88 @@
+// This node's place in its pool: the agreement, the way to peers, and where they are found.
+//
+// Place     Wiring, as node.cc, which owns it: joins EmbeddedControl to its disk, to the DNS, to
+//           the peer network and to the queue's store.
+// Contract  Without pool.join nothing listens and nobody is asked: the pool is this node.
+//           take_aside() comes before the queue is opened: a node that the pool disowned begins as
+//           a new one, with an empty queue; the copies stay beside it.
+// Owner     Node; every call on home. The references outlive it.
+// Errors    open() and listen() name the file or address, and the mend.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "daemon/admin/admin_ports.h"
+#include "daemon/config/config.h"
+#include "daemon/pool/discovery.h"
+#include "daemon/runtime/metrics.h"
+#include "daemon/runtime/shard.h"
+#include "replication/edge/embedded_control.h"
+#include "replication/edge/peer_network.h"
+#include "replication/replicated_queue.h"
+#include "storage/queue_store.h"
+#include "storage/worker.h"
+
+namespace posthorse {
+
+class PoolMembership {
+public:
+    // `must_end` is called when this node cannot go on; what and why is logged already.
+    PoolMembership(const config::Config& config,
+                   runtime::Shard& home,
+                   const Clock& clock,
+                   storage::QueueStore& store,
+                   std::function<void()> must_end);
+    ~PoolMembership();
+    PoolMembership(const PoolMembership&) = delete;
+    PoolMembership& operator=(const PoolMembership&) = delete;
+
+    static Result<void> take_aside(const std::string& data_dir, WallTime now);
+
+    Result<void> open();
+    Result<void> listen();
+    replication::EmbeddedControl& control() { return *control_; }
+    const replication::EmbeddedControl& control() const { return *control_; }
+    void tick();
+    // What this node waits for before it is live in its pool.
+    std::string not_entered_why() const;
+    // What could not be read; the old certificates stay in use then.
+    std::vector<std::string> reload();
+    admin::PoolPorts admin_ports();
+    void export_figures(runtime::Metrics& metrics);
+
+    // Hands over what can be handed over and ends this incarnation, as far as `patience` goes.
+    // False: only this node has some of its mail.
+    boost::asio::awaitable<bool> leave(replication::ReplicatedQueue& queue, Duration patience);
+    boost::asio::awaitable<void> stop();
+
+private:
+    replication::ControlCore::Settings settings() const;
+    replication::EmbeddedControl::Ports ports();
+    void look(replication::EmbeddedControl::Discovered found);
+    void report_peers();
+    bool has_peers() const;
+    admin::PoolView view() const;
+    replication::PeerNetworkFigures peer_figures() const;
+
+    const config::Config& config_;
+    runtime::Shard& home_;
+    const Clock& clock_;
+    storage::QueueStore& store_;
+    std::function<void()> must_end_;
+    storage::ThreadWorker disk_{"control-write"};
+    std::unique_ptr<pool::Discovery> discovery_;
+    std::unique_ptr<replication::EmbeddedControl> control_;
+    std::unique_ptr<replication::PeerNetwork> peers_;
+    std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
+    std::string look_trouble_;            // said once
+    std::set<std::string> unreachable_;   // addresses; said once
+    BootTime next_report_{};
+};
+
+}  // namespace posthorse

@@ -1,0 +1,182 @@
+#include "daemon/pool_metrics.h"
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/admin/pool_figures.h"
+#include "replication/core/control_message.h"
+
+namespace posthorse {
+namespace {
+
+using runtime::Counter;
+using runtime::Gauge;
+using runtime::Metrics;
+
+// A count that is kept elsewhere, as a counter.
+class Followed {
+public:
+    explicit Followed(Counter counter) : counter_(counter) {}
+    void follow(std::uint64_t total) {
+        if (total <= seen_) return;
+        counter_.add(static_cast<double>(total - seen_));
+        seen_ = total;
+    }
+
+private:
+    Counter counter_;
+    std::uint64_t seen_ = 0;
+};
+
+// --- who is there
+
+struct MemberGauges {
+    explicit MemberGauges(Metrics& metrics)
+        : by_state{gauge(metrics, "live"), gauge(metrics, "draining"), gauge(metrics, "away")} {}
+
+    static Gauge gauge(Metrics& metrics, const char* state) {
+        return metrics.gauge("posthorse_pool_members", "Members of the pool.", {{"state", state}});
+    }
+    void set(const replication::PoolState& state) {
+        std::array<int, admin::member_states> counts{};
+        for (const auto& member : state.members) {
+            ++counts[static_cast<std::size_t>(admin::state_of(member))];
+        }
+        for (std::size_t i = 0; i < counts.size(); ++i) by_state[i].set(counts[i]);
+    }
+
+    std::array<Gauge, admin::member_states> by_state;
+};
+
+// --- who decides
+
+struct AgreementGauges {
+    explicit AgreementGauges(Metrics& metrics)
+        : voters(metrics.gauge("posthorse_pool_voters", "Nodes that vote.")),
+          has_leader(metrics.gauge("posthorse_pool_has_leader", "1 when a leader is heard here.")),
+          leads(metrics.gauge("posthorse_pool_leads", "1 when this node leads the pool.")),
+          term(metrics.gauge("posthorse_pool_term", "Term of the agreement.")),
+          version(metrics.gauge("posthorse_pool_version", "Version of the committed pool state.")),
+          lease(metrics.gauge("posthorse_pool_lease_seconds",
+                              "What is left of this node's lease; 0 without one.")) {}
+
+    void set(const admin::PoolView& view) {
+        const auto& status = view.status;
+        voters.set(static_cast<double>(status.voters.voters.size()));
+        has_leader.set(status.leader ? 1 : 0);
+        leads.set(status.leader == status.self ? 1 : 0);
+        term.set(static_cast<double>(status.term.value));
+        version.set(static_cast<double>(view.committed.version.value));
+        lease.set(std::chrono::duration<double>(status.lease_left.value_or(Duration{})).count());
+    }
+
+    Gauge voters, has_leader, leads, term, version, lease;
+};
+
+// --- who has what
+
+struct PartitionGauges {
+    explicit PartitionGauges(Metrics& metrics)
+        : owned(of_this_node(metrics, "owned")),
+          in_sync(of_this_node(metrics, "in_sync")),
+          unowned(metrics.gauge("posthorse_pool_partitions_unowned",
+                                "Partitions of the pool that wait for a holder to come back.")),
+          short_ones(metrics.gauge("posthorse_pool_partitions_short",
+                                   "Partitions of the pool with fewer in-sync nodes than copies.")),
+          set_aside(metrics.gauge("posthorse_pool_set_aside_copies",
+                                  "Data directories here that the pool did not take back.")) {}
+
+    static Gauge of_this_node(Metrics& metrics, const char* state) {
+        return metrics.gauge("posthorse_pool_partitions", "Partitions of this node.",
+                             {{"state", state}});
+    }
+    void set(const admin::PoolView& view) {
+        const auto& state = view.committed;
+        const auto holdings = admin::holdings_of(state, view.status.self);
+        owned.set(holdings.owned);
+        in_sync.set(holdings.in_sync);
+        const auto counted = [&](auto condition) {
+            return static_cast<double>(std::ranges::count_if(state.partitions, condition));
+        };
+        unowned.set(counted([](const auto& partition) { return !partition.owner; }));
+        short_ones.set(
+            counted([&](const auto& partition) { return admin::is_short(state, partition); }));
+        set_aside.set(static_cast<double>(view.set_aside.size()));
+    }
+
+    Gauge owned, in_sync, unowned, short_ones, set_aside;
+};
+
+// --- what is said
+
+class PeerCounters {
+public:
+    explicit PeerCounters(Metrics& metrics)
+        : metrics_(metrics),
+          sent_(messages("sent")),
+          failed_(messages("failed")),
+          dropped_(messages("dropped")),
+          received_(messages("received")),
+          certificate_(metrics.gauge("posthorse_pool_certificate_expiry_seconds",
+                                     "When this node's certificate for peers ends, since 1970; 0 "
+                                     "without one.")) {
+        for (const auto reason :
+             {Refusal::other_pool, Refusal::not_a_member, Refusal::stale_incarnation,
+              Refusal::wrong_node, Refusal::not_ready}) {
+            refused(replication::to_string(reason));
+        }
+    }
+
+    void follow(const replication::PeerNetworkFigures& figures) {
+        sent_.follow(figures.sent);
+        failed_.follow(figures.failed);
+        dropped_.follow(figures.dropped);
+        received_.follow(figures.received);
+        for (const auto& [reason, count] : figures.refused) refused(reason).follow(count);
+        certificate_.set(
+            std::chrono::duration<double>(figures.certificate_expires.time_since_epoch()).count());
+    }
+
+private:
+    using Refusal = replication::Refusal;
+
+    Followed messages(const char* result) {
+        return Followed(metrics_.counter("posthorse_pool_messages_total",
+                                         "Messages between this node and its peers.",
+                                         {{"result", result}}));
+    }
+    Followed& refused(const std::string& reason) {
+        const auto found = refused_.find(reason);
+        if (found != refused_.end()) return found->second;
+        return refused_
+            .emplace(reason, metrics_.counter("posthorse_pool_refused_messages_total",
+                                              "Messages of peers that this node did not take.",
+                                              {{"reason", reason}}))
+            .first->second;
+    }
+
+    Metrics& metrics_;
+    Followed sent_, failed_, dropped_, received_;
+    Gauge certificate_;
+    std::map<std::string, Followed> refused_;
+};
+
+}  // namespace
+
+void export_pool(Metrics& metrics,
+                 std::function<admin::PoolView()> view,
+                 std::function<replication::PeerNetworkFigures()> peers) {
+    metrics.before_scrape([members = MemberGauges(metrics), agreement = AgreementGauges(metrics),
+                           partitions = PartitionGauges(metrics),
+                           view = std::move(view)]() mutable {
+        const auto now = view();
+        members.set(now.committed);
+        agreement.set(now);
+        partitions.set(now);
+    });
+    metrics.before_scrape([counters = PeerCounters(metrics), peers = std::move(peers)]() mutable {
+        counters.follow(peers());
+    });
+}
+
+}  // namespace posthorse

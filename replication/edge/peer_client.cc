@@ -1,0 +1,183 @@
+#include "replication/edge/peer_client.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "posthorse/v1/pool.grpc.pb.h"
+#include "proto/types/assert.h"
+#include "replication/edge/control_codec.h"
+
+namespace posthorse::replication {
+namespace {
+
+constexpr int answer_bytes_max = 64 * 1024;
+constexpr int connect_ms = 2'000;
+constexpr int backoff_least_ms = 200;
+constexpr int backoff_most_ms = 1'000;
+constexpr int ping_every_ms = 5'000;
+constexpr int ping_answer_ms = 5'000;
+constexpr int idle_ms = 5 * 60 * 1'000;
+constexpr int resolve_again_ms = 1'000;  // a container that begins anew has another address
+constexpr std::size_t problem_bytes_max = 300;
+
+grpc::ChannelArguments arguments() {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(answer_bytes_max);
+    arguments.SetMaxSendMessageSize(peer_message_bytes_max);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_least_ms);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_most_ms);
+    arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, resolve_again_ms);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_every_ms);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ping_answer_ms);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
+    arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, idle_ms);
+    // Channels share nothing: what fails at one address delays no other.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // whatever the environment says
+    arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+    return arguments;
+}
+
+// As a URI, in which the brackets of an IPv6 address have no place. The scheme stands before what a
+// peer may have said, so that it names a host and nothing else.
+std::string target(const std::string& address) {
+    std::string target = "dns:///";
+    for (const char c : address) {
+        switch (c) {
+            case '[':
+                target += "%5B";
+                break;
+            case ']':
+                target += "%5D";
+                break;
+            case '%':
+                target += "%25";
+                break;
+            default:
+                target += c;
+        }
+    }
+    return target;
+}
+
+std::string problem_of(const grpc::Status& status) {
+    std::string problem = status.error_message().substr(0, problem_bytes_max);
+    for (char& c : problem) {
+        if (c < 0x20 || c > 0x7E) c = '?';
+    }
+    return problem.empty() ? "failed without a reason" : problem;
+}
+
+}  // namespace
+
+struct PeerClient::Peer {
+    std::shared_ptr<grpc::Channel> channel;
+    std::unique_ptr<v1::Pool::Stub> stub;
+    std::size_t calls = 0;
+    std::size_t bytes = 0;
+    std::string problem;  // of the last call that ended; empty: it arrived
+};
+
+struct PeerClient::Call {
+    std::string address;
+    std::size_t bytes = 0;
+    grpc::ClientContext context;
+    v1::DeliverRequest request;
+    v1::DeliverResponse response;
+};
+
+PeerClient::PeerClient(std::shared_ptr<grpc::ChannelCredentials> credentials,
+                       Executor& home,
+                       Duration deadline,
+                       PeerCounters& counters)
+    : credentials_(std::move(credentials)), home_(home), deadline_(deadline), counters_(counters) {}
+
+PeerClient::~PeerClient() {
+    PH_ASSERT(calls_.empty());
+}
+
+// A place for one more channel: those whose connection idleness has dropped go first.
+bool PeerClient::make_room() {
+    std::erase_if(peers_, [](const auto& entry) {
+        const auto& peer = *entry.second;
+        return peer.calls == 0 && peer.channel->GetState(false) == GRPC_CHANNEL_IDLE;
+    });
+    if (peers_.size() < peer_addresses_max) return true;
+    const auto unused = std::find_if(peers_.begin(), peers_.end(),
+                                     [](const auto& entry) { return entry.second->calls == 0; });
+    if (unused == peers_.end()) return false;
+    peers_.erase(unused);
+    return true;
+}
+
+PeerClient::Peer* PeerClient::peer(const std::string& address) {
+    if (const auto found = peers_.find(address); found != peers_.end()) return found->second.get();
+    if (!make_room()) return nullptr;
+    auto peer = std::make_unique<Peer>();
+    peer->channel = grpc::CreateCustomChannel(target(address), credentials_, arguments());
+    peer->stub = v1::Pool::NewStub(peer->channel);
+    return peers_.emplace(address, std::move(peer)).first->second.get();
+}
+
+void PeerClient::send(const Outgoing& outgoing) {
+    if (stopping_) return;
+    auto* to = outgoing.address.empty() ? nullptr : peer(outgoing.address);
+    if (to == nullptr || to->calls == peer_calls_max) {
+        ++counters_.dropped;
+        return;
+    }
+    auto call = std::make_unique<Call>();
+    encode(outgoing.header, outgoing.message, call->request);
+    call->bytes = call->request.ByteSizeLong();
+    if (call->bytes > peer_message_bytes_max || to->bytes + call->bytes > peer_call_bytes_max) {
+        ++counters_.dropped;
+        return;
+    }
+    call->address = outgoing.address;
+    call->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                            gpr_time_from_millis(deadline_.count(), GPR_TIMESPAN)));
+    to->calls += 1;
+    to->bytes += call->bytes;
+    const auto number = ++last_call_;
+    auto& started = *calls_.emplace(number, std::move(call)).first->second;
+    to->stub->async()->Deliver(
+        &started.context, &started.request, &started.response, [this, number](grpc::Status status) {
+            home_.post([this, number, status = std::move(status)] { ended(number, status); });
+        });
+}
+
+void PeerClient::ended(std::uint64_t number, const grpc::Status& status) {
+    const auto call = calls_.find(number);
+    PH_ASSERT(call != calls_.end());
+    auto& from = *peers_.at(call->second->address);  // stays while it has calls
+    from.calls -= 1;
+    from.bytes -= call->second->bytes;
+    from.problem = status.ok() ? "" : problem_of(status);
+    ++(status.ok() ? counters_.sent : counters_.failed);
+    calls_.erase(call);
+    if (stopping_ && calls_.empty()) std::exchange(stopped_, {})();
+}
+
+std::vector<PeerProblem> PeerClient::problems() const {
+    std::vector<PeerProblem> problems;
+    for (const auto& [address, peer] : peers_) {
+        if (!peer->problem.empty()) problems.push_back({address, peer->problem});
+    }
+    return problems;
+}
+
+void PeerClient::stop(UniqueFunction<void()> done) {
+    PH_ASSERT(!stopping_);
+    stopping_ = true;
+    if (calls_.empty()) return home_.post(std::move(done));
+    stopped_ = std::move(done);
+    for (const auto& [number, call] : calls_) call->context.TryCancel();
+}
+
+}  // namespace posthorse::replication

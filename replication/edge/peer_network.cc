@@ -1,0 +1,114 @@
+#include "replication/edge/peer_network.h"
+
+#include <cstdlib>
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/grpc.h>
+#include <grpc/support/log.h>
+
+#include "proto/types/assert.h"
+#include "replication/edge/peer_client.h"
+#include "replication/edge/peer_credentials.h"
+#include "replication/edge/peer_server.h"
+
+namespace posthorse::replication {
+namespace {
+
+// Once a process. Without the first the library ends with the last object of it, and that end may
+// take ten seconds. Without the others whoever connects writes to our standard error: a line for
+// every handshake that fails, and for every name that is not in the certificate.
+void prepare_grpc() {
+    [[maybe_unused]] static const bool prepared = [] {
+        grpc_init();  // never paired with grpc_shutdown()
+        if (std::getenv("GRPC_VERBOSITY") != nullptr) return true;  // somebody wants to see them
+        gpr_set_log_function([](gpr_log_func_args*) {});
+        google::protobuf::SetLogHandler(nullptr);
+        return true;
+    }();
+}
+
+std::string reason_name(std::size_t reason) {
+    switch (reason) {
+        case refused_malformed:
+            return "malformed";
+        case refused_wrong_name:
+            return "wrong_name";
+        case refused_no_certificate:
+            return "no_certificate";
+        case refused_too_many:
+            return "too_many";
+        default:
+            return to_string(static_cast<Refusal>(reason));
+    }
+}
+
+}  // namespace
+
+PeerNetwork::PeerNetwork(Settings settings, Executor& home)
+    : settings_(std::move(settings)), home_(home), counters_(std::make_unique<PeerCounters>()) {}
+
+PeerNetwork::~PeerNetwork() {
+    PH_ASSERT(parts_running_ == 0);
+}
+
+Result<std::unique_ptr<PeerNetwork>> PeerNetwork::open(Settings settings,
+                                                       Executor& home,
+                                                       Receive receive) {
+    prepare_grpc();
+    auto network = std::unique_ptr<PeerNetwork>(new PeerNetwork(std::move(settings), home));
+    const auto& set = network->settings_;
+    const bool named = set.certificates == PeerCertificates::node;
+    auto credentials =
+        PeerCredentials::open(set.files, named ? std::optional(set.name) : std::nullopt);
+    if (!credentials) return credentials.error();
+    network->credentials_ = *std::move(credentials);
+    auto& counters = *network->counters_;
+    network->server_ = std::make_unique<PeerServer>(
+        home, std::make_unique<PeerService>(set.certificates, home, std::move(receive), counters));
+    auto opened = network->server_->open(set.address, set.port, network->credentials_->server());
+    if (!opened) return opened.error();
+    network->client_ = std::make_unique<PeerClient>(network->credentials_->channel(), home,
+                                                    set.deadline, counters);
+    network->parts_running_ = 2;
+    return network;
+}
+
+void PeerNetwork::send(Outgoing outgoing) {
+    client_->send(outgoing);
+}
+
+Result<void> PeerNetwork::reload() {
+    return credentials_->reload();
+}
+
+PeerNetworkFigures PeerNetwork::figures() const {
+    PeerNetworkFigures figures{.sent = counters_->sent,
+                               .failed = counters_->failed,
+                               .dropped = counters_->dropped,
+                               .received = counters_->received,
+                               .certificate_expires = credentials_->expires()};
+    for (std::size_t reason = 1; reason < refused_reasons; ++reason)
+        figures.refused[reason_name(reason)] = counters_->refused[reason];
+    return figures;
+}
+
+std::vector<PeerProblem> PeerNetwork::problems() const {
+    return client_->problems();
+}
+
+std::uint16_t PeerNetwork::port() const {
+    return server_->port();
+}
+
+void PeerNetwork::stop(UniqueFunction<void()> done) {
+    PH_ASSERT(!stopped_ && parts_running_ == 2);
+    stopped_ = std::move(done);
+    client_->stop([this] { part_stopped(); });
+    server_->stop([this] { part_stopped(); });
+}
+
+void PeerNetwork::part_stopped() {
+    if (--parts_running_ == 0) std::exchange(stopped_, {})();
+}
+
+}  // namespace posthorse::replication

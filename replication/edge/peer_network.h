@@ -1,0 +1,105 @@
+// Messages between the nodes of a pool, over gRPC and mutual TLS.
+//
+// Place     Between edge/embedded_control.h, which brings and takes messages, and other nodes.
+//           Built of peer_credentials.h, peer_client.h (sends) and peer_service.h (receives).
+// Contract  A message that is sent arrives once or never, in any order; nobody hears which. Every
+//           message that comes passed these checks: its connection showed a certificate of the
+//           authorities, it is well formed (control_codec.h), and with PeerCertificates::node its
+//           certificate carries the name in its header. The receiver's verdict goes back as the
+//           status of the call.
+//           No octet of who shows no certificate reaches HTTP/2. The port serves nothing else: no
+//           reflection, no health.
+//           reload() takes three new files or, when one is not good, none.
+// Owner     node.cc. All calls on home, none blocks but open() and reload(), which read files. The
+//           destructor requires that stop() has completed.
+// Errors    open(), reload(): name the address or file and the mend. Messages that are lost are
+//           counted, and the last reason for each address is kept for people.
+// Bounds    The constants in peer_limits.h: messages and octets on the way to an address,
+// addresses,
+//           messages that wait for home, octets of one. What is beyond is dropped, the newest
+//           first.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/types/executor.h"
+#include "replication/core/control_message.h"
+#include "replication/edge/certificate_check.h"
+
+namespace posthorse::replication {
+
+class PeerClient;
+class PeerCredentials;
+class PeerServer;
+struct PeerCounters;
+
+enum class PeerCertificates : std::uint8_t {
+    pool,  // any bearer of a certificate of the authorities is a member
+    node,  // the certificate must carry the claimed name
+};
+
+struct PeerNetworkFigures {
+    std::uint64_t sent = 0;      // and taken
+    std::uint64_t failed = 0;    // did not arrive, or was refused
+    std::uint64_t dropped = 0;   // never tried: too many on the way, or too large
+    std::uint64_t received = 0;  // and handed to the receiver
+    // What came and was not taken, by reason: those of Refusal, and "malformed", "wrong_name",
+    // "no_certificate", "too_many".
+    std::map<std::string, std::uint64_t> refused;
+    WallTime certificate_expires{};
+};
+
+// The last message to an address did not arrive.
+struct PeerProblem {
+    std::string address;
+    std::string what;
+};
+
+class PeerNetwork {
+public:
+    struct Settings {
+        std::string address;     // where to listen
+        std::uint16_t port = 0;  // 0: any
+        PeerFiles files;
+        PeerCertificates certificates = PeerCertificates::pool;
+        std::string name;  // of this node; with PeerCertificates::node its certificate carries it
+        Duration deadline = std::chrono::seconds{2};  // for a message to arrive
+    };
+    // Called on home. It calls its last argument with the verdict, once, on home, then or later.
+    using Verdict = UniqueFunction<void(Refusal)>;
+    using Receive = UniqueFunction<void(Header, Message, Verdict)>;
+
+    static Result<std::unique_ptr<PeerNetwork>> open(Settings settings,
+                                                     Executor& home,
+                                                     Receive receive);
+    ~PeerNetwork();
+    PeerNetwork(const PeerNetwork&) = delete;
+    PeerNetwork& operator=(const PeerNetwork&) = delete;
+
+    void send(Outgoing outgoing);
+    Result<void> reload();
+    PeerNetworkFigures figures() const;
+    std::vector<PeerProblem> problems() const;
+    std::uint16_t port() const;  // where it listens
+    // Gives up what is on the way. `done` runs on home; `receive` is not called any more.
+    void stop(UniqueFunction<void()> done);
+
+private:
+    PeerNetwork(Settings settings, Executor& home);
+    void part_stopped();
+
+    const Settings settings_;
+    Executor& home_;
+    std::unique_ptr<PeerCounters> counters_;
+    std::unique_ptr<PeerCredentials> credentials_;
+    std::unique_ptr<PeerClient> client_;
+    std::unique_ptr<PeerServer> server_;
+    int parts_running_ = 0;
+    UniqueFunction<void()> stopped_;
+};
+
+}  // namespace posthorse::replication

@@ -1,0 +1,117 @@
+#include "replication/edge/peer_service.h"
+
+#include <algorithm>
+
+#include <grpc/grpc_security_constants.h>
+
+#include "replication/edge/control_codec.h"
+
+namespace posthorse::replication {
+namespace {
+
+static_assert(static_cast<std::size_t>(Refusal::not_ready) + 1 == refused_malformed);
+
+// The other end of a call; whoever drops it unanswered answers it so.
+struct Unanswered {
+    void operator()(grpc::ServerUnaryReactor* reactor) const {
+        reactor->Finish({grpc::StatusCode::UNAVAILABLE, "the node stops"});
+    }
+};
+using Answer = std::unique_ptr<grpc::ServerUnaryReactor, Unanswered>;
+
+// Host names know no case, and a certificate's names are host names as a rule.
+bool same_name(std::string_view one, std::string_view other) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                      [&](char a, char b) { return lower(a) == lower(b); });
+}
+
+bool carries(const grpc::AuthContext& peer, const std::string& name) {
+    const auto names = peer.FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME);
+    return std::any_of(names.begin(), names.end(), [&](const grpc::string_ref& one) {
+        return same_name({one.data(), one.size()}, name);
+    });
+}
+
+grpc::StatusCode code_of(Refusal refusal) {
+    switch (refusal) {
+        case Refusal::none:
+            return grpc::StatusCode::OK;
+        case Refusal::other_pool:
+        case Refusal::stale_incarnation:
+        case Refusal::wrong_node:
+            return grpc::StatusCode::FAILED_PRECONDITION;
+        case Refusal::not_a_member:
+            return grpc::StatusCode::PERMISSION_DENIED;
+        case Refusal::not_ready:
+            return grpc::StatusCode::UNAVAILABLE;
+    }
+    return grpc::StatusCode::INTERNAL;
+}
+
+}  // namespace
+
+PeerService::PeerService(PeerCertificates certificates,
+                         Executor& home,
+                         PeerNetwork::Receive receive,
+                         PeerCounters& counters)
+    : certificates_(certificates), home_(home), receive_(std::move(receive)), counters_(counters) {}
+
+grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* context,
+                                               const v1::DeliverRequest* request,
+                                               v1::DeliverResponse*) {
+    using grpc::StatusCode;
+    auto* reactor = context->DefaultReactor();
+    const auto finish = [reactor](grpc::Status status) {
+        reactor->Finish(std::move(status));
+        return reactor;
+    };
+    const auto peer = context->auth_context();
+    if (peer == nullptr || !peer->IsPeerAuthenticated())
+        return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
+                             "no_certificate: show one of the pool's authority"));
+    auto received = decode(*request);
+    if (!received)
+        return finish(refuse(refused_malformed, StatusCode::INVALID_ARGUMENT,
+                             "malformed: " + received.error().what));
+    if (certificates_ == PeerCertificates::node && !carries(*peer, received->header.name))
+        return finish(refuse(refused_wrong_name, StatusCode::PERMISSION_DENIED,
+                             "wrong_name: the certificate does not carry the name in the header"));
+    if (!has_place())
+        return finish(refuse(refused_too_many, StatusCode::RESOURCE_EXHAUSTED,
+                             "too_many: messages wait already"));
+    home_.post([this, answer = Answer(reactor), taken = *std::move(received)]() mutable {
+        --waiting_;
+        if (stopped_) return;
+        arrived(answer.release(), std::move(taken.header), std::move(taken.message));
+    });
+    return reactor;
+}
+
+bool PeerService::has_place() {
+    if (++waiting_ <= peer_waiting_max) return true;
+    --waiting_;
+    return false;
+}
+
+grpc::Status PeerService::refuse(std::size_t reason,
+                                 grpc::StatusCode code,
+                                 const std::string& what) {
+    ++counters_.refused[reason];
+    return {code, what};
+}
+
+void PeerService::arrived(grpc::ServerUnaryReactor* reactor, Header header, Message message) {
+    ++counters_.received;
+    receive_(std::move(header), std::move(message),
+             [this, answer = Answer(reactor)](Refusal refusal) mutable {
+                 answer.release()->Finish(judged(refusal));
+             });
+}
+
+grpc::Status PeerService::judged(Refusal refusal) {
+    if (refusal == Refusal::none) return grpc::Status::OK;
+    return refuse(static_cast<std::size_t>(refusal), code_of(refusal), to_string(refusal));
+}
+
+}  // namespace posthorse::replication

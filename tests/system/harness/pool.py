@@ -1,0 +1,201 @@
+"""A pool of nodes as real processes, each on a host of its own, and what is known of it.
+
+Contract  `Pool(5)` makes network, authority, certificates and configurations; nodes are launched
+          by who uses it. They trust this process to submit on the port of kind `mx`, and deliver
+          the domain sink.test to `sink`. `settled` waits until nodes agree; `watch` has seen every
+          claim of every node since the start.
+Owner     `with Pool(...)`: at the end all processes are killed; after a failure the folder stays.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import wait
+from harness.certificates import Certificates, make
+from harness.claims import acts
+from harness.network import Host, Network
+from harness.node import Node, merged, run_posthorse
+from harness.sinks import Sink
+from harness.watch import Watch
+
+PEER_PORT = 9626
+
+
+class Authority:
+    """`posthorse pool ca`, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        run_posthorse("pool", "ca", "init", "--dir", str(folder))
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def issue(self, prefix: str, *names: str) -> dict[str, Path]:
+        """A certificate, as settings of [pool]; without names it is the pool's."""
+        path = self.folder / prefix
+        options = [option for name in names for option in ("--name", name)]
+        run_posthorse("pool", "ca", "issue", "--dir", str(self.folder), "--out", str(path),
+                      *options)
+        return {"ca_file": self.ca, "certificate_file": path.with_suffix(".pem"),
+                "key_file": path.with_suffix(".key")}
+
+
+class PoolNode(Node):
+    """A node on a host; its data may be replaced by an empty disk."""
+
+    def __init__(self, host: Host, folder: Path, certificates: Certificates,
+                 settings: dict) -> None:
+        self.host = host
+        self.name = folder.name
+        self._settings = settings
+        self._disks = 1
+        super().__init__(settings, folder, certificates, host.address)
+
+    def _defaults(self) -> dict:
+        ours = {"host_name": f"{self.name}.posthorse.test",
+                "pool": {"name": self.name, "address": self.address, "port": PEER_PORT}}
+        return merged(super()._defaults(), ours)
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "admin.sock"
+
+    @property
+    def peer_address(self) -> str:
+        return f"{self.address}:{PEER_PORT}"
+
+    def launch(self, wrapper: Iterable[str] = ()) -> None:
+        super().launch([*self.host.wrapper, *wrapper])
+
+    def configure(self, settings: dict) -> None:
+        self._settings = merged(self._settings, settings)
+        self.write_config(self._settings)
+
+    def empty_disk(self) -> None:
+        """The next start is that of a new machine under this name."""
+        self._disks += 1
+        self.data = self.folder / f"data-{self._disks}"
+        self.write_config(self._settings)
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class Pool:
+    def __init__(self, size: int, settings: dict | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
+        self.network = Network(size)
+        self.sink = Sink(keep_content=False, host=self.network.gateway)
+        self.watch = Watch()
+        self.authority = Authority(self.folder / "ca")
+        self.certificate = self.authority.issue("pool")
+        self._tls = make(self.folder / "tls")
+        self.nodes: list[PoolNode] = []
+        everybody = [f"{host.address}:{PEER_PORT}" for host in self.network.hosts]
+        shared = {"pool": {"join": everybody, "expect": size, "lease_ttl": "3s"}}
+        for host in self.network.hosts:
+            self.add_node(host, merged(shared, settings or {}))
+
+    def add_node(self, host: Host, settings: dict) -> PoolNode:
+        """With the pool's certificate and join list unless `settings` say otherwise."""
+        ours = {
+            "pool": self.certificate,
+            "intake": {"trusted_networks": [f"{self.network.gateway}/32"],
+                       "sessions_per_client_max": 1000},
+            "delivery": {"route": [{
+                "domain": "sink.test",
+                "next_hop": f"smtp:[{self.network.gateway}]:{self.sink.port}"}]},
+        }
+        node = PoolNode(host, self.folder / f"n{len(self.nodes) + 1}", self._tls,
+                        merged(ours, settings))
+        self.nodes.append(node)
+        self.watch.add(node.socket)
+        return node
+
+    def __enter__(self) -> "Pool":
+        self.sink.__enter__()
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self.watch.__exit__()
+        for node in self.nodes:
+            if node.running():
+                node.kill()
+        self.sink.__exit__()
+        self.network.close()
+        if kind is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            print(f"the pool's folder is kept: {self.folder}")
+            for node in self.nodes:
+                print(f"last lines of {node.name}:\n{node.tail(12)}")
+
+    # ------------------------------------------------------------------ what nodes say
+
+    def answer(self, node: PoolNode, since: float = 0):
+        return self.watch.answer(node.socket, since)
+
+    def fresh(self, node: PoolNode, timeout_s: float = 10):
+        """Its GetPoolResponse, asked for after this call."""
+        since = time.monotonic()
+        return wait.until(lambda: self.answer(node, since), f"{node.name} answers", timeout_s)
+
+    def node_of(self, node_id: str) -> PoolNode | None:
+        for node in self.nodes:
+            pool = self.answer(node)
+            if pool and pool.this_node.id == node_id:
+                return node
+        return None
+
+    def settled(self, nodes: Iterable[PoolNode] | None = None, timeout_s: float = 30) -> PoolNode:
+        """Waits until the nodes are live members of one pool under one leader: the leader."""
+        since = time.monotonic()
+        nodes = self.nodes if nodes is None else list(nodes)
+
+        def leader() -> PoolNode | None:
+            pools = self.watch.answers([node.socket for node in nodes], since)
+            if not pools or not all(acts(pool) for pool in pools):
+                return None
+            views = {(pool.pool_id, pool.term, pool.leader_id) for pool in pools}
+            return self.node_of(pools[0].leader_id) if len(views) == 1 else None
+
+        try:
+            return wait.until(leader, f"{', '.join(n.name for n in nodes)} agree", timeout_s)
+        except wait.GaveUp as gave_up:
+            raise AssertionError(f"{gave_up}\n{self.described()}") from None
+
+    def described(self) -> str:
+        """How each node sees the pool, for a failure's text."""
+        lines = []
+        for node in self.nodes:
+            pool = self.answer(node, time.monotonic() - 3)
+            if pool is None:
+                lines.append(f"{node.name}: no answer; {'runs' if node.running() else 'ended'}")
+                continue
+            own = pool.this_node
+            members = " ".join(f"{m.name}({m.id[:4]}{'' if m.live else ' away'}"
+                               f"{' voter' if m.voter else ''})" for m in pool.members)
+            lines.append(
+                f"{node.name}: {own.id[:4]}/{own.incarnation} {own.phase} "
+                f"[{own.waits_for}] lease {own.lease_left.ToMilliseconds()} ms, pool "
+                f"{pool.pool_id[:8]} version {pool.version} term {pool.term} leader "
+                f"{pool.leader_id[:4]}: {members}")
+        return "\n".join(lines)
+
+    def launch(self, nodes: Iterable[PoolNode] | None = None) -> None:
+        for node in self.nodes if nodes is None else nodes:
+            node.launch()
+
+    def start(self, timeout_s: float = 60) -> PoolNode:
+        self.launch()
+        return self.settled(timeout_s=timeout_s)

@@ -15,11 +15,6 @@ constexpr Duration patience_for_entry = std::chrono::seconds{15};
 
 const PoolState nothing_committed;
 
-bool votes_alone(const Published& accepted, const NodeId& node) {
-    const std::vector<NodeId> alone{node};
-    return accepted.configuration.voters == alone && accepted.committed.voters == alone;
-}
-
 Durable genesis(const Value& value) {
     Durable durable;
     for (const auto& member : value->members)

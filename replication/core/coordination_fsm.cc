@@ -5,13 +5,6 @@
 namespace posthorse::replication {
 namespace {
 
-bool add(std::vector<NodeId>& nodes, const NodeId& node) {
-    const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
-    if (at != nodes.end() && *at == node) return false;
-    nodes.insert(at, node);
-    return true;
-}
-
 std::size_t votes_in(const Configuration& configuration, const std::vector<NodeId>& votes) {
     return static_cast<std::size_t>(
         std::count_if(votes.begin(), votes.end(),
@@ -19,6 +12,11 @@ std::size_t votes_in(const Configuration& configuration, const std::vector<NodeI
 }
 
 }  // namespace
+
+void add_node(std::vector<NodeId>& nodes, const NodeId& node) {
+    const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
+    if (at == nodes.end() || *at != node) nodes.insert(at, node);
+}
 
 bool Configuration::contains(const NodeId& node) const {
     return std::binary_search(voters.begin(), voters.end(), node);
@@ -47,7 +45,7 @@ bool CoordinationFsm::join(NodeId from, const Join& join) {
     if (join.term != durable_.current_term) return false;
     if (!unsaved_.entered_term) return false;
     if (Place{join.accepted_term, join.accepted_version} > accepted()) return false;
-    add(unsaved_.joins, from);
+    add_node(unsaved_.joins, from);
     if (unsaved_.elected || !is_quorum(unsaved_.joins)) return true;
     unsaved_.elected = true;
     unsaved_.published = durable_.accepted.version;
@@ -89,7 +87,7 @@ std::optional<Place> CoordinationFsm::accept(const Published& published) {
 std::optional<Place> CoordinationFsm::accepted_by(NodeId from, const Place& place) {
     if (!unsaved_.elected) return std::nullopt;
     if (place != Place{durable_.current_term, unsaved_.published}) return std::nullopt;
-    add(unsaved_.accepted_by, from);
+    add_node(unsaved_.accepted_by, from);
     // Both: the configuration that is committed, and the one that this publication brings.
     if (!durable_.accepted.committed.is_majority(unsaved_.accepted_by)) return std::nullopt;
     if (!unsaved_.published_configuration.is_majority(unsaved_.accepted_by)) return std::nullopt;

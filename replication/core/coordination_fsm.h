@@ -27,6 +27,9 @@ namespace posthorse::replication {
 struct PoolState;
 using Value = std::shared_ptr<const PoolState>;  // compared by address, never looked into
 
+// Puts a node into a sorted list that has each once.
+void add_node(std::vector<NodeId>& nodes, const NodeId& node);
+
 // Who votes. Sorted, without repetitions.
 struct Configuration {
     std::vector<NodeId> voters;

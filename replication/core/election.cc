@@ -7,13 +7,8 @@
 namespace posthorse::replication {
 namespace {
 
-void add(std::vector<NodeId>& nodes, const NodeId& node) {
-    const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
-    if (at == nodes.end() || *at != node) nodes.insert(at, node);
-}
-
 void add_all(std::vector<NodeId>& nodes, const Configuration& configuration) {
-    for (const NodeId& voter : configuration.voters) add(nodes, voter);
+    for (const NodeId& voter : configuration.voters) add_node(nodes, voter);
 }
 
 Place place_of(const Published& published) {
@@ -54,7 +49,7 @@ std::vector<NodeId> Election::voters() const {
 std::vector<NodeId> Election::audience() const {
     auto nodes = voters();
     if (durable().accepted.value) {
-        for (const auto& member : durable().accepted.value->members) add(nodes, member.id);
+        for (const auto& member : durable().accepted.value->members) add_node(nodes, member.id);
     }
     std::erase(nodes, self_);
     return nodes;
@@ -126,7 +121,7 @@ void Election::take(const NodeId& from, const PreVoteReply& message, BootTime no
     if (role_ != Role::asking || message.round != pre_vote_round_) return;
     highest_seen_ = std::max(highest_seen_, message.term);
     if (!message.granted) return;
-    add(pre_votes_, from);
+    add_node(pre_votes_, from);
     if (fsm_.is_quorum(pre_votes_)) stand({highest_seen_.value + 1}, now, out);
 }
 
@@ -385,10 +380,11 @@ Place Election::known_of(const NodeId& node) const {
 bool Election::everywhere_committed() const {
     if (role_ != Role::leader || committed_place_ != fsm_.accepted()) return false;
     std::vector<NodeId> votes;
-    if (place_of(written_.accepted) == committed_place_ && is_settled(written_)) add(votes, self_);
+    if (place_of(written_.accepted) == committed_place_ && is_settled(written_))
+        add_node(votes, self_);
     for (const auto& [node, peer] : peers_) {
         if (node != self_ && peer.accepted == committed_place_ && peer.configuration_committed)
-            add(votes, node);
+            add_node(votes, node);
     }
     return durable().accepted.configuration.is_majority(votes);
 }

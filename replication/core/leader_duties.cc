@@ -20,12 +20,6 @@ bool votes(const Election& election, const NodeId& node) {
     return accepted.configuration.contains(node) || accepted.committed.contains(node);
 }
 
-bool votes_alone(const Election& election, const NodeId& node) {
-    const auto& accepted = election.durable().accepted;
-    const std::vector<NodeId> alone{node};
-    return accepted.configuration.voters == alone && accepted.committed.voters == alone;
-}
-
 // Applies a change that was computed from `state` itself.
 void apply(PoolState& state, const Change& change) {
     if (auto next = changed(state, change)) state = *std::move(next);
@@ -204,7 +198,7 @@ std::vector<Ended> LeaderDuties::due_to_end(const PoolState& state,
                                             BootTime now) const {
     auto ended = book_.lapsed(now);
     const auto* own = state.member(self_);
-    if (votes_alone(election, self_) && own != nullptr && own->live &&
+    if (votes_alone(election.durable().accepted, self_) && own != nullptr && own->live &&
         waiting_of(state, self_, now)) {
         ended.push_back({self_, own->incarnation});
     }

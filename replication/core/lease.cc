@@ -27,6 +27,11 @@ bool cannot_be_evicted(const Published& accepted, const NodeId& self) {
     return accepted.committed.needs(self) && accepted.configuration.needs(self);
 }
 
+bool votes_alone(const Published& accepted, const NodeId& self) {
+    const std::vector<NodeId> alone{self};
+    return accepted.configuration.voters == alone && accepted.committed.voters == alone;
+}
+
 bool may_act(const Lease& lease,
              const Published& accepted,
              const NodeId& self,

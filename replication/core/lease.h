@@ -55,6 +55,9 @@ private:
 // force.
 bool cannot_be_evicted(const Published& accepted, const NodeId& self);
 
+// Both configurations are of this node alone: nobody else has a say.
+bool votes_alone(const Published& accepted, const NodeId& self);
+
 // An incarnation that is live by what is committed and by what is accepted may act now.
 bool may_act(const Lease& lease,
              const Published& accepted,

@@ -157,14 +157,6 @@ void LeaderDuties::take(const From& from,
                   election.newest_round(), now);
 }
 
-std::vector<Start> LeaderDuties::waiting() const {
-    std::vector<Start> starts;
-    for (const auto& [node, waiting] : waiting_) {
-        starts.push_back({node, waiting.incarnation, waiting.facts});
-    }
-    return starts;
-}
-
 std::optional<Start> LeaderDuties::waiting_of(const PoolState& state,
                                               const NodeId& node,
                                               BootTime now) const {

@@ -52,8 +52,6 @@ public:
     void take(const From& from, const LeaveRequest& request, const Election& election, Sends& out);
 
     const LeaseBook& leases() const noexcept { return book_; }
-    // Incarnations that wait for an earlier one to end.
-    std::vector<Start> waiting() const;
     // The vote could not be moved where it should be for long: a new term may help.
     bool blocked(BootTime now) const;
 

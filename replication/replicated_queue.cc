@@ -179,8 +179,8 @@ bool ReplicatedQueue::still_owns(QueueId id) {
     return false;
 }
 
-// Attempts were cut off: nobody knows whether the remotes took the message. There is nobody to ask
-// in a pool of one, so the policy decides at once.
+// Attempts were cut off: nobody knows whether the remotes took the message. As long as operations
+// reach no other holder there is nobody to ask, so the policy decides at once.
 void ReplicatedQueue::resolve_message(QueueId id, std::vector<Intent> open) {
     const auto epoch = partitions_.at(id.partition())->state().epoch;
     store_.claim_one(

@@ -49,10 +49,21 @@
 
 namespace posthorse::storage {
 
+// Sequence 0 is outside of the order: what a copy is brought up or mended with. It is applied
+// whenever the fence allows it, and moves no position but as EndCopy says.
 struct Stamp {
     PartitionId partition;
     Epoch epoch;
     Sequence sequence;
+    bool operator==(const Stamp&) const = default;
+};
+
+// How far a copy of a partition is: everything that its owner of that epoch did, up to `last`.
+// Positions of copies compare: the greater one knows all that the lesser one knows.
+struct Position {
+    Epoch epoch;
+    Sequence last;
+    auto operator<=>(const Position&) const = default;
 };
 
 // Bytes of a body that is still arriving. Index 1 and up, in order.
@@ -85,6 +96,15 @@ enum class ClaimAfter : std::uint8_t {
     stays,  // an operator changed it under its claimer, who works on
 };
 
+// How an attempt ended. Its owner's store keeps it until the other holders have the settlement: an
+// owner that dies before can tell, when it comes back, the next one.
+struct AttemptOutcome {
+    QueueId id;
+    std::uint32_t attempt = 0;
+    std::vector<RecipientOutcome> outcomes;
+    bool operator==(const AttemptOutcome&) const = default;
+};
+
 // A message's new state, or its end. Drops its intents named in `ended_attempts`. Notices (bounces,
 // warnings) that the change causes become messages in the same atomic write.
 struct Settle {
@@ -94,19 +114,67 @@ struct Settle {
     std::optional<Envelope> after;  // nullopt: the message is done and goes
     std::vector<NewMessage> notices;
     std::vector<std::uint32_t> ended_attempts;
-    ClaimAfter claim = ClaimAfter::ends;  // of no meaning to other holders
+    // --- of no meaning to other holders
+    ClaimAfter claim = ClaimAfter::ends;
+    std::vector<AttemptOutcome> remember;
+};
+
+// --- outside of the order, with sequence 0: Append, and
+
+// The copy is not whole from here to EndCopy: operations go on being applied, and its position
+// stays where it was. Durable. Twice is once.
+struct BeginCopy {
+    bool operator==(const BeginCopy&) const = default;
+};
+
+// The copy is whole. Its position is `at`, or where operations have brought it since BeginCopy when
+// that is further. Its intents are these. Durable, with all before it.
+struct EndCopy {
+    Position at;
+    std::vector<Intent> intents;
+    bool operator==(const EndCopy&) const = default;
+};
+
+// A message as another holder has it; its chunks came by Append before. A readable record of at
+// least this version stays, and only the head is written. Not claimed; free when it is new.
+struct Restore {
+    Envelope envelope;
+    Chunk head;
+};
+
+// A message that the listing does not hold: it goes, with its body and intents.
+struct Forget {
+    QueueId id;
+    bool operator==(const Forget&) const = default;
+};
+
+// The other holders have the settlements of these attempts: nobody will ask for their outcomes.
+struct Unremember {
+    std::vector<std::pair<QueueId, std::uint32_t>> attempts;
+    bool operator==(const Unremember&) const = default;
 };
 
 struct Operation {
     Stamp stamp;
-    std::variant<Append, Commit, Abort, Intend, Settle> change;
+    std::variant<Append,
+                 Commit,
+                 Abort,
+                 Intend,
+                 Settle,
+                 BeginCopy,
+                 EndCopy,
+                 Restore,
+                 Forget,
+                 Unremember>
+        change;
 };
 
 // What recovery found of one partition.
 struct PartitionInfo {
     PartitionId id;
     Epoch fence;
-    Sequence last;  // highest sequence applied in the fence's epoch; 0: none
+    Position at;
+    bool copying = false;  // between BeginCopy and EndCopy
     std::uint64_t messages = 0;
 };
 
@@ -123,7 +191,10 @@ class QueueStore {
 public:
     virtual ~QueueStore() = default;
 
-    virtual void fence(PartitionId partition, Epoch epoch, Completion<> done) = 0;
+    // Completes with where the copy stands, all of it synced.
+    virtual void fence(PartitionId partition, Epoch epoch, Completion<Position> done) = 0;
+    // Everything of the partition goes, its fence too: for partitions that are no more.
+    virtual void drop(PartitionId partition, Completion<> done) = 0;
     virtual void apply(Operation operation, Completion<> done) = 0;
     // Completes after a write of its own, behind all before it, is synced: the disk still works.
     virtual void probe(Completion<> done) = 0;
@@ -151,10 +222,16 @@ public:
                       Completion<std::vector<Envelope>> done) = 0;
     // Intents without an outcome.
     virtual void intents(PartitionId partition, Completion<std::vector<Intent>> done) = 0;
+    // What Settle::remember kept. not_found: nothing, or Unremember came.
+    virtual void outcome(QueueId id,
+                         std::uint32_t attempt,
+                         Completion<std::vector<RecipientOutcome>> done) = 0;
 
     // What open() found on disk.
     virtual std::vector<PartitionInfo> partitions() const = 0;
     virtual StoreStats stats() const = 0;
+    // Messages of one partition. Any thread.
+    virtual std::uint64_t count(PartitionId partition) const = 0;
     // False for ever after a failed write or sync.
     virtual bool healthy() const = 0;
 };

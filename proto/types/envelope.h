@@ -53,6 +53,26 @@ struct Origin {
     bool operator==(const Origin&) const = default;
 };
 
+// An attempt whose end nobody knows (P4), and that may still be told by the node that made it.
+struct Doubt {
+    std::uint32_t attempt = 0;
+    std::vector<std::uint32_t> recipients;  // indices
+    std::string remote;
+    WallTime started{};
+    NodeId by;
+    bool operator==(const Doubt&) const = default;
+};
+
+// One line of a message's timeline, for people.
+struct HistoryEvent {
+    WallTime at{};
+    NodeId node;       // where it happened
+    std::string what;  // printable; at most history_text_max octets
+    bool operator==(const HistoryEvent&) const = default;
+};
+inline constexpr std::size_t history_events_max = 32;  // the first stays, then the newest
+inline constexpr std::size_t history_text_max = 200;
+
 // A message without its bytes, and where each recipient stands. Every change bumps `version`.
 struct Envelope {
     QueueId id;
@@ -67,10 +87,12 @@ struct Envelope {
     WallTime due_at{};      // next attempt; `never` while held
     bool held = false;      // by an operator or a guard; `held_why` says
     std::string held_why;
-    std::uint32_t in_doubt = 0;     // attempts whose end nobody knows (P4)
+    std::uint32_t in_doubt = 0;     // attempts whose end nobody knew when their node died (P4)
+    std::vector<Doubt> doubts;      // those of them that are not decided yet
     std::uint64_t size_bytes = 0;   // head and chunks together, as sent
     std::uint32_t chunk_count = 0;  // chunks 1..chunk_count follow the head (chunk 0)
     std::string message_id;         // of the header field, for logs; may be empty
+    std::vector<HistoryEvent> history;
 
     bool operator==(const Envelope&) const = default;
 };
@@ -92,6 +114,7 @@ struct Intent {
     std::vector<std::uint32_t> recipients;  // indices into Envelope::recipients
     std::string remote;
     WallTime started{};
+    NodeId by;  // who makes the attempt
     bool operator==(const Intent&) const = default;
 };
 
@@ -102,6 +125,7 @@ struct RecipientOutcome {
     std::uint32_t recipient = 0;  // index into Envelope::recipients
     OutcomeKind kind = OutcomeKind::deferred;
     DeliveryStatus status;
+    bool operator==(const RecipientOutcome&) const = default;
 };
 
 }  // namespace posthorse

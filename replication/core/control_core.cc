@@ -153,6 +153,10 @@ bool ControlCore::lease_live(BootTime now, Duration margin) const {
     return running_ && may_act(lease_, election_->durable().accepted, record_.self, now, margin);
 }
 
+bool ControlCore::unevictable() const {
+    return running_ && cannot_be_evicted(election_->durable().accepted, record_.self);
+}
+
 // ------------------------------------------------------------------ time
 
 void ControlCore::tick(BootTime now, Effects& out) {

@@ -104,6 +104,7 @@ public:
     // The newest committed value; empty before.
     const PoolState& committed() const;
     bool lease_live(BootTime now, Duration margin) const;
+    bool unevictable() const;
     // Its incarnation is live in what is committed and accepted.
     bool running() const noexcept { return running_; }
     bool leads() const { return election_ && election_->leads(); }

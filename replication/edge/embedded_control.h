@@ -53,6 +53,7 @@ public:
     void watch(UniqueFunction<void(const PoolState&)> changed) override;
     void propose(Change change, Completion<> done) override;
     bool lease_live(BootTime now, Duration margin) const override;
+    bool unevictable() const override { return core_.unevictable(); }
     NodeId self() const override { return core_.self(); }
     Incarnation incarnation() const override { return core_.incarnation(); }
 

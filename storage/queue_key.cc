@@ -78,6 +78,12 @@ std::string intent_key(QueueId id, std::uint32_t attempt) {
     return key;
 }
 
+std::string outcome_key(QueueId id, std::uint32_t attempt) {
+    std::string key = meta_prefix(id.partition(), MetaKind::outcome) + id.to_bytes();
+    append_big_endian(key, attempt);
+    return key;
+}
+
 std::string set_aside_key(PartitionId partition, char family, std::string_view key) {
     std::string aside = meta_prefix(partition, MetaKind::set_aside);
     aside.push_back(family);
@@ -96,6 +102,22 @@ std::string probe_key() {
 KeyRange range_of(std::string prefix) {
     std::string end = after_prefix(prefix);
     return {.from = std::move(prefix), .to = std::move(end)};
+}
+
+KeyRange partition_range(PartitionId partition) {
+    return range_of(partition_prefix(partition));
+}
+
+KeyRange body_range(QueueId id) {
+    return range_of(envelope_key(id));
+}
+
+KeyRange intent_range(QueueId id) {
+    return range_of(meta_prefix(id.partition(), MetaKind::intent) + id.to_bytes());
+}
+
+KeyRange set_aside_range(PartitionId partition) {
+    return range_of(meta_prefix(partition, MetaKind::set_aside));
 }
 
 KeyRange intent_range(PartitionId partition) {

@@ -152,8 +152,8 @@ Result<std::vector<Envelope>> QueueReader::list_by_due_index(PartitionId partiti
                                                              QueueId after,
                                                              std::size_t limit) const {
     std::vector<QueueId> ids;
-    const Result<void> scanned = disk_.scan(
-        Family::due, range_of(partition_prefix(partition)), [&](std::string_view key, auto) {
+    const Result<void> scanned =
+        disk_.scan(Family::due, partition_range(partition), [&](std::string_view key, auto) {
             const std::optional<DuePosition> position = due_position(key);
             if (position && position->id > after) ids.push_back(position->id);
             return true;
@@ -182,6 +182,18 @@ Result<std::vector<Intent>> QueueReader::intents(PartitionId partition) const {
         return !record && record.error().code == Errc::not_found;
     });
     return found;
+}
+
+Result<std::vector<RecipientOutcome>> QueueReader::outcome(QueueId id,
+                                                           std::uint32_t attempt) const {
+    const Result<std::string> record = disk_.get(Family::meta, outcome_key(id, attempt));
+    if (!record && record.error().code == Errc::not_found)
+        return Error{Errc::not_found, "no outcome of attempt " + std::to_string(attempt) +
+                                          " at message " + id.to_string() + " is known here"};
+    if (!record) return record.error();
+    Result<AttemptOutcome> outcome = decode_outcome(*record);
+    if (!outcome) return outcome.error();
+    return std::move(outcome->outcomes);
 }
 
 }  // namespace posthorse::storage

@@ -78,7 +78,7 @@ TEST_CASE("a held message is due never, whatever happens to it, until it is resu
 }
 
 TEST_CASE("every change has a higher version") {
-    const Intent intent{before.id, 1, {0}, "mx", at_ms(1)};
+    const Intent intent{before.id, 1, {0}, "mx", at_ms(1), {}};
     for (const Envelope& after :
          {hold(before, ""), resume(before, at_ms(1)), retry(before, at_ms(1)),
           park(before, at_ms(1)), mark_warned(before), mark_in_doubt(before, intent, at_ms(1)),
@@ -95,7 +95,7 @@ TEST_CASE("a warned message keeps its due time and is not warned again") {
 TEST_CASE("an attempt in doubt is counted for the message and its pending recipients") {
     const auto current =
         apply_outcomes(before, std::vector{outcome(0, OutcomeKind::delivered, 250)}, at_ms(7000));
-    const Intent intent{before.id, 3, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(4000)};
+    const Intent intent{before.id, 3, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(4000), {}};
     const Envelope after = mark_in_doubt(*current, intent, at_ms(8000));
     CHECK(after.in_doubt == 1);
     CHECK(after.due_at == at_ms(8000));

@@ -58,9 +58,9 @@ public:
     Result<void> write(Change change) {
         return apply(stamped(std::move(change)));
     }
-    Result<void> fence(PartitionId partition, Epoch epoch) {
-        return rig.loop.await(
-            [&](Completion<> done) { store().fence(partition, epoch, std::move(done)); });
+    Result<Position> fence(PartitionId partition, Epoch epoch) {
+        return rig.loop.template await<Position>(
+            [&](auto done) { store().fence(partition, epoch, std::move(done)); });
     }
     Result<std::vector<Envelope>> claim(WallTime until,
                                         std::size_t limit = 100,
@@ -235,7 +235,7 @@ void check_settling() {
         CHECK(queue.store().stats().messages == 1);
     }
     SUBCASE("an intent is there until its attempt has ended") {
-        const Intent intent{first.id, 7, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(1500)};
+        const Intent intent{first.id, 7, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(1500), {}};
         REQUIRE(queue.write(Intend{intent}));
         CHECK(*queue.intents() == std::vector{intent});
         queue.reopen();
@@ -245,7 +245,7 @@ void check_settling() {
         CHECK(queue.intents()->empty());
     }
     SUBCASE("an intent of a message that is gone is not told") {
-        const Intent intent{first.id, 7, {0}, "mx.example.net[192.0.2.1]:25", at_ms(1500)};
+        const Intent intent{first.id, 7, {0}, "mx.example.net[192.0.2.1]:25", at_ms(1500), {}};
         REQUIRE(queue.write(Intend{intent}));
         REQUIRE(queue.write(settle(first, std::nullopt, {}, {})));
         CHECK(queue.intents()->empty());
@@ -351,7 +351,7 @@ void check_fences() {
         refused();
         REQUIRE(queue.store().partitions().size() == 1);
         CHECK(queue.store().partitions()[0].fence == Epoch{5});
-        CHECK(queue.store().partitions()[0].last == Sequence{0});
+        CHECK(queue.store().partitions()[0].at == Position{Epoch{1}, Sequence{1}});
     }
     SUBCASE("claims of lower epochs are void") {
         REQUIRE(queue.fence(partition_a, Epoch{2}));
@@ -387,7 +387,7 @@ void check_fences() {
         queue.lose_power();
         CHECK(queue.apply(commit));
         CHECK(ids_of(queue.list()).empty());
-        CHECK(queue.store().partitions()[0].last == removal.stamp.sequence);
+        CHECK(queue.store().partitions()[0].at == Position{Epoch{1}, removal.stamp.sequence});
     }
 }
 

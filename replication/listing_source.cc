@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "storage/queue_ops.h"
+#include "storage/queue_record.h"
 
 namespace posthorse::replication {
 namespace {

@@ -13,6 +13,8 @@
 // Bounds    Ids that operations touched while the listing lasts.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>

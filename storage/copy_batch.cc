@@ -75,8 +75,7 @@ private:
         if (!present) return present.error();
         writer_.put_head(envelope.id, restore.head);
         if (envelope.chunk_count > 0) writer_.drop(Family::meta, arriving_key(envelope.id));
-        effect_.record_written =
-            !present->envelope || present->envelope->version < envelope.version;
+        effect_.record_written = !restore.body_only;
         if (!effect_.record_written) return {};
         displace(envelope.id, *present, After::there);
         writer_.put_envelope(envelope);

@@ -23,7 +23,7 @@ namespace posthorse::storage {
 struct Effect {
     std::int64_t messages = 0;   // more than before
     std::int64_t set_aside = 0;  // records set aside, more than before
-    bool record_written = true;  // false: Restore met a record that is as new
+    bool record_written = true;  // false: Restore brought a body alone
 };
 
 // Whether append_looked() must write it; `copying` says whether its partition's copy is not whole.

@@ -162,6 +162,12 @@ std::optional<QueueId> arriving_id(std::string_view key) {
     return id_at(key, meta_prefix_length);
 }
 
+std::optional<QueueId> set_aside_id(std::string_view key) {
+    const auto prefix = meta_prefix_length + 1;  // and the letter of the family
+    if (key.size() < prefix || key[meta_prefix_length] != 'e') return std::nullopt;
+    return envelope_id(key.substr(prefix));
+}
+
 std::optional<DuePosition> due_position(std::string_view key) {
     if (key.size() != due_key_length) return std::nullopt;
     const auto due = read_big_endian<std::uint64_t>(key, partition_length);

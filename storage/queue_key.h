@@ -71,6 +71,8 @@ std::optional<MetaKind> meta_kind_of(std::string_view key);
 std::optional<QueueId> envelope_id(std::string_view key);
 std::optional<QueueId> body_id(std::string_view key);
 std::optional<QueueId> arriving_id(std::string_view key);
+// Of an envelope that was set aside.
+std::optional<QueueId> set_aside_id(std::string_view key);
 std::optional<DuePosition> due_position(std::string_view key);
 
 struct IntentKey {

@@ -168,6 +168,18 @@ Result<std::vector<Envelope>> QueueReader::list_by_due_index(PartitionId partiti
     return listed;
 }
 
+Result<std::vector<QueueId>> QueueReader::damaged(PartitionId partition) const {
+    std::vector<QueueId> found;
+    const Result<void> scanned = disk_.scan(Family::meta, set_aside_range(partition),
+                                            [&](std::string_view key, std::string_view) {
+                                                if (const auto id = set_aside_id(key))
+                                                    found.push_back(*id);
+                                                return true;
+                                            });
+    if (!scanned) return scanned.error();
+    return found;
+}
+
 Result<std::vector<Intent>> QueueReader::intents(PartitionId partition) const {
     std::vector<Intent> found;
     const Result<void> scanned = disk_.scan(Family::meta, intent_range(partition),

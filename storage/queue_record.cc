@@ -259,6 +259,11 @@ std::string encode(const PartitionMark& mark) {
     return seal(payload);
 }
 
+std::uint64_t digest(const Envelope& envelope) {
+    const auto checksum = read_big_endian<std::uint32_t>(encode(envelope), 1);
+    return envelope.version << 32 | checksum;
+}
+
 Result<Envelope> decode_envelope(std::string_view record) {
     const Result<v1::EnvelopeRecord> parsed = parse<v1::EnvelopeRecord>(record);
     if (!parsed) return parsed.error();

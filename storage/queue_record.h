@@ -42,6 +42,9 @@ std::string encode(const Intent& intent);
 std::string encode(const AttemptOutcome& outcome);
 std::string encode(const PartitionMark& mark);
 
+// Differs when the record does, but by chance: version and checksum.
+std::uint64_t digest(const Envelope& envelope);
+
 Result<Envelope> decode_envelope(std::string_view record);
 Result<Intent> decode_intent(std::string_view record);
 Result<AttemptOutcome> decode_outcome(std::string_view record);

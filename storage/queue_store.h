@@ -135,11 +135,13 @@ struct EndCopy {
     bool operator==(const EndCopy&) const = default;
 };
 
-// A message as another holder has it; its chunks came by Append before. A readable record of at
-// least this version stays, and only the head is written. Not claimed; free when it is new.
+// A message as another holder has it; its chunks came by Append before. Its record replaces what is
+// there, or, with `body_only`, is left as it is: operations brought a newer one, and only the head
+// is written. Not claimed; free when it is new.
 struct Restore {
     Envelope envelope;
     Chunk head;
+    bool body_only = false;
 };
 
 // A message that the listing does not hold: it goes, with its body and intents.
@@ -220,6 +222,8 @@ public:
                       QueueId after,
                       std::size_t limit,
                       Completion<std::vector<Envelope>> done) = 0;
+    // Messages whose record could not be read and was set aside.
+    virtual void damaged(PartitionId partition, Completion<std::vector<QueueId>> done) = 0;
     // Intents without an outcome.
     virtual void intents(PartitionId partition, Completion<std::vector<Intent>> done) = 0;
     // What Settle::remember kept. not_found: nothing, or Unremember came.

@@ -117,6 +117,11 @@ void RecordStore::list(PartitionId partition,
         std::move(done));
 }
 
+void RecordStore::damaged(PartitionId partition, Completion<std::vector<QueueId>> done) {
+    ask<std::vector<QueueId>>(
+        *workers_.reads, [=, this] { return reader_.damaged(partition); }, std::move(done));
+}
+
 void RecordStore::intents(PartitionId partition, Completion<std::vector<Intent>> done) {
     ask<std::vector<Intent>>(
         *workers_.reads, [=, this] { return reader_.intents(partition); }, std::move(done));

@@ -54,6 +54,7 @@ public:
               QueueId after,
               std::size_t limit,
               Completion<std::vector<Envelope>> done) override;
+    void damaged(PartitionId partition, Completion<std::vector<QueueId>> done) override;
     void intents(PartitionId partition, Completion<std::vector<Intent>> done) override;
     void outcome(QueueId id,
                  std::uint32_t attempt,

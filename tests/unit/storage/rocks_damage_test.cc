@@ -6,7 +6,7 @@
 #include <fstream>
 #include <functional>
 
-#include "tests/unit/storage/queue_store_conformance.h"
+#include "tests/unit/storage/store_session.h"
 #include "tests/unit/storage/store_rigs.h"
 
 using namespace posthorse;

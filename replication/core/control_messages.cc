@@ -79,6 +79,14 @@ bool ControlCore::is_stale(const Header& header) const {
            header.incarnation.counter <= heard->second.counter;
 }
 
+Refusal ControlCore::judge(const Header& header, BootTime now) const {
+    if (estranged_) return Refusal::not_ready;
+    if (!header.to) return Refusal::wrong_node;
+    const auto refusal = check(header, Renew{}, now);  // as any member may send
+    const bool knows_members = election_ && election_->durable().accepted.value;
+    return refusal == Refusal::none && !knows_members ? Refusal::not_ready : refusal;
+}
+
 Refusal ControlCore::receive(const Header& header,
                              const Message& message,
                              BootTime now,

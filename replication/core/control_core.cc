@@ -457,6 +457,19 @@ void ControlCore::route(std::vector<Outgoing> messages, Effects& out) {
     out.look = out.look || std::exchange(look_, false);
 }
 
+// A crash must not make this node forget what it said of itself. What it becomes with the next
+// write, it says after it.
+Header ControlCore::header(std::optional<NodeId> to) const {
+    const auto& known = gate_.on_disk();
+    return {known.pool_id,
+            known.pool_incarnation,
+            record_.self,
+            known.incarnation,
+            settings_.facts.name,
+            settings_.facts.address,
+            to};
+}
+
 Outgoing ControlCore::outgoing(std::optional<NodeId> to,
                                const std::string& address,
                                Message message) const {

@@ -62,6 +62,9 @@ public:
     void receive(const Header& header,
                  const Message& message,
                  UniqueFunction<void(Refusal)> verdict);
+    // For streams of peers: control_core.h.
+    Refusal judge(const Header& header) const;
+    Header header(std::optional<NodeId> to) const { return core_.header(to); }
     // Ends this incarnation by consent; nothing is owned from here on.
     void leave(Completion<> done);
     Result<void> begin_without(const std::vector<NodeId>& others);

@@ -1,6 +1,7 @@
 #include "daemon/stage_settings.h"
 
 #include "daemon/runtime/system_clock.h"
+#include "replication/core/lease.h"
 
 namespace posthorse {
 namespace {

@@ -102,6 +102,7 @@ private:
     void operator_acted(QueueId id, replication::Action action);
     void judge_door();
     void judge_lease();
+    void judge_draining();
     std::string not_alive_why() const;
     std::string not_ready_why() const;
     admin::AdminPorts admin_ports();
@@ -149,6 +150,7 @@ private:
     bool ready_ = false;
     bool stopping_ = false;
     bool leased_ = false;
+    bool draining_ = false;
     bool left_ = false;  // the pool: nothing ticks any more
     std::unique_ptr<runtime::asio::signal_set> signals_;
     int exit_code_ = 0;
@@ -362,7 +364,16 @@ awaitable<void> Node::tick() {
         queue_->tick();
         judge_door();
         judge_lease();
+        judge_draining();
     }
+}
+
+// What an operator drains finishes what it sends, and sends nothing more until he resumes it.
+void Node::judge_draining() {
+    const bool drains = pool_->drains();
+    if (stopping_ || !ready_ || std::exchange(draining_, drains) == drains) return;
+    log::info(drains ? "draining" : "resumed");
+    drains ? scheduler_->stop([] {}) : scheduler_->go_on();
 }
 
 // Octets that wait in the kernel when the lease is lost must not leave after it.

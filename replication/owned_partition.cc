@@ -206,9 +206,37 @@ void OwnedPartition::answered(NodeId node, Frame frame, BootTime now) {
         end_source(node);
         return progress.refused(refused->why, now);
     }
-    const auto* want = std::get_if<Want>(&frame);
     const auto source = sources_.find(node);
-    if (want != nullptr && source != sources_.end()) source->second->on(*want);
+    if (const auto* want = std::get_if<Want>(&frame)) {
+        if (source != sources_.end()) source->second->on(*want);
+        return;
+    }
+    mend(std::move(frame));
+}
+
+// ------------------------------------------------------------------ mending
+
+void OwnedPartition::fetch(QueueId id, Lost lost) {
+    for (const auto& [node, progress] : progress_) {
+        if (progress.phase() != PeerProgress::Phase::following) continue;
+        fetching_[id] = lost;
+        return streams_.send(node, Fetch{slice(), {id}});
+    }
+}
+
+void OwnedPartition::mend(Frame frame) {
+    if (auto* body = std::get_if<Body>(&frame)) {
+        if (fetching_.contains(body->id))
+            submit_local(storage::Append{body->id, body->index, std::move(body->bytes)});
+    } else if (auto* record = std::get_if<Record>(&frame)) {
+        const auto fetched = fetching_.extract(record->envelope.id);
+        if (fetched.empty()) return;
+        mended_ += 1;
+        submit_local(storage::Restore{std::move(record->envelope), std::move(record->head),
+                                      fetched.mapped() == Lost::body});
+    } else if (const auto* gone = std::get_if<Gone>(&frame)) {
+        fetching_.erase(gone->id);
+    }
 }
 
 void OwnedPartition::stands(NodeId node, PeerProgress& progress, const Standing& standing) {

@@ -63,6 +63,11 @@ public:
     void down(NodeId node);
     void drained(NodeId node);
     void answered(NodeId node, Frame frame, BootTime now);
+    // Messages that this store cannot read, or of which it cannot read the body alone: a holder's
+    // copy of them replaces what is here. Nothing happens while there is no holder.
+    enum class Lost : std::uint8_t { record, body };
+    void fetch(QueueId id, Lost lost);
+    std::uint64_t mended() const noexcept { return mended_; }
     void invite(NodeId node, bool is_up);
     std::optional<NodeId> invited() const;
 
@@ -99,6 +104,7 @@ private:
     void call_off_invitation(OwnerFsm::Effects& out);
     void tend_newcomer(BootTime now, Due& due);
     void forget_holder(NodeId node);
+    void mend(Frame frame);
     void open(NodeId node, PeerProgress& progress);
     void stands(NodeId node, PeerProgress& progress, const Standing& standing);
     void acknowledged(NodeId node, PeerProgress& progress, const Ack& ack);
@@ -126,6 +132,8 @@ private:
     std::optional<Newcomer> newcomer_;
     std::unordered_map<Sequence, Waiting> waiting_;
     std::deque<Completion<>> late_;  // appends that are done, and told when the holders follow
+    std::map<QueueId, Lost> fetching_;
+    std::uint64_t mended_ = 0;
     std::uint32_t minted_ = 0;
     WallTime last_minted_{};
 };

@@ -15,6 +15,7 @@ constexpr Duration invite_again_after = std::chrono::seconds{5};
 // second.
 constexpr Duration close_solo_every = std::chrono::seconds{30};
 constexpr std::size_t invitations_max = 2;
+constexpr Duration mend_every = std::chrono::seconds{5};
 
 }  // namespace
 
@@ -64,10 +65,16 @@ void Ownership::pool_changed(const PoolState& state) {
         if (!goes_on) entry.second->end();
         return !goes_on;
     });
+    std::erase_if(handed_, [&](const auto& entry) {
+        const auto* now = state.find(entry.first);
+        return now == nullptr || now->owner != self || now->epoch != entry.second.epoch;
+    });
+    const auto* own_member = state.member(self);
+    drains_ = own_member != nullptr && own_member->draining;
     held_.pool_changed(state);
     keep_streams(state);
     for (const auto& partition : state.partitions) {
-        const bool mine = partition.owner == self;
+        const bool mine = partition.owner == self && !handed_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
             own(partition);
     }
@@ -155,8 +162,14 @@ void Ownership::tick() {
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
     if (now < next_heal_) return;
-    next_heal_ = now + (hurries_ ? heal_in_a_hurry_every : heal_every);
+    next_heal_ = now + (hurries_ || drains_ ? heal_in_a_hurry_every : heal_every);
     heal();
+    if (now >= next_mend_ && ports_.store.stats().set_aside > 0) {
+        next_mend_ = now + mend_every;
+        for (const auto& [id, partition] : partitions_) mend(id);
+    }
+    if (drains_) hand_over();
+    ask_again();
 }
 
 void Ownership::tend(PartitionId id, OwnedPartition& partition) {
@@ -192,7 +205,7 @@ bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partit
 void Ownership::heal() {
     const auto& pool = ports_.control.read();
     const auto now = ports_.clock.boot();
-    const auto most = hurries_ ? partitions_.size() : invitations_max;
+    const auto most = hurries_ || drains_ ? partitions_.size() : invitations_max;
     auto inviting = static_cast<std::size_t>(
         std::count_if(partitions_.begin(), partitions_.end(),
                       [](const auto& entry) { return entry.second->invited().has_value(); }));
@@ -214,6 +227,26 @@ void Ownership::heal() {
     }
 }
 
+// What was set aside because it could not be read: another holder may have it.
+void Ownership::mend(PartitionId id) {
+    ports_.store.damaged(id, while_alive([this, id](Result<std::vector<QueueId>> damaged) {
+                             auto* partition = find(id);
+                             if (!damaged || partition == nullptr) return;
+                             for (const auto message : *damaged)
+                                 partition->fetch(message, OwnedPartition::Lost::record);
+                         }));
+}
+
+void Ownership::fetch_body(QueueId id) {
+    if (auto* partition = find(id.partition())) partition->fetch(id, OwnedPartition::Lost::body);
+}
+
+std::uint64_t Ownership::mended() const {
+    std::uint64_t mended = 0;
+    for (const auto& [id, partition] : partitions_) mended += partition->mended();
+    return mended;
+}
+
 void Ownership::close_solo(PartitionId id, bool healing) {
     const auto now = ports_.clock.boot();
     if (!hurries_ && (healing || now < next_solo_close_)) return;
@@ -225,6 +258,53 @@ void Ownership::close_solo(PartitionId id, bool healing) {
 void Ownership::retire(PartitionId id, OwnedPartition& partition) {
     if (partition.under_way() > 0 || ports_.store.count(id) > 0 || !events_.is_quiet(id)) return;
     ports_.control.propose(RetirePartition{id, partition.state().epoch}, [](Result<void>) {});
+}
+
+// ------------------------------------------------------------------ draining
+
+// Who stays, follows, and owns least.
+std::optional<NodeId> Ownership::successor(const PartitionState& partition) const {
+    const auto& pool = ports_.control.read();
+    std::optional<std::pair<std::ptrdiff_t, NodeId>> best;
+    for (const auto node : partition.in_sync) {
+        const auto* member = pool.member(node);
+        if (member == nullptr || !member->live || member->draining || !is_up(node)) continue;
+        const auto owned = std::count_if(pool.partitions.begin(), pool.partitions.end(),
+                                         [&](const auto& one) { return one.owner == node; });
+        if (!best || std::pair{owned, node} < *best) best = {owned, node};
+    }
+    if (!best) return std::nullopt;
+    return best->second;
+}
+
+void Ownership::hand_over() {
+    const auto& pool = ports_.control.read();
+    const auto wanted = copies_wanted(pool);
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto state = partition->state();
+        const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
+        if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
+        if (staying_holders(pool, state) < wanted || partition->invited()) continue;
+        const auto to = successor(state);
+        if (!to) continue;
+        disown(id);
+        handed_[id] = {state.epoch, *to, {}};
+    }
+}
+
+// Until the pool's value says what became of it. When this node does not drain any more it asks for
+// another epoch instead: one of the two comes true.
+void Ownership::ask_again() {
+    constexpr Duration ask_every = std::chrono::seconds{2};
+    const auto now = ports_.clock.boot();
+    for (auto& [id, handed] : std::map(handed_)) {
+        if (now < handed.again_at) continue;
+        handed_[id].again_at = now + ask_every;
+        if (drains_)
+            ports_.control.propose(HandOver{id, handed.epoch, handed.to}, [](Result<void>) {});
+        else
+            propose_drop(id, handed.epoch, NodeId{});
+    }
 }
 
 std::uint64_t Ownership::under_replicated() const {

@@ -175,6 +175,7 @@ void ReplicatedQueue::begin(std::uint64_t size_hint_bytes,
     if (!accepting_) return done(Error{Errc::unavailable, "this node takes no new mail: it stops"});
     if (!store_.healthy()) return done(Error{Errc::io, "the queue's disk failed"});
     if (!lease_live()) return done(Error{Errc::unavailable, "this node has no live lease"});
+    if (ownership_.drains()) return done(Error{Errc::unavailable, "this node drains"});
     const auto stats = store_.stats();
     if (!stats.accepting || stats.disk_free_bytes < size_hint_bytes) {
         return done(Error{Errc::full, "the queue's disk is nearly full"});
@@ -259,7 +260,8 @@ std::vector<std::pair<PartitionId, Epoch>> ReplicatedQueue::claimable() const {
 
 void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
     const auto partitions = claimable();
-    if (partitions.empty() || limit == 0 || !lease_live()) return done(Envelopes{});
+    if (partitions.empty() || limit == 0 || !lease_live() || ownership_.drains())
+        return done(Envelopes{});
     auto all = std::make_shared<Gathering<Envelope>>();
     all->missing = partitions.size();
     all->done = while_alive([this, done = std::move(done)](Result<Envelopes> found) mutable {

@@ -74,6 +74,7 @@ struct QueueCounters {
     std::uint64_t takeovers = 0;         // partitions taken up since start
     std::uint64_t copying = 0;           // copies of others that are being made whole here
     std::uint64_t held = 0;              // messages of others that are held here
+    std::uint64_t mended = 0;            // records that another holder had, since start
 };
 
 class ReplicatedQueue {

@@ -108,7 +108,11 @@ void ReplicatedQueue::find(QueueId id, Completion<Envelope> done) {
 }
 
 void ReplicatedQueue::chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) {
-    store_.chunk(id, index, std::move(done));
+    store_.chunk(id, index,
+                 while_alive([this, id, done = std::move(done)](Result<Chunk> bytes) mutable {
+                     if (!bytes && bytes.error().code == Errc::corrupt) ownership_.fetch_body(id);
+                     done(std::move(bytes));
+                 }));
 }
 
 void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelopes> done) {
@@ -135,7 +139,8 @@ QueueCounters ReplicatedQueue::counters() const {
                            .under_replicated = ownership_.under_replicated(),
                            .intents_alone = ownership_.intents_waived(),
                            .takeovers = takeovers_,
-                           .copying = ownership_.copying()};
+                           .copying = ownership_.copying(),
+                           .mended = ownership_.mended()};
     for (const auto& [id, partition] : ownership_.all()) {
         counters.messages += store_.count(id);
         counters.lag += partition->lag();

@@ -19,7 +19,7 @@ namespace log = runtime::log;
 using boost::asio::awaitable;
 
 // What this release understands of the pool's value and messages; the lowest in a pool counts.
-constexpr std::uint32_t feature_level = 1;
+constexpr std::uint32_t feature_level = 2;  // from 2 on: copies of mail
 constexpr Duration look_timeout = std::chrono::seconds{2};
 constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};

@@ -1,10 +1,7 @@
 #include "replication/edge/peer_service.h"
 
-#include <algorithm>
-
-#include <grpc/grpc_security_constants.h>
-
 #include "replication/edge/control_codec.h"
+#include "replication/edge/peer_certificate.h"
 
 namespace posthorse::replication {
 namespace {
@@ -18,20 +15,6 @@ struct Unanswered {
     }
 };
 using Answer = std::unique_ptr<grpc::ServerUnaryReactor, Unanswered>;
-
-// Host names know no case, and a certificate's names are host names as a rule.
-bool same_name(std::string_view one, std::string_view other) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                      [&](char a, char b) { return lower(a) == lower(b); });
-}
-
-bool carries(const grpc::AuthContext& peer, const std::string& name) {
-    const auto names = peer.FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME);
-    return std::any_of(names.begin(), names.end(), [&](const grpc::string_ref& one) {
-        return same_name({one.data(), one.size()}, name);
-    });
-}
 
 grpc::StatusCode code_of(Refusal refusal) {
     switch (refusal) {
@@ -67,7 +50,7 @@ grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* cont
         return reactor;
     };
     const auto peer = context->auth_context();
-    if (peer == nullptr || !peer->IsPeerAuthenticated())
+    if (!is_authenticated(peer.get()))
         return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
                              "no_certificate: show one of the pool's authority"));
     auto received = decode(*request);

@@ -132,7 +132,8 @@ Result<void> PoolMembership::listen() {
          .files = {config_.pool.ca_file, config_.pool.certificate_file, config_.pool.key_file},
          .certificates = config_.pool.certificates == "node" ? replication::PeerCertificates::node
                                                              : replication::PeerCertificates::pool,
-         .name = config_.pool.name},
+         .name = config_.pool.name,
+         .services = services_},
         home_,
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
@@ -141,6 +142,10 @@ Result<void> PoolMembership::listen() {
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
     return {};
+}
+
+std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& address) {
+    return peers_ ? peers_->channel(address) : nullptr;
 }
 
 void PoolMembership::tick() {

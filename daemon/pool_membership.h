@@ -45,7 +45,11 @@ public:
     static Result<void> take_aside(const std::string& data_dir, WallTime now);
 
     Result<void> open();
+    // Further services of the peer port; before listen(). They outlive stop().
+    void serve(grpc::Service& service) { services_.push_back(&service); }
     Result<void> listen();
+    // To another node; null without pool.join.
+    std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
     void tick();
@@ -79,6 +83,7 @@ private:
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
+    std::vector<grpc::Service*> services_;
     std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
     std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once

@@ -39,6 +39,7 @@ struct Settlement {
     std::vector<NewMessage> notices;  // bounce or warning; ids are minted by the queue
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
+    std::vector<HistoryEvent> events;  // for the message's history, in this order
 };
 
 enum class Action : std::uint8_t {
@@ -136,6 +137,8 @@ public:
     // What this node still owns is closing, and holds mail: nothing more can go without copies.
     bool only_mail_is_left() const;
 
+    // Is the partition taken up here, so that list() and find() see all of it?
+    bool owns(PartitionId id) const { return partitions_.contains(id); }
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;

@@ -36,8 +36,10 @@ Node::Node() {
                             control.self()};
     own_ = std::make_unique<OwnPart>(clock, queue_ports(), reader);
     pool_queue = std::make_unique<PoolQueue>(
-        reader, *own_,
-        [this](const replication::Member& member, Duration) { return other_parts.at(member.id); });
+        reader, *own_, [this](const replication::Member& member, Duration within) {
+            patience = within;
+            return other_parts.at(member.id);
+        });
     server = std::make_unique<AdminServer>(
         socket(), AdminContext{home, clock, *pool_queue, ports(), pool_ports()});
     require(server->start());

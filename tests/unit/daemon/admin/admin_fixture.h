@@ -93,6 +93,7 @@ public:
     StatusValues status;
     std::set<QueueId> delivering;
     std::vector<std::string> audited;  // one line each
+    Duration patience{};               // with the part of another member, the last time
     std::vector<std::string> reload_problems;
     std::function<void(QueueId, std::string, Completion<>)> bounce;
     PoolView pool;

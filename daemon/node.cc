@@ -21,6 +21,7 @@
 #include "daemon/intake/listener.h"
 #include "daemon/node_metrics.h"
 #include "daemon/pool_membership.h"
+#include "daemon/pool_queue_wiring.h"
 #include "daemon/queue_wiring.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
@@ -140,6 +141,7 @@ private:
     UniqueFunction<void(Envelope)> accepted_;
     std::unique_ptr<intake::IntakeContext> intake_context_;
     std::unique_ptr<intake::Listeners> listeners_;
+    std::unique_ptr<PoolQueueWiring> pool_queue_;
     std::unique_ptr<admin::AdminServer> admin_;
     std::unique_ptr<admin::HttpServer> http_;
 
@@ -221,9 +223,11 @@ void Node::compose() {
         clock_, *store_, pool_->control(), pool_->streams(), home(), queue_settings(config_));
     compose_delivery();
     compose_intake();
+    pool_queue_ = std::make_unique<PoolQueueWiring>(config_, home(), clock_, *queue_, *reporter_,
+                                                    *pool_, metrics_);
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket,
-        admin::AdminContext{home(), clock_, *queue_, admin_ports(), pool_->admin_ports()});
+        config_.admin.socket, admin::AdminContext{home(), clock_, pool_queue_->queue(),
+                                                  admin_ports(), pool_->admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);
@@ -313,7 +317,7 @@ awaitable<Result<void>> Node::open_to_operators() {
             co_return listening;
     }
     if (auto listening = admin_->start(); !listening) co_return listening;
-    co_return Result<void>{};
+    co_return pool_->listen();
 }
 
 awaitable<void> Node::enter_pool() {
@@ -408,6 +412,9 @@ awaitable<void> Node::stop() {
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         deliveries_->join([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
+        pool_queue_->stop([done = std::move(done)]() mutable { done({}); });
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         admin_->stop([done = std::move(done)]() mutable { done({}); });
@@ -540,17 +547,12 @@ admin::StatusValues Node::status() const {
             .disk_free_bytes = stats.disk_free_bytes,
             .accepting = stats.accepting,
             .incoming_sessions = listeners_->sessions(),
-            .outgoing_connections = scheduler_->counters().workers};
+            .outgoing_connections = scheduler_->counters().workers,
+            .queue = queue_->counters()};
 }
 
 admin::AdminPorts Node::admin_ports() {
-    return {.status = [this] { return status(); },
-            .delivering = [this](QueueId id) { return queue_->delivering(id); },
-            .bounce =
-                [this](QueueId id, std::string why, Completion<> done) {
-                    reporter_->bounce(id, std::move(why), std::move(done));
-                },
-            .reload = [this] { return reload(); }};
+    return {.status = [this] { return status(); }, .reload = [this] { return reload(); }};
 }
 
 admin::HttpPorts Node::http_ports() {

@@ -68,12 +68,7 @@ Result<void> PoolMembership::open() {
     if (!copies) return copies.error();
     for (const auto& copy : *copies) set_aside_.push_back(copy.path);
     control_ = *std::move(control);
-    return listen();
-}
-
-replication::PeerStreams& PoolMembership::streams() {
-    if (peers_) return peers_->streams();
-    return no_peers_;
+    return {};
 }
 
 replication::ControlCore::Settings PoolMembership::settings() const {
@@ -140,7 +135,8 @@ Result<void> PoolMembership::listen() {
          .files = {config_.pool.ca_file, config_.pool.certificate_file, config_.pool.key_file},
          .certificates = config_.pool.certificates == "node" ? replication::PeerCertificates::node
                                                              : replication::PeerCertificates::pool,
-         .name = config_.pool.name},
+         .name = config_.pool.name,
+         .services = services_},
         home_,
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
@@ -150,7 +146,12 @@ Result<void> PoolMembership::listen() {
          .header = [this](NodeId to) { return control_->header(to); }});
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
+    streams_.lead_to(peers_->streams());
     return {};
+}
+
+std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& address) {
+    return peers_ ? peers_->channel(address) : nullptr;
 }
 
 void PoolMembership::tick() {

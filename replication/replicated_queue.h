@@ -43,7 +43,7 @@ struct Settlement {
     std::vector<NewMessage> notices;  // bounce or warning; ids are minted by the queue
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
-    std::vector<HistoryEvent> events;  // for the message's timeline
+    std::vector<HistoryEvent> events;  // for the message's history, in this order
 };
 
 enum class Action : std::uint8_t {
@@ -170,6 +170,8 @@ public:
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
+    // Is the partition taken up here, so that list() and find() see all of it?
+    bool owns(PartitionId id) const { return ownership_.find(id) != nullptr; }
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;

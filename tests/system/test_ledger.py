@@ -21,7 +21,7 @@ SECOND = replace(COPY, peer=B, began=20, dot=20.2, ended=20.3)
 EMPTY = [Dump(A, 60, ()), Dump(B, 60, ())]
 LISTED = Queued(QUEUE_ID, ID, (TO,))
 BOUNCE = Notice(Attempt(A, "", ("me@box.test",), 3, 3.3, dot=3.2, reply="250 taken",
-                        message_id="bounce-1@node.test", queue_id="01CC", sha256="x"), ID, (TO,))
+                        message_id="bounce-1@node.test", sha256="x"), ID, (TO,))
 NO_USER = Attempt(A, "me@box.test", (), 2, 2.1, refused=((TO, "550 5.1.1 no such user"),))
 
 
@@ -40,6 +40,10 @@ def two_recipients(sent: Sent) -> Sent:
 IN_ORDER = {
     "delivered": evidence(),
     "bounced": evidence(attempts=[NO_USER], notices=[BOUNCE]),
+    "refused for good, and nobody to tell": evidence(
+        [replace(SENT, sender="")], [replace(NO_USER, sender="")]),
+    "bounced without the original's header": evidence(
+        attempts=[NO_USER], notices=[replace(BOUNCE, about="")]),
     "refused": evidence([REFUSED], []),
     "no reply, and not taken": evidence([UNKNOWN], []),
     "no reply, and taken": evidence([UNKNOWN], [COPY]),
@@ -84,6 +88,9 @@ BROKEN = {
     "lost": ("I1", evidence(attempts=[])),
     "lost after an attempt that failed": ("I1", evidence(attempts=[
         replace(COPY, reply="451 4.3.0 later")])),
+    "refused for now, and nobody to tell": ("I1", evidence([replace(SENT, sender="")], [
+        replace(NO_USER, sender="", refused=((TO, "450 4.7.1 later"),))])),
+    "refused for good, and nobody told": ("I1", evidence(attempts=[NO_USER])),
     "one of two recipients lost": ("I1", evidence([two_recipients(SENT)])),
     "queued at the end": ("I1", evidence(attempts=[], dumps=[Dump(A, 60, (LISTED,))])),
     "delivered, and queued at the end": ("I1", evidence(dumps=[Dump(A, 5, (LISTED,))])),

@@ -91,7 +91,8 @@ class _Books:
         self.told: dict[Key, list[Notice]] = defaultdict(list)
         for notice in evidence.notices:
             for recipient in notice.recipients:
-                self.told[(notice.about, recipient)].append(notice)
+                about = notice.about or self.message_of.get(recipient, "")
+                self.told[(about, recipient)].append(notice)
         self.queued: set[Key] = set()
         for dump in newest(evidence.dumps):
             self.queued |= {(message.message_id, recipient) for message in dump.messages
@@ -104,7 +105,14 @@ class _Books:
         return self.tries[message_id][0].recipients
 
     def settled(self, key: Key) -> bool:
-        return bool(self.copies.get(key) or self.told.get(key))
+        return bool(self.copies.get(key) or self.told.get(key)) or self._nobody_to_tell(key)
+
+    def _nobody_to_tell(self, key: Key) -> bool:
+        """Refused for good, and from the null sender."""
+        message_id, recipient = key
+        return not self.tries[message_id][0].sender and any(
+            who == recipient and reply.startswith("5")
+            for attempt in self.asked.get(recipient, []) for who, reply in attempt.refused)
 
     def explanation(self, attempt: Attempt, settle_s: float) -> str:
         """The kind of the fault that may have taken this attempt's end from everybody's memory."""
@@ -226,7 +234,7 @@ def _repeat(books: _Books, rules: Rules, verdict: Verdict, key: Key,
     if why:
         verdict.repeats[why] += 1
         known = books.evidence.in_doubt
-        if known is not None and first.queue_id not in known:
+        if known is not None and first.queue_id and first.queue_id not in known:
             verdict.breaks("I5", f"{what}: a {why} explains it, and it was never in doubt")
         return
     if any(fault.kind in COMING_BACK and first.ended <= fault.ended and

@@ -51,7 +51,7 @@ class Attempt:
     reply: str = ""              # to the end of data; empty: none was given
     withheld: bool = False       # ... on purpose
     message_id: str = ""
-    queue_id: str = ""           # of the Received field that the pool wrote
+    queue_id: str = ""           # of the Received field that the pool wrote; a bounce has none
     sha256: str = ""
 
     @property
@@ -65,7 +65,7 @@ class Notice:
     """A bounce in the sender's mailbox."""
 
     attempt: Attempt             # that brought it
-    about: str                   # message id of the original
+    about: str                   # message id of the original; empty: it does not say
     recipients: tuple[str, ...]  # that failed
 
 

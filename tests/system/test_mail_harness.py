@@ -11,8 +11,9 @@ from harness.crowd import Crowd, Habits
 from harness.mail_pool import notices_in
 from harness.recording_sink import Mode, RecordingSink, fingerprint, queue_id_of
 
-RECEIVED = (b"Received: from client.test ([10.0.0.1])\r\n\tby n1.test (Posthorse)\r\n\twith ESMTP\r\n"
-            b"\tid 01M8ADN6V1000004R0000G0000;\r\n\tWed, 25 Nov 2026 22:36:40 +0000\r\n")
+RECEIVED = (b"Received: from client.test ([10.0.0.1])\r\n\tby n1.test (Posthorse)\r\n"
+            b"\twith ESMTP\r\n\tid 01M8ADN6V1000004R0000G0000;\r\n"
+            b"\tWed, 25 Nov 2026 22:36:40 +0000\r\n")
 CONTENT = b"Subject: a horse\r\nMessage-ID: <1@load.test>\r\n\r\n..\r\nid 01\r\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness import wait
 from harness.crowd import Crowd, Habits
-from harness.mail_pool import notices_in
+from harness.mail_pool import notices_in, partition_of
 from harness.recording_sink import Mode, RecordingSink, fingerprint, queue_id_of
 
 RECEIVED = (b"Received: from client.test ([10.0.0.1])\r\n\tby n1.test (Posthorse)\r\n"
@@ -50,6 +50,11 @@ def test_refusals_of_recipients(mode, reply):
         [attempt] = wait.until(sink.attempts, "it is recorded")
     [(recipient, said)] = attempt.refused
     assert recipient == "you@sink.test" and said.startswith(reply) and not attempt.arrived
+
+
+def test_what_is_refused_for_good_is_given_up():
+    with RecordingSink(mode="bounce") as sink:
+        assert [one.reply[:3] for one in send(sink, messages=4)] == ["550"] * 4
 
 
 def test_who_is_grey_is_taken_later():
@@ -170,3 +175,9 @@ def test_bounces_are_read():
         wait.until(sink.copies, "it arrives")
         [notice] = notices_in(sink)
     assert (notice.about, notice.recipients) == ("1@load.test", ("c@d.test",))
+
+
+def test_a_queue_id_names_its_partition():
+    assert partition_of("01M80MGT5G000000G0000G0000") == 2
+    assert partition_of("01M8ADN6WX00000180000G0007") == 5
+    assert partition_of("01M8ADN6WXZZZZZZZZZZZZZZZZ") == 0xFFFF_FFFF

@@ -3,8 +3,8 @@
 Contract  Each message has an id, recipients and a body of its own; every try to hand it in is one
           `Sent`, with the last reply or none. A client goes on at another node when its connection
           breaks or it is refused. What may have been taken without a 250 (no reply, or 4yz after
-          the end of data) is sent again by some clients and given up by others; what was refused
-          before its data is always tried again.
+          the end of data) is sent again by some clients and given up by others; what was refused for
+          now before its data is always tried again.
 Owner     `with Crowd(...)` sends until its end, `run(n)` so many messages. A thread of its own.
 """
 
@@ -147,8 +147,8 @@ class Crowd:
                 f"Subject: {stem}\r\nDate: Sun, 22 Nov 2026 02:00:00 +0000\r\n"
                 f"Message-ID: <{message_id}>\r\n\r\nThis is {message_id}.\r\n").encode()
         lines = max(1, (self._random.choice(habits.sizes) - len(head)) // 50)
-        first = self._random.randrange(max(1, BLOCK_LINES - lines))
-        body = b"\r\n".join(self._block[first:first + lines])
+        first = self._random.randrange(BLOCK_LINES)
+        body = b"\r\n".join(itertools.islice(itertools.cycle(self._block), first, first + lines))
         return _Message(message_id, sender, recipients, head + body + b"\r\n")
 
     def note(self, sent: Sent) -> None:
@@ -198,6 +198,8 @@ class _Client:
         refusal = next((reply for reply in replies if reply[:1] not in "23"), "")
         if refusal:
             self._crowd.note(replace(sent, replied=time.monotonic(), reply=refusal))
+            if refusal.startswith("5"):
+                self._message = await self._crowd.message()
             await asyncio.sleep(0.05)  # before it is tried at another node
             return False
         content = message.content.replace(b"\r\n.", b"\r\n..")

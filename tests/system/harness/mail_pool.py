@@ -6,8 +6,10 @@ Contract  Every domain has a `RecordingSink` of its own; bounces go to `box.test
 """
 
 import email
+import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 from harness import wait
@@ -42,6 +44,17 @@ def notices_in(mailbox: RecordingSink) -> list[Notice]:
                 failed.append(part["Final-Recipient"].split(";", 1)[1].strip())
         found.append(Notice(attempt, about, tuple(failed)))
     return found
+
+
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's
+
+
+def partition_of(queue_id: str) -> int:
+    """48 bits of time, 32 of partition, 48 more."""
+    number = 0
+    for digit in queue_id:
+        number = 32 * number + DIGITS.index(digit)
+    return number >> 48 & 0xFFFF_FFFF
 
 
 def queued(message: dict) -> Queued:
@@ -131,6 +144,17 @@ class MailPool(Pool):
     def ids(self, node: PoolNode) -> set[str]:
         """Queue ids that it lists."""
         return {message.queue_id for message in self.dump(node).messages}
+
+    def owned(self, ids: Iterable[str]) -> dict[str, int]:
+        """How many of these messages each node owns, by its name; empty: nobody does."""
+        pool = self.fresh(self.running()[0])
+        owners = {partition.id: partition.owner_name for partition in pool.partitions}
+        return dict(Counter(owners.get(partition_of(one), "") for one in ids))
+
+    def count(self, node: PoolNode, domain: str) -> int:
+        """Messages for a domain, of the whole pool, as this node says."""
+        answer = node.cli("queue", "summary", "--json", "--domain", domain)
+        return json.loads(answer)["total"]["messages"]
 
     def drain(self, timeout_s: float = 120) -> float:
         """Waits until no node lists anything: seconds."""

@@ -3,8 +3,8 @@
 Contract  Each message has an id, recipients and a body of its own; every try to hand it in is one
           `Sent`, with the last reply or none. A client goes on at another node when its connection
           breaks or it is refused. What may have been taken without a 250 (no reply, or 4yz after
-          the end of data) is sent again by some clients and given up by others; what was refused for
-          now before its data is always tried again.
+          the end of data) is sent again by some clients and given up by others; what was refused
+          for now before its data is always tried again.
 Owner     `with Crowd(...)` sends until its end, `run(n)` so many messages. A thread of its own.
 """
 

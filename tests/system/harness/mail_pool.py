@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from harness import wait
 from harness.crowd import Crowd, Habits
+from harness.doubts import DoubtWatch
 from harness.ledger import Evidence, Rules, Verdict, judge
 from harness.network import Host
 from harness.node import merged
@@ -23,7 +24,8 @@ from harness.records import Dump, FaultLog, Notice, Queued, Sent
 
 MAILBOX = "box.test"
 # Retries soon enough for a proof; at most as many connections as a small machine likes.
-QUICK = {"queue": {"min_retry_age": "1s", "max_retry_age": "3s", "delay_warning": "0s"},
+QUICK = {"queue": {"min_retry_age": "1s", "max_retry_age": "3s", "delay_warning": "0s",
+                   "in_doubt_wait": "4s"},
          "delivery": {"connections_max": 40, "connections_per_destination_max": 20,
                       "idle_connection": "1s"}}
 
@@ -70,6 +72,16 @@ class MailPool(Pool):
         self.log = FaultLog()
         self.dumps: list[Dump] = []
         super().__init__(size, merged(QUICK, settings or {}))
+        self.doubts = DoubtWatch(self)
+
+    def __enter__(self) -> "MailPool":
+        super().__enter__()
+        self.doubts.__enter__()
+        return self
+
+    def __exit__(self, kind, *rest) -> None:
+        self.doubts.__exit__()
+        super().__exit__(kind, *rest)
 
     def make_servers(self) -> dict[str, RecordingSink]:
         gateway = self.network.gateway
@@ -176,7 +188,7 @@ class MailPool(Pool):
         attempts = [attempt for domain in self._domains
                     for attempt in self.servers[domain].attempts()]
         return Evidence(list(sent), attempts, notices_in(self.servers[MAILBOX]), self.dumps,
-                        self.log.whole(), self.log.minorities)
+                        self.log.whole(), self.log.minorities, self.doubts.seen())
 
     def verdict(self, sent: Iterable[Sent], rules: Rules = Rules()) -> Verdict:
         return judge(self.evidence(sent), rules)

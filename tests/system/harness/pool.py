@@ -81,7 +81,11 @@ class PoolNode(Node):
     def empty_disk(self) -> None:
         """The next start is that of a new machine under this name."""
         self._disks += 1
-        self.data = self.folder / f"data-{self._disks}"
+        self.use_disk(self.folder / f"data-{self._disks}")
+
+    def use_disk(self, data: Path) -> None:
+        """From its next start on."""
+        self.data = data
         self.write_config(self._settings)
 
     def pause(self) -> None:

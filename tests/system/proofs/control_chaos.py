@@ -17,8 +17,8 @@ from harness.loader import Loader
 from harness.node import GoneError, merged
 from harness.pool import Pool, PoolNode
 from proofs.figures import Figures, require
-from proofs.moments import (AGREE_S, TAKEOVER_S, given_away, id_of, others_than, pause_until, spread,
-                            timed, views)
+from proofs.moments import (AGREE_S, TAKEOVER_S, given_away, id_of, others_than, pause_until,
+                            spread, timed, views)
 
 ELECTION_S = 2.0    # from the loss of a leader to the next
 

@@ -268,24 +268,24 @@ void put_message(const Hello& message, v1::DeliverRequest& to) {
     put_known(message.known, *to.mutable_hello()->mutable_known());
 }
 
-v1::HelloReply::Standing standing_of(Standing standing) {
+v1::HelloReply::Standing standing_of(PoolStanding standing) {
     switch (standing) {
-        case Standing::looking:
+        case PoolStanding::looking:
             return v1::HelloReply::STANDING_LOOKING;
-        case Standing::promised:
+        case PoolStanding::promised:
             return v1::HelloReply::STANDING_PROMISED;
-        case Standing::member:
+        case PoolStanding::member:
             return v1::HelloReply::STANDING_MEMBER;
     }
     return v1::HelloReply::STANDING_UNSPECIFIED;
 }
 
-Standing standing_from(v1::HelloReply::Standing standing, Faults& faults) {
-    for (const auto known : {Standing::looking, Standing::promised, Standing::member}) {
+PoolStanding standing_from(v1::HelloReply::Standing standing, Faults& faults) {
+    for (const auto known : {PoolStanding::looking, PoolStanding::promised, PoolStanding::member}) {
         if (standing_of(known) == standing) return known;
     }
     faults.add("hello_reply.standing", "must be one that this release knows");
-    return Standing::looking;
+    return PoolStanding::looking;
 }
 
 void put_message(const HelloReply& message, v1::DeliverRequest& to) {

@@ -12,7 +12,6 @@
 namespace posthorse::replication {
 namespace {
 
-constexpr int answer_bytes_max = 64 * 1024;
 constexpr int connect_ms = 2'000;
 constexpr int backoff_least_ms = 200;
 constexpr int backoff_most_ms = 1'000;
@@ -24,7 +23,7 @@ constexpr std::size_t problem_bytes_max = 300;
 
 grpc::ChannelArguments arguments() {
     grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(answer_bytes_max);
+    arguments.SetMaxReceiveMessageSize(peer_message_bytes_max);
     arguments.SetMaxSendMessageSize(peer_message_bytes_max);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_least_ms);
@@ -123,6 +122,11 @@ PeerClient::Peer* PeerClient::peer(const std::string& address) {
     peer->channel = grpc::CreateCustomChannel(target(address), credentials_, arguments());
     peer->stub = v1::Pool::NewStub(peer->channel);
     return peers_.emplace(address, std::move(peer)).first->second.get();
+}
+
+std::shared_ptr<grpc::Channel> PeerClient::channel(const std::string& address) {
+    auto* to = stopping_ || address.empty() ? nullptr : peer(address);
+    return to == nullptr ? nullptr : to->channel;
 }
 
 void PeerClient::send(const Outgoing& outgoing) {

@@ -18,6 +18,7 @@
 #include "replication/edge/peer_network.h"
 
 namespace grpc {
+class Channel;
 class ChannelCredentials;
 class Status;
 }  // namespace grpc
@@ -36,6 +37,7 @@ public:
     PeerClient& operator=(const PeerClient&) = delete;
 
     void send(const Outgoing& outgoing);
+    std::shared_ptr<grpc::Channel> channel(const std::string& address);
     std::vector<PeerProblem> problems() const;
     // Cancels what is on the way; sends nothing any more.
     void stop(UniqueFunction<void()> done);

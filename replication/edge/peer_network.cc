@@ -65,7 +65,8 @@ Result<std::unique_ptr<PeerNetwork>> PeerNetwork::open(Settings settings,
     auto& counters = *network->counters_;
     network->server_ = std::make_unique<PeerServer>(
         home, std::make_unique<PeerService>(set.certificates, home, std::move(receive), counters));
-    auto opened = network->server_->open(set.address, set.port, network->credentials_->server());
+    auto opened = network->server_->open(set.address, set.port, network->credentials_->server(),
+                                         set.services);
     if (!opened) return opened.error();
     network->client_ = std::make_unique<PeerClient>(network->credentials_->channel(), home,
                                                     set.deadline, counters);
@@ -75,6 +76,10 @@ Result<std::unique_ptr<PeerNetwork>> PeerNetwork::open(Settings settings,
 
 void PeerNetwork::send(Outgoing outgoing) {
     client_->send(outgoing);
+}
+
+std::shared_ptr<grpc::Channel> PeerNetwork::channel(const std::string& address) {
+    return client_->channel(address);
 }
 
 Result<void> PeerNetwork::reload() {

@@ -7,8 +7,8 @@
 //           authorities, it is well formed (control_codec.h), and with PeerCertificates::node its
 //           certificate carries the name in its header. The receiver's verdict goes back as the
 //           status of the call.
-//           No octet of who shows no certificate reaches HTTP/2. The port serves nothing else: no
-//           reflection, no health.
+//           No octet of who shows no certificate reaches HTTP/2. The port serves this and what
+//           Settings::services names: no reflection, no health.
 //           reload() takes three new files or, when one is not good, none.
 // Owner     node.cc. All calls on home, none blocks but open() and reload(), which read files. The
 //           destructor requires that stop() has completed.
@@ -29,6 +29,11 @@
 #include "proto/types/executor.h"
 #include "replication/core/control_message.h"
 #include "replication/edge/certificate_check.h"
+
+namespace grpc {
+class Channel;
+class Service;
+}  // namespace grpc
 
 namespace posthorse::replication {
 
@@ -68,6 +73,9 @@ public:
         PeerCertificates certificates = PeerCertificates::pool;
         std::string name;  // of this node; with PeerCertificates::node its certificate carries it
         Duration deadline = std::chrono::seconds{2};  // for a message to arrive
+        // Served on the same port, by gRPC's threads, until stop() has completed. Each checks by
+        // itself that its caller shows a certificate.
+        std::vector<grpc::Service*> services;
     };
     // Called on home. It calls its last argument with the verdict, once, on home, then or later.
     using Verdict = UniqueFunction<void(Refusal)>;
@@ -81,6 +89,10 @@ public:
     PeerNetwork& operator=(const PeerNetwork&) = delete;
 
     void send(Outgoing outgoing);
+    // Of an address, for calls of a peer's other services; null when there are too many addresses.
+    // Whoever keeps it longer than for a call keeps its connection. A call ends by a deadline of
+    // its own: stop() does not know of it.
+    std::shared_ptr<grpc::Channel> channel(const std::string& address);
     Result<void> reload();
     PeerNetworkFigures figures() const;
     std::vector<PeerProblem> problems() const;

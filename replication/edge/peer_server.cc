@@ -72,7 +72,8 @@ PeerServer::~PeerServer() {
 
 Result<void> PeerServer::open(const std::string& address,
                               std::uint16_t port,
-                              std::shared_ptr<grpc::ServerCredentials> credentials) {
+                              std::shared_ptr<grpc::ServerCredentials> credentials,
+                              const std::vector<grpc::Service*>& others) {
     PH_ASSERT(server_ == nullptr);
     const auto where = endpoint(address, port);
     int bound = 0;
@@ -81,6 +82,7 @@ Result<void> PeerServer::open(const std::string& address,
     set_bounds(builder);
     builder.AddListeningPort(where, std::move(credentials), &bound);
     builder.RegisterService(service_.get());
+    for (auto* other : others) builder.RegisterService(other);
     server_ = builder.BuildAndStart();
     if (server_ != nullptr && bound != 0) {
         port_ = static_cast<std::uint16_t>(bound);

@@ -1,6 +1,6 @@
 // The peer port: where messages of other nodes come in.
 //
-// Place     Under PeerNetwork; serves peer_service.h and nothing else.
+// Place     Under PeerNetwork; serves peer_service.h and what the node adds, and nothing else.
 // Contract  Peers that do not answer a ping for some seconds are disconnected, handshakes that take
 //           longer too. Whole memory of the port's connections is bounded.
 //           stop() ends every call: those on home end at their next step there, so home must run
@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <grpcpp/server.h>
 
@@ -29,7 +30,8 @@ public:
 
     Result<void> open(const std::string& address,
                       std::uint16_t port,
-                      std::shared_ptr<grpc::ServerCredentials> credentials);
+                      std::shared_ptr<grpc::ServerCredentials> credentials,
+                      const std::vector<grpc::Service*>& others);
     std::uint16_t port() const noexcept { return port_; }
     // `done` runs on home.
     void stop(UniqueFunction<void()> done);

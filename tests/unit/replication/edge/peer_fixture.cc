@@ -86,7 +86,8 @@ TestPeer::TestPeer(HomeThread& home, const TestAuthority& authority, const Optio
          .files = {at + "/ca.pem", at + "/cert.pem", at + "/key.pem"},
          .certificates = options.certificates,
          .name = options.name,
-         .deadline = options.deadline},
+         .deadline = options.deadline,
+         .services = options.services},
         home, [this](Header header, Message message, PeerNetwork::Verdict verdict) {
             taken.push_back({std::move(header), std::move(message)});
             verdict(options_.verdict);

@@ -60,6 +60,7 @@ public:
         replication::Refusal verdict = replication::Refusal::none;
         std::string address = "127.0.0.1";
         Duration deadline = std::chrono::minutes{1};
+        std::vector<grpc::Service*> services;
     };
     TestPeer(HomeThread& home, const TestAuthority& authority, const Options& options);
     ~TestPeer() { stop(); }

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "posthorse/v1/admin.grpc.pb.h"
 #include "posthorse/v1/pool.grpc.pb.h"
 #include "replication/edge/control_codec.h"
 #include "replication/edge/peer_limits.h"
@@ -99,6 +100,20 @@ public:
     void ChangeArguments(const std::string&, void*) override {}
 };
 
+// Of those that a node serves to peers beside this one's own.
+class OtherService final : public v1::Admin::CallbackService {
+public:
+    grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
+                                        const v1::GetStatusRequest*,
+                                        v1::GetStatusResponse*) override {
+        auto* reactor = context->DefaultReactor();
+        const bool authenticated = context->auth_context()->IsPeerAuthenticated();
+        reactor->Finish(authenticated ? grpc::Status::OK
+                                      : grpc::Status(grpc::StatusCode::UNAUTHENTICATED, ""));
+        return reactor;
+    }
+};
+
 grpc::StatusCode ask_health(const std::string& address,
                             const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
     const auto channel = grpc::CreateChannel(address, credentials);
@@ -123,6 +138,26 @@ TEST_CASE("what the process enables for its other servers is not served to peers
     CHECK(ask_health(peer.address(), tls_client(authority.certificate(), &good)) ==
           grpc::StatusCode::UNIMPLEMENTED);
     CHECK(Plugin::servers == 0);
+}
+
+TEST_CASE("a node serves further services on its port, and calls those of peers") {
+    HomeThread home;
+    const TestAuthority authority;
+    OtherService service;
+    TestPeer one(home, authority, {.name = "n1"});
+    TestPeer two(home, authority, {.name = "n2", .services = {&service}});
+    const auto channel = one->channel(two.address());
+    REQUIRE(channel != nullptr);
+    CHECK(one->channel(two.address()) == channel);
+    CHECK(one->channel("") == nullptr);
+    const auto stub = v1::Admin::NewStub(channel);
+    grpc::ClientContext context;
+    v1::GetStatusResponse response;
+    CHECK(stub->GetStatus(&context, {}, &response).ok());
+    one.send(two.address(), TakeLead{{1}});
+    home.run_until([&] { return two.taken.size() == 1; });
+    one.stop();
+    two.stop();
 }
 
 TEST_CASE("two nodes exchange every message") {

@@ -145,7 +145,9 @@ Result<void> PoolMembership::listen() {
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
             control_->receive(header, message, std::move(verdict));
-        });
+        },
+        {.judge = [this](const replication::Header& header) { return control_->judge(header); },
+         .header = [this](NodeId to) { return control_->header(to); }});
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
     return {};

@@ -198,7 +198,7 @@ TEST_CASE("streams beyond a bound are refused, those that say nothing too") {
     std::vector<std::unique_ptr<v1::Exchange::Stub>> stubs;  // of a connection each
     std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
     std::vector<std::unique_ptr<Stream>> streams;
-    for (std::size_t i = 0; i < exchange_streams_max; ++i) {
+    for (std::size_t i = 0; i < exchange_streams_max + 8; ++i) {
         if (i % peer_streams_max == 0) {
             grpc::ChannelArguments arguments;
             arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -213,7 +213,7 @@ TEST_CASE("streams beyond a bound are refused, those that say nothing too") {
     while (status.error_code() != grpc::StatusCode::RESOURCE_EXHAUSTED)
         status = one_more.say(home, {hello(node(5))});
     CHECK(status.error_message().find("too_many") == 0);
-    CHECK(two.network->stream_figures().refused["too_many"] == 1);
+    CHECK(two.network->stream_figures().refused["too_many"] >= 1);
     for (const auto& context : contexts) context->TryCancel();
     while (status.error_code() != grpc::StatusCode::FAILED_PRECONDITION)
         status = one_more.say(home, {hello(node(5))});

@@ -179,7 +179,8 @@ public:
 private:
     struct Claimed {
         Envelope envelope;                    // in its newest state
-        std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
+        std::vector<std::uint32_t> intended;  // attempts begun since it was claimed
+        std::set<std::uint32_t> recorded;     // of those, known to every holder
     };
 
     template <class Call>

@@ -22,6 +22,7 @@
 #include "daemon/node_metrics.h"
 #include "daemon/pool_membership.h"
 #include "daemon/pool_queue_wiring.h"
+#include "daemon/queue_wiring.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -101,12 +102,13 @@ private:
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
     void operator_acted(QueueId id, replication::Action action);
     void judge_door();
+    void judge_lease();
+    void judge_draining();
     std::string not_alive_why() const;
     std::string not_ready_why() const;
     admin::AdminPorts admin_ports();
     admin::HttpPorts http_ports();
     admin::StatusValues status() const;
-    deliver::MessagePort message_port();
 
     runtime::Shard& home() { return *shards_.front(); }
 
@@ -120,7 +122,6 @@ private:
     // --- the queue
     std::unique_ptr<storage::QueueStore> store_;
     std::unique_ptr<PoolMembership> pool_;
-    replication::NoHolders holders_;
     std::unique_ptr<replication::ReplicatedQueue> queue_;
 
     // --- what a reload replaces
@@ -150,6 +151,8 @@ private:
     bool revival_due_ = false;
     bool ready_ = false;
     bool stopping_ = false;
+    bool leased_ = false;
+    bool draining_ = false;
     bool left_ = false;  // the pool: nothing ticks any more
     std::unique_ptr<runtime::asio::signal_set> signals_;
     int exit_code_ = 0;
@@ -216,8 +219,8 @@ Result<void> Node::open() {
 void Node::compose() {
     tasks_ = std::make_unique<runtime::TaskGroup>(home());
     cutter_ = std::make_unique<runtime::TaskGroup>(home());
-    queue_ = std::make_unique<replication::ReplicatedQueue>(clock_, *store_, pool_->control(),
-                                                            holders_, queue_settings(config_));
+    queue_ = std::make_unique<replication::ReplicatedQueue>(
+        clock_, *store_, pool_->control(), pool_->streams(), home(), queue_settings(config_));
     compose_delivery();
     compose_intake();
     pool_queue_ = std::make_unique<PoolQueueWiring>(config_, home(), clock_, *queue_, *reporter_,
@@ -240,7 +243,7 @@ void Node::compose_delivery() {
         reporter_settings(config_, pool_->control().self()));
     deliveries_ = std::make_unique<deliver::DeliveryPool>(
         home(), views(shards_), deliver::lane_settings(config_, {config_.host_name}),
-        message_port(), clock_, metrics_);
+        message_port(home(), *queue_), clock_, metrics_);
     schedule::RouteTable::Problems problems;
     auto routes = schedule::RouteTable::load(config_.delivery, problems);
     scheduler_ = std::make_unique<schedule::Scheduler>(
@@ -252,8 +255,7 @@ void Node::compose_delivery() {
     deliveries_->report_to(*scheduler_);
     queue_->on_acted(
         [this](QueueId id, replication::Action action) { operator_acted(id, action); });
-    queue_->on_bounce_in_doubt(
-        [this](Envelope claimed) { reporter_->bounce_in_doubt(std::move(claimed)); });
+    report_doubts(*queue_, *reporter_, clock_);
 }
 
 void Node::compose_intake() {
@@ -275,29 +277,6 @@ void Node::operator_acted(QueueId id, replication::Action action) {
         revival_due_ = false;
         scheduler_->revive();
     });
-}
-
-// Delivery runs on every shard, the queue on home: calls hop over.
-deliver::MessagePort Node::message_port() {
-    return {
-        .read_chunk =
-            [this](QueueId id, std::uint32_t index, Completion<Chunk> done) {
-                home().post([this, id, index, done = std::move(done)]() mutable {
-                    queue_->chunk(id, index, std::move(done));
-                });
-            },
-        .intend =
-            [this](Intent intent, Completion<> done) {
-                home().post([this, intent = std::move(intent), done = std::move(done)]() mutable {
-                    queue_->intend(std::move(intent), std::move(done));
-                });
-            },
-        .may_send_dot =
-            [this](QueueId id, Completion<bool> done) {
-                home().post([this, id, done = std::move(done)]() mutable {
-                    done(queue_->may_send_dot(id));
-                });
-            }};
 }
 
 // A signature takes a millisecond: not on an event loop.
@@ -389,15 +368,31 @@ awaitable<void> Node::tick() {
         pool_->tick();
         queue_->tick();
         judge_door();
+        judge_lease();
+        judge_draining();
     }
 }
 
+// What an operator drains finishes what it sends, and sends nothing more until he resumes it.
+void Node::judge_draining() {
+    const bool drains = pool_->drains();
+    if (stopping_ || !ready_ || std::exchange(draining_, drains) == drains) return;
+    log::info(drains ? "draining" : "resumed");
+    drains ? scheduler_->stop([] {}) : scheduler_->go_on();
+}
+
+// Octets that wait in the kernel when the lease is lost must not leave after it.
+void Node::judge_lease() {
+    const bool live = queue_->lease_live();
+    if (std::exchange(leased_, live) && !live) deliveries_->lease_lost();
+}
+
 void Node::judge_door() {
-    auto door = intake::Door::open;
+    auto door = pool_->drains() ? intake::Door::draining : intake::Door::open;
     if (!store_->stats().accepting) door = intake::Door::full;
     if (!store_->healthy()) door = intake::Door::failed;
     if (door_.exchange(door) == door) return;
-    constexpr const char* names[] = {"open", "disk nearly full", "disk failed"};
+    constexpr const char* names[] = {"open", "disk nearly full", "disk failed", "draining"};
     log::warning("queue_door", {{"state", names[static_cast<int>(door)]}});
 }
 
@@ -407,7 +402,9 @@ void Node::judge_door() {
 awaitable<void> Node::stop() {
     stopping_ = true;
     ready_ = false;
+    const auto stop_by = clock_.boot() + config_.stop_budget;
     cutter_->spawn(cut_off_in_time());
+    pool_->begin_leaving(*queue_);
     scheduler_->stop([] {});
     co_await listeners_->stop();
     queue_->stop_accepting();
@@ -427,7 +424,7 @@ awaitable<void> Node::stop() {
     cutter_->cancel();
     co_await cutter_->join();
     co_await close_queue();
-    const bool handed_over = co_await pool_->leave(*queue_, leaving_time);
+    const bool handed_over = co_await pool_->leave(*queue_, stop_by);
     if (!handed_over) exit_code_ = 1;
     left_ = true;
     co_await pool_->stop();
@@ -537,7 +534,7 @@ std::string Node::not_ready_why() const {
     if (!store_->stats().accepting) return "the queue's disk is nearly full";
     if (!pool_->control().lease_live(clock_.boot(), Duration::zero()))
         return "no lease: the pool's leader does not answer";
-    return "";
+    return pool_->not_ready_why();
 }
 
 admin::StatusValues Node::status() const {

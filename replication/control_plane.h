@@ -33,6 +33,9 @@ public:
 
     // True while the lease is good for at least `margin` from `now`.
     virtual bool lease_live(BootTime now, Duration margin) const = 0;
+    // The pool can decide nothing without this node: nobody can be dropped, and it goes on with its
+    // own when its lease runs out.
+    virtual bool unevictable() const = 0;
     virtual NodeId self() const = 0;
     virtual Incarnation incarnation() const = 0;
 };

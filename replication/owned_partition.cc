@@ -8,10 +8,9 @@
 namespace posthorse::replication {
 namespace {
 
-std::vector<NodeId> without(std::vector<NodeId> nodes, NodeId self) {
-    std::erase(nodes, self);
-    return nodes;
-}
+// Appends wait while holders have this much before them.
+constexpr std::size_t append_window_bytes = 2 * 1024 * 1024;
+constexpr Duration propose_again = std::chrono::seconds{1};
 
 Need need_of(const OwnedPartition::AnyChange& change) {
     if (std::holds_alternative<storage::Append>(change)) return Need::local;
@@ -19,62 +18,84 @@ Need need_of(const OwnedPartition::AnyChange& change) {
     return Need::durable;
 }
 
+std::vector<NodeId> without(std::vector<NodeId> nodes, NodeId self) {
+    std::erase(nodes, self);
+    return nodes;
+}
+
+// What holders get: not what only the owner's own store is to remember.
+storage::Operation for_holders(storage::Operation operation) {
+    if (auto* settle = std::get_if<storage::Settle>(&operation.change)) settle->remember.clear();
+    return operation;
+}
+
 }  // namespace
 
 OwnedPartition::OwnedPartition(PartitionState state,
                                NodeId self,
-                               Sequence last,
-                               OwnerFsm::Settings settings,
+                               storage::Position base,
+                               Settings settings,
                                storage::QueueStore& store,
-                               HolderLinks& links)
+                               PeerStreams& streams,
+                               Pace& pace)
     : state_(std::move(state)),
       first_epoch_(state_.epoch),
       self_(self),
-      fsm_(settings, without(state_.in_sync, self), last),
+      base_(base),
+      settings_(settings),
+      fsm_(settings.times, other_holders(), Sequence{0}),
+      log_(Sequence{0}, settings.retain_bytes_max),
       store_(store),
-      links_(links) {}
+      streams_(streams),
+      pace_(pace) {
+    for (const auto& node : other_holders()) progress_[node];
+}
+
+OwnedPartition::~OwnedPartition() = default;
+
+std::vector<NodeId> OwnedPartition::other_holders() const {
+    return without(state_.in_sync, self_);
+}
+
+std::optional<NodeId> OwnedPartition::invited() const {
+    if (!newcomer_) return std::nullopt;
+    return newcomer_->node;
+}
+
+void OwnedPartition::begin(const std::function<bool(NodeId)>& is_up) {
+    for (auto& [node, progress] : progress_) {
+        if (is_up(node)) up(node);
+    }
+}
+
+// ------------------------------------------------------------------ operations
 
 void OwnedPartition::submit(AnyChange change, BootTime now, Completion<> done) {
     const auto sequence = fsm_.begin(need_of(change), now);
+    const bool is_append = std::holds_alternative<storage::Append>(change);
     storage::Operation operation{{state_.id, state_.epoch, sequence}, std::move(change)};
-    waiting_.emplace(sequence, std::move(done));
-    for (const auto& holder : fsm_.holders()) links_.send(holder, operation);
+    waiting_.emplace(sequence, Waiting{std::move(done), is_append});
+    if (progress_.empty()) {
+        log_.skip();
+    } else {
+        log_.append(for_holders(operation));
+        for (auto& [node, progress] : progress_) {
+            if (progress.overrun(log_.first())) open(node, progress);
+            pump(node, progress);
+        }
+    }
     store_.apply(std::move(operation), [weak = weak_from_this(), sequence](Result<void> result) {
         if (const auto self = weak.lock()) self->stored(sequence, std::move(result));
     });
 }
 
+void OwnedPartition::submit_local(AnyChange change) {
+    store_.apply({{state_.id, state_.epoch, Sequence{0}}, std::move(change)}, [](Result<void>) {});
+}
+
 QueueId OwnedPartition::mint(WallTime now) {
     last_minted_ = std::max(last_minted_, now);
     return QueueId::make(last_minted_, state_.id, state_.epoch, minted_++);
-}
-
-void OwnedPartition::acknowledged(const Ack& ack) {
-    // Sequences go on through this owner's changes of epoch; an earlier owner's do not count.
-    if (ack.epoch < first_epoch_ || ack.epoch > state_.epoch) return;
-    OwnerFsm::Effects effects;
-    fsm_.acknowledged(ack.holder, ack.received, ack.durable, effects);
-    carry_out(effects);
-}
-
-void OwnedPartition::narrowed(const PartitionState& state) {
-    PH_ASSERT(state.id == state_.id && state.owner == state_.owner && state.epoch >= state_.epoch);
-    state_ = state;
-    OwnerFsm::Effects effects;
-    fsm_.narrowed(without(state.in_sync, self_), effects);
-    carry_out(effects);
-}
-
-void OwnedPartition::abandon() {
-    for (auto& [sequence, done] : std::exchange(waiting_, {}))
-        done(Error{Errc::unknown, "this node does not own the partition any more"});
-}
-
-std::vector<NodeId> OwnedPartition::tick(BootTime now) {
-    OwnerFsm::Effects effects;
-    fsm_.tick(now, effects);
-    carry_out(effects);
-    return std::move(effects.silent);
 }
 
 void OwnedPartition::stored(Sequence sequence, Result<void> result) {
@@ -91,14 +112,264 @@ void OwnedPartition::stored(Sequence sequence, Result<void> result) {
 
 void OwnedPartition::finish(Sequence sequence, Result<void> result) {
     auto node = waiting_.extract(sequence);
-    if (!node.empty()) node.mapped()(std::move(result));
+    if (node.empty()) return;
+    auto& waiting = node.mapped();
+    const bool holders_lag = !progress_.empty() && log_.bytes() > append_window_bytes;
+    if (waiting.is_append && result && holders_lag) return late_.push_back(std::move(waiting.done));
+    waiting.done(std::move(result));
 }
 
 void OwnedPartition::carry_out(const OwnerFsm::Effects& effects) {
+    trim();
     for (const auto sequence : effects.done) finish(sequence, {});
     for (const auto sequence : effects.overdue) {
         finish(sequence, Error{Errc::unknown, "a holder did not acknowledge in time"});
     }
+}
+
+// A newcomer that is brought up anew begins with a listing: it needs nothing that it was sent.
+void OwnedPartition::trim() {
+    auto upto = fsm_.durable_everywhere();
+    for (const auto& [node, progress] : progress_) {
+        if (!fsm_.binds(node) && progress.sends())
+            upto = std::min(upto, Sequence{progress.next().value - 1});
+    }
+    log_.trim(upto);
+    while (!late_.empty() && (progress_.empty() || log_.bytes() <= append_window_bytes)) {
+        auto done = std::move(late_.front());
+        late_.pop_front();
+        done({});
+    }
+}
+
+std::size_t OwnedPartition::waive_intents(BootTime now) {
+    const auto waived = fsm_.waive(now);
+    if (waived.empty()) return 0;
+    store_.probe([weak = weak_from_this(), waived](Result<void> synced) {
+        const auto self = weak.lock();
+        if (!self) return;
+        for (const auto sequence : waived) self->finish(sequence, synced);
+    });
+    return waived.size();
+}
+
+std::uint64_t OwnedPartition::lag() const {
+    return fsm_.last().value - fsm_.durable_everywhere().value;
+}
+
+// ------------------------------------------------------------------ holders
+
+void OwnedPartition::up(NodeId node) {
+    const auto found = progress_.find(node);
+    if (found == progress_.end()) return;
+    found->second.up();
+    open(node, found->second);
+}
+
+void OwnedPartition::down(NodeId node) {
+    const auto found = progress_.find(node);
+    if (found == progress_.end()) return;
+    found->second.down();
+    end_source(node);
+}
+
+void OwnedPartition::open(NodeId node, PeerProgress& progress) {
+    end_source(node);
+    progress.opened(state_.epoch);
+    streams_.send(node, Open{slice()});
+}
+
+void OwnedPartition::drained(NodeId node) {
+    const auto found = progress_.find(node);
+    if (found == progress_.end()) return;
+    pump(node, found->second);
+    const auto source = sources_.find(node);
+    if (source != sources_.end()) source->second->go_on();
+}
+
+void OwnedPartition::pump(NodeId node, PeerProgress& progress) {
+    while (progress.sends() && progress.next() <= log_.last() &&
+           streams_.backlog(node) < backlog_high_bytes) {
+        const auto sequence = progress.next();
+        progress.sent(sequence);
+        streams_.send(node, log_.at(sequence));
+    }
+}
+
+void OwnedPartition::answered(NodeId node, Frame frame, BootTime now) {
+    const auto found = progress_.find(node);
+    if (found == progress_.end() || slice_of(frame) != slice()) return;
+    auto& progress = found->second;
+    if (const auto* at = std::get_if<Standing>(&frame)) return stands(node, progress, *at);
+    if (const auto* ack = std::get_if<Ack>(&frame)) return acknowledged(node, progress, *ack);
+    if (const auto* refused = std::get_if<Refused>(&frame)) {
+        end_source(node);
+        return progress.refused(refused->why, now);
+    }
+    const auto source = sources_.find(node);
+    if (const auto* want = std::get_if<Want>(&frame)) {
+        if (source != sources_.end()) source->second->on(*want);
+        return;
+    }
+    mend(std::move(frame));
+}
+
+// ------------------------------------------------------------------ mending
+
+void OwnedPartition::fetch(QueueId id, Lost lost) {
+    for (const auto& [node, progress] : progress_) {
+        if (progress.phase() != PeerProgress::Phase::following) continue;
+        fetching_[id] = lost;
+        return streams_.send(node, Fetch{slice(), {id}});
+    }
+}
+
+void OwnedPartition::mend(Frame frame) {
+    if (auto* body = std::get_if<Body>(&frame)) {
+        if (fetching_.contains(body->id))
+            submit_local(storage::Append{body->id, body->index, std::move(body->bytes)});
+    } else if (auto* record = std::get_if<Record>(&frame)) {
+        const auto fetched = fetching_.extract(record->envelope.id);
+        if (fetched.empty()) return;
+        mended_ += 1;
+        submit_local(storage::Restore{std::move(record->envelope), std::move(record->head),
+                                      fetched.mapped() == Lost::body});
+    } else if (const auto* gone = std::get_if<Gone>(&frame)) {
+        fetching_.erase(gone->id);
+    }
+}
+
+void OwnedPartition::stands(NodeId node, PeerProgress& progress, const Standing& standing) {
+    const auto follow =
+        progress.standing(standing, {base_, first_epoch_, log_.first(), log_.last()});
+    if (!follow) return;
+    streams_.send(node, *follow);
+    if (follow->listing) {
+        list_to(node);
+    } else {
+        const Sequence has{follow->next.value - 1};
+        acknowledged(node, progress, Ack{slice(), has, has});  // its answer came behind a sync
+    }
+    if (const auto still = progress_.find(node); still != progress_.end())
+        pump(node, still->second);
+}
+
+void OwnedPartition::acknowledged(NodeId node, PeerProgress& progress, const Ack& ack) {
+    if (!progress.acknowledged(ack)) return;
+    if (newcomer_ && newcomer_->node == node)
+        newcomer_->durable = std::max(newcomer_->durable, ack.durable);
+    OwnerFsm::Effects effects;
+    fsm_.acknowledged(node, ack.received, ack.durable, effects);
+    carry_out(effects);
+}
+
+void OwnedPartition::list_to(NodeId node) {
+    const auto source = std::make_shared<ListingSource>(
+        slice(),
+        ListingSource::Ports{
+            .store = store_,
+            .pace = pace_,
+            .send = [this, node](Frame frame) { streams_.send(node, std::move(frame)); },
+            .room = [this, node] { return streams_.backlog(node) < backlog_high_bytes; },
+            .failed = [](const Error&) {}});  // it is silent from here on, and judged as such
+    sources_[node] = source;
+    source->list();
+}
+
+void OwnedPartition::end_source(NodeId node) {
+    const auto source = sources_.extract(node);
+    if (!source.empty()) source.mapped()->end();
+}
+
+void OwnedPartition::forget_holder(NodeId node) {
+    end_source(node);
+    progress_.erase(node);
+}
+
+// ------------------------------------------------------------------ the set
+
+void OwnedPartition::invite(NodeId node, bool is_up) {
+    PH_ASSERT(!newcomer_ && !state_.holds(node));
+    newcomer_ = Newcomer{.node = node};
+    auto& progress = progress_[node];
+    if (!is_up) return;
+    progress.up();
+    open(node, progress);
+}
+
+void OwnedPartition::call_off_invitation(OwnerFsm::Effects& out) {
+    const auto node = newcomer_->node;
+    newcomer_.reset();
+    forget_holder(node);
+    fsm_.unbind(node, out);
+}
+
+// Operations wait for it from before the pool is asked: none is done without it that it lacks.
+void OwnedPartition::tend_newcomer(BootTime now, Due& due) {
+    const auto node = newcomer_->node;
+    const auto& progress = progress_.at(node);
+    if (!fsm_.binds(node)) {
+        if (progress.phase() != PeerProgress::Phase::following) return;
+        fsm_.bind(node, newcomer_->durable);
+    }
+    if (now < newcomer_->again_at || !fsm_.covers(node)) return;
+    newcomer_->proposed = state_.epoch;
+    newcomer_->again_at = now + propose_again;
+    due.propose_holder = node;
+}
+
+void OwnedPartition::changed(const PartitionState& state) {
+    PH_ASSERT(state.id == state_.id && state.owner == state_.owner && state.epoch >= state_.epoch);
+    const bool epoch_changed = state.epoch != state_.epoch;
+    state_ = state;
+    if (!epoch_changed) return;
+    // The pool has decided about a newcomer that it was asked about: for it, or against it.
+    const bool decided = newcomer_ && (newcomer_->proposed || state_.holds(newcomer_->node));
+    if (decided) newcomer_.reset();
+    auto binding = other_holders();
+    if (newcomer_ && fsm_.binds(newcomer_->node)) binding.push_back(newcomer_->node);
+    for (const auto& [node, progress] : std::map(progress_)) {
+        const bool stays = state_.holds(node) || (newcomer_ && newcomer_->node == node);
+        if (!stays) forget_holder(node);
+    }
+    for (const auto& node : other_holders()) progress_[node];
+    for (auto& [node, progress] : progress_) {
+        if (progress.phase() == PeerProgress::Phase::down) continue;
+        progress.reopen();
+        open(node, progress);
+    }
+    OwnerFsm::Effects effects;
+    fsm_.bound(binding, effects);
+    carry_out(effects);
+}
+
+void OwnedPartition::abandon() {
+    for (const auto& [node, progress] : progress_) end_source(node);
+    newcomer_.reset();
+    for (auto& [sequence, waiting] : std::exchange(waiting_, {}))
+        waiting.done(Error{Errc::unknown, "this node does not own the partition any more"});
+    for (auto& done : std::exchange(late_, {}))
+        done(Error{Errc::unknown, "this node does not own the partition any more"});
+}
+
+OwnedPartition::Due OwnedPartition::tick(BootTime now) {
+    Due due;
+    OwnerFsm::Effects effects;
+    fsm_.tick(now, effects);
+    for (const auto node : effects.silent) {
+        const bool only_invited = newcomer_ && newcomer_->node == node && !newcomer_->proposed;
+        if (only_invited)
+            call_off_invitation(effects);
+        else
+            due.silent.push_back(node);
+    }
+    carry_out(effects);
+    for (auto& [node, progress] : progress_) {
+        if (progress.open_due(now)) open(node, progress);
+    }
+    for (const auto& [node, source] : std::map(sources_)) source->go_on();
+    if (newcomer_) tend_newcomer(now, due);
+    return due;
 }
 
 }  // namespace posthorse::replication

@@ -1,7 +1,7 @@
 // The queue as the daemon sees it: one queue on `copies` disks, one owner at a time.
 //
-// Place     Stages 2 to 7 call it; it drives storage/queue_store.h, the holders and the control
-//           plane. The daemon sees no partition, epoch or holder.
+// Place     Stages 2 to 7 call it; it drives ownership.h (partitions and holders), the store and
+//           the control plane. The daemon sees no partition, epoch or holder.
 // Contract  commit() completes with success only when the message is durable on every in-sync
 //           holder (P1): the caller's "250" waits for it. `unknown` means that it may have
 //           happened. Every write is stamped with the partition's epoch and refused without a
@@ -10,6 +10,9 @@
 //           (born claimed), and comes back by settle() or park(): exactly one of the two.
 //           Operators' actions apply at once, on claimed messages too: an attempt under way learns
 //           of it from may_send_dot(). A removed message is nobody's: settle() finds it no more.
+//           Attempts of others that were cut off are in doubt (P4): they are counted, and their
+//           message waits `in_doubt_wait` for the node that made them to tell; then the policy
+//           decides.
 // Owner     node.cc. One executor ("home", the store's and the control plane's): every call is made
 //           and every completion runs there, some before the call returns.
 #pragma once
@@ -24,9 +27,10 @@
 
 #include "proto/types/envelope.h"
 #include "proto/types/result.h"
+#include "replication/attempt_book.h"
 #include "replication/control_plane.h"
-#include "replication/holder_link.h"
-#include "replication/owned_partition.h"
+#include "replication/doubt_ledger.h"
+#include "replication/ownership.h"
 #include "storage/queue_store.h"
 
 namespace posthorse::replication {
@@ -52,11 +56,25 @@ enum class Action : std::uint8_t {
 // What becomes of an attempt whose end nobody knows (P4), once there is nobody left to ask.
 enum class InDoubtPolicy : std::uint8_t { resend, hold, bounce };
 
+// What becomes of new mail when no open partition has as many holders as it should.
+enum class ShortPolicy : std::uint8_t {
+    degrade,  // it is taken with fewer copies, counted, and copied as soon as that can be
+    refuse,
+};
+
+// Of the partitions that this node owns.
 struct QueueCounters {
     std::uint64_t messages = 0;
     std::uint64_t claimed = 0;
     std::uint64_t in_doubt = 0;          // attempts found without an outcome since start
+    std::uint64_t undecided = 0;         // of those: nobody told yet, and the policy waits
     std::uint64_t under_replicated = 0;  // messages with fewer holders than `copies`
+    std::uint64_t lag = 0;               // operations that some holder has not synced
+    std::uint64_t intents_alone = 0;     // recorded here only: nobody could be asked or dropped
+    std::uint64_t takeovers = 0;         // partitions taken up since start
+    std::uint64_t copying = 0;           // copies of others that are being made whole here
+    std::uint64_t held = 0;              // messages of others that are held here
+    std::uint64_t mended = 0;            // records that another holder had, since start
 };
 
 class ReplicatedQueue {
@@ -69,6 +87,10 @@ public:
         // The lease must outlast the final dot by this much.
         Duration drift_margin = std::chrono::milliseconds{500};
         InDoubtPolicy in_doubt = InDoubtPolicy::resend;
+        // For the node that made an attempt to come back and tell. Past the final dot's time-out.
+        Duration in_doubt_wait = std::chrono::minutes{11};
+        ShortPolicy when_short = ShortPolicy::degrade;
+        std::uint64_t heal_bytes_per_second = 32 * 1024 * 1024;
         std::function<std::uint32_t()> random;  // spreads messages over the open partitions
     };
 
@@ -76,25 +98,32 @@ public:
     ReplicatedQueue(const Clock& clock,
                     storage::QueueStore& store,
                     ControlPlane& control,
-                    HolderLinks& holders,
+                    PeerStreams& streams,
+                    Executor& home,
                     Settings settings);
     ~ReplicatedQueue();
     ReplicatedQueue(const ReplicatedQueue&) = delete;
     ReplicatedQueue& operator=(const ReplicatedQueue&) = delete;
 
     // Takes up the partitions that the pool state gives this node, now and whenever it gives
-    // others: fences them, and resolves the attempts in doubt (they are counted in their envelopes
-    // and due again at once). Completes when this node is live in its pool and the first are taken
-    // up.
+    // others: fences them, asks the other holders, and finds the attempts in doubt. Completes when
+    // this node is live in its pool and may use the first of them.
     void start(Completion<> done);
     // Takes no new message. What is under way goes on.
     void stop_accepting() { accepting_ = false; }
-    // Drives time-outs; call it every 100 ms or so.
+    // Drives time-outs; call it every 50 ms or so.
     void tick();
+    // This node is about to leave: what lacks copies is copied as fast as it goes.
+    void hurry() { ownership_.hurry(); }
+    // Every message has as many holders that stay as it should.
+    bool all_copied() const { return ownership_.all_copied(); }
+    // Some messages have no holder that stays: this node must not be thrown away.
+    bool is_last_holder() const { return ownership_.held_by_nobody_else() > 0; }
 
     // --- accept
-    // Mints the id of a message that begins to arrive. unavailable: no lease or stopping. full.
-    void begin(std::uint64_t size_hint_bytes, Completion<QueueId> done);
+    // Mints the id of a message that begins to arrive; `copies` 0: as many as the pool says.
+    // unavailable: no lease, stopping, or too few holders. full.
+    void begin(std::uint64_t size_hint_bytes, std::uint32_t copies, Completion<QueueId> done);
     void append(QueueId id, std::uint32_t index, Chunk bytes, Completion<> done);
     // Requires begin(). On success the message is claimed: settle() or park() it. On any error but
     // `unknown` nothing remains of it.
@@ -110,8 +139,10 @@ public:
     // Completes when the attempt's record has reached the log and every in-sync holder.
     void intend(Intent intent, Completion<> done);
     // Asked just before the octets that end the message: lease live by the drift margin, message
-    // neither removed nor held meanwhile.
-    bool may_send_dot(QueueId id) const;
+    // neither removed nor held nor given to others meanwhile, and the attempt's intent recorded.
+    bool may_send_dot(QueueId id, std::uint32_t attempt) const;
+    // Is it this node's right to act at all?
+    bool lease_live() const;
     void settle(Settlement settlement, Completion<> done);
     // Gives a claim back for a later time without an attempt.
     void park(QueueId id, WallTime due);
@@ -132,13 +163,15 @@ public:
     void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
         bounce_in_doubt_ = std::move(bounce);
     }
+    // How an attempt in doubt ended, as the node that made it told: takes the claimed message, and
+    // must settle() it with the attempt among `ended_attempts`. Set before start().
+    using Told = UniqueFunction<void(Envelope, std::uint32_t, std::vector<RecipientOutcome>)>;
+    void on_told(Told told) { told_ = std::move(told); }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
-    // What this node still owns is closing, and holds mail: nothing more can go without copies.
-    bool only_mail_is_left() const;
 
     // Is the partition taken up here, so that list() and find() see all of it?
-    bool owns(PartitionId id) const { return partitions_.contains(id); }
+    bool owns(PartitionId id) const { return ownership_.find(id) != nullptr; }
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;
@@ -149,59 +182,70 @@ private:
         std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
     };
 
-    // Given up in this process.
-    struct Former {
-        std::shared_ptr<OwnedPartition> partition;
-        std::vector<QueueId> undecided;  // born claimed, and nobody knows whether accepted
-    };
-
     template <class Call>
-    auto while_alive(Call call);
-    bool lease_live() const;
-    OwnedPartition* owned(QueueId id);
-    OwnedPartition* choose_open();
-    void own(const PartitionState& state);
-    bool is_taking_up(const PartitionState& state) const;
-    void fenced(const PartitionState& state, Result<void> result);
-    void begin_with(const PartitionState& state, Result<std::vector<Intent>> intents);
-    std::shared_ptr<OwnedPartition> make_partition(const PartitionState& state);
-    void taken_up(Result<void> result);
-    void disown(PartitionId id);
+    auto while_alive(Call call) {
+        return
+            [alive = std::weak_ptr<char>(alive_), call = std::move(call)](auto&&... args) mutable {
+                if (!alive.expired()) call(std::forward<decltype(args)>(args)...);
+            };
+    }
+    OwnedPartition* owned(QueueId id) { return ownership_.find(id.partition()); }
+    OwnedPartition* choose_open(std::uint32_t copies);
+    std::size_t holders_wanted(std::uint32_t copies) const;
+    bool is_quick(const OwnedPartition& partition) const;
+    void wake();
+
+    // --- partitions come and go
+    void partition_taken(PartitionId id, Result<void> result);
+    void partition_given_up(PartitionId id);
     bool still_owns(QueueId id);
-    void retire_when_empty(PartitionId id);
+    std::vector<std::pair<PartitionId, Epoch>> claimable() const;
     bool is_quiet(PartitionId id) const;
-    void resolve_message(QueueId id, std::vector<Intent> open);
-    void in_doubt_recorded(QueueId id);
-    void pool_changed(const PoolState& state);
     void submit(QueueId id, OwnedPartition::AnyChange change, Completion<> done);
     void withdraw(Envelope envelope, Completion<> done);
+
+    // --- attempts in doubt
+    void find_doubts(PartitionId id);
+    void note_doubts(QueueId id, std::vector<Intent> open);
+    void decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out);
+    void ask_about_doubts(NodeId node);
+    void told(Tell tell);
+    void told_of(ToldAttempt attempt);
+
+    // --- settling
+    Envelope with_events(Envelope after, const Envelope& before, std::vector<HistoryEvent> events);
+    std::vector<storage::AttemptOutcome> to_remember(const Settlement& settlement);
+    void settled(const Settlement& settlement, bool remembered);
+    void late(const Settlement& settlement);
     void mint_notices(QueueId cause, std::vector<NewMessage>& notices);
     void apply_action(Envelope current,
                       Action action,
                       const std::string& why,
                       Completion<Envelope> done);
-    void wake();
+    HistoryEvent event(std::string what) const;
 
     const Clock& clock_;
     storage::QueueStore& store_;
     ControlPlane& control_;
-    HolderLinks& holders_;
     Settings settings_;
+    AttemptBook attempts_;
+    DoubtLedger doubts_;
+    Ownership ownership_;
     bool accepting_ = false;
-    std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;  // fenced: may be used
-    std::map<PartitionId, Epoch> taking_up_;
-    // Their sequences and ids go on when they come back in their epoch.
-    std::map<PartitionId, Former> former_;
-    std::map<PartitionId, BootTime> next_retirement_;
-    std::set<PartitionId> with_mail_;  // closing ones, when last looked at
     Completion<> started_;
-    Result<void> first_taken_up_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
     std::unordered_map<QueueId, Claimed> claimed_;
+    // Born claimed, and nobody knows whether they were accepted: their partition went meanwhile.
+    std::map<PartitionId, std::vector<QueueId>> undecided_;
+    std::set<PartitionId> claimable_;  // their attempts in doubt are claimed
+    // Settled attempts whose outcomes every holder has by now.
+    std::map<PartitionId, std::vector<std::pair<QueueId, std::uint32_t>>> known_everywhere_;
     std::uint64_t in_doubt_ = 0;
+    std::uint64_t takeovers_ = 0;
     UniqueFunction<void()> wake_;
     UniqueFunction<void(QueueId, Action)> acted_;
     UniqueFunction<void(Envelope)> bounce_in_doubt_;
+    Told told_;
     std::shared_ptr<char> alive_ =
         std::make_shared<char>();  // completions that come late see it gone
 };

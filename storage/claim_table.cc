@@ -53,6 +53,12 @@ void ClaimTable::gone(QueueId id) {
     claims_.erase(id);
 }
 
+void ClaimTable::drop(PartitionId partition) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(claims_, [&](const auto& entry) { return entry.first.partition() == partition; });
+    partitions_.erase(partition);
+}
+
 void ClaimTable::release(QueueId id) {
     const std::lock_guard lock(mutex_);
     const auto claim = claims_.find(id);

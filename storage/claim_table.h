@@ -40,6 +40,8 @@ public:
     // The same, but a claim stays, with the message's new due time.
     void changed_under_claim(const Envelope& after);
     void gone(QueueId id);
+    // The partition is no more: its claims and its fence, too.
+    void drop(PartitionId partition);
 
     // --- anyone
     void release(QueueId id);

@@ -9,11 +9,6 @@
 namespace posthorse::storage {
 namespace {
 
-template <class... Handlers>
-struct Overloaded : Handlers... {
-    using Handlers::operator()...;
-};
-
 Error disk_failed() {
     return {Errc::io, "the disk of this queue failed; nothing more is written: replace the disk"};
 }
@@ -26,6 +21,17 @@ Error fenced(PartitionId partition, Epoch tried, Epoch fence) {
     return {Errc::fenced, "partition " + std::to_string(partition.value) + " is at epoch " +
                               std::to_string(fence.value) + ", this came from epoch " +
                               std::to_string(tried.value)};
+}
+
+Error misplaced(PartitionId partition) {
+    return {Errc::invalid, "partition " + std::to_string(partition.value) +
+                               ": a change that is not in the order of its partition, and ought "
+                               "to be, or the other way round"};
+}
+
+Error ahead_of_its_epoch(PartitionId partition) {
+    return {Errc::invalid, "partition " + std::to_string(partition.value) +
+                               ": a copy cannot stand in a later epoch than its owner's"};
 }
 
 Error no_room(std::uint64_t floor) {
@@ -54,7 +60,7 @@ CommitQueue::CommitQueue(KeyValue& disk,
     for (const auto& [id, partition] : recovered.partitions) {
         marks_.emplace(id, partition.mark);
         claims_.fence(id, partition.mark.fence);
-        messages_ += partition.messages;
+        counts_.add(id, static_cast<std::int64_t>(partition.messages));
     }
 }
 
@@ -62,9 +68,14 @@ void CommitQueue::submit(Operation operation, Completion<> done) {
     enqueue({std::move(operation), std::move(done)});
 }
 
-void CommitQueue::submit(Fence fence, Completion<> done) {
+void CommitQueue::submit(Fence fence, Completion<Position> done) {
     PH_ASSERT(fence.partition != store_itself);
-    enqueue({fence, std::move(done)});
+    enqueue({fence, {}, std::move(done)});
+}
+
+void CommitQueue::submit(Drop drop, Completion<> done) {
+    PH_ASSERT(drop.partition != store_itself);
+    enqueue({drop, std::move(done)});
 }
 
 void CommitQueue::submit(Probe probe, Completion<> done) {
@@ -85,7 +96,7 @@ void CommitQueue::enqueue(Request request) {
             return;
         }
     }
-    if (request.done) home_.post([done = std::move(request.done)]() mutable { done(cancelled()); });
+    home_.post([request = std::move(request)]() mutable { answer(request, cancelled(), {}); });
 }
 
 void CommitQueue::close() {
@@ -96,24 +107,42 @@ void CommitQueue::close() {
         left = std::exchange(waiting_, {});
     }
     home_.post([left = std::move(left)]() mutable {
-        for (Request& request : left)
-            if (request.done) request.done(cancelled());
+        for (Request& request : left) answer(request, cancelled(), {});
     });
 }
 
-// A Mend looks at the disk, so nothing of its round may still be on the way there: it goes alone.
+// Whatever decides how others of its round are judged, or looks at more than records, goes alone.
+bool CommitQueue::goes_alone(const Request& request) const {
+    const auto* operation = std::get_if<Operation>(&request.what);
+    if (operation == nullptr)
+        return std::holds_alternative<Mend>(request.what) ||
+               std::holds_alternative<Drop>(request.what);
+    return std::holds_alternative<BeginCopy>(operation->change) ||
+           std::holds_alternative<EndCopy>(operation->change);
+}
+
+bool CommitQueue::copying(PartitionId partition) const {
+    const auto mark = marks_.find(partition);
+    return mark != marks_.end() && mark->second.before.has_value();
+}
+
 std::vector<CommitQueue::Request> CommitQueue::take() {
     const std::lock_guard lock(mutex_);
     std::vector<Request> taken;
+    RoundNames names;
     std::size_t bytes = 0;
-    while (!waiting_.empty() && bytes < settings_.round_bytes_max) {
-        const bool alone = std::holds_alternative<Mend>(waiting_.front().what);
+    bool alone = false;
+    while (!waiting_.empty() && !alone && bytes < settings_.round_bytes_max) {
+        Request& next = waiting_.front();
+        alone = goes_alone(next);
         if (alone && !taken.empty()) break;
-        if (const auto* operation = std::get_if<Operation>(&waiting_.front().what))
+        if (const auto* operation = std::get_if<Operation>(&next.what)) {
+            if (names.collides(*operation, copying(operation->stamp.partition))) break;
+            names.add(*operation);
             bytes += size_of(*operation);
-        taken.push_back(std::move(waiting_.front()));
+        }
+        taken.push_back(std::move(next));
         waiting_.pop_front();
-        if (alone) break;
     }
     round_posted_ = !waiting_.empty();
     if (round_posted_) worker_.post([this] { run_round(); });
@@ -139,33 +168,66 @@ void CommitQueue::judge(Judged& judged, Round& round) {
     std::visit([&](const auto& what) { judge_one(judged, what, round); }, judged.request.what);
 }
 
+std::optional<Error> CommitQueue::refuse(const Operation& operation,
+                                         const PartitionMark& mark) const {
+    const Stamp& stamp = operation.stamp;
+    if (stamp.epoch < mark.fence) return fenced(stamp.partition, stamp.epoch, mark.fence);
+    if (!has_its_place(operation)) return misplaced(stamp.partition);
+    const auto* end = std::get_if<EndCopy>(&operation.change);
+    if (end != nullptr && end->at.epoch > stamp.epoch) return ahead_of_its_epoch(stamp.partition);
+    return std::nullopt;
+}
+
+std::optional<Error> CommitQueue::take_room(const Operation& operation, Round& round) const {
+    if (!grows(operation)) return std::nullopt;
+    const std::uint64_t bytes = size_of(operation);
+    if (round.room_bytes < settings_.disk_floor_bytes + bytes)
+        return no_room(settings_.disk_floor_bytes);
+    round.room_bytes -= bytes;
+    return std::nullopt;
+}
+
 void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& round) {
     const Stamp& stamp = operation.stamp;
     PH_ASSERT(stamp.partition != store_itself);
     PartitionMark& mark = mark_of(stamp.partition, round);
-    if (stamp.epoch < mark.fence) {
-        judged.result = fenced(stamp.partition, stamp.epoch, mark.fence);
+    if (const auto refusal = refuse(operation, mark)) {
+        judged.result = *refusal;
         return;
     }
     if (is_durable(operation)) round.sync = Sync::yes;
-    if (stamp.epoch == mark.fence && stamp.sequence <= mark.last) {
+    const bool in_order = stamp.sequence != Sequence{0};
+    if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
         judged.verdict = Verdict::already_applied;
         return;
     }
-    if (grows(operation)) {
-        const std::uint64_t bytes = size_of(operation);
-        if (round.room_bytes < settings_.disk_floor_bytes + bytes) {
-            judged.result = no_room(settings_.disk_floor_bytes);
+    if (const auto refusal = take_room(operation, round)) {
+        judged.result = *refusal;
+        return;
+    }
+    if (looks(operation, mark.before.has_value())) {
+        const Result<Effect> effect = append_looked(disk_, operation, round.writes);
+        if (!effect) {
+            judged.result = effect.error();
             return;
         }
-        round.room_bytes -= bytes;
+        judged.effect = *effect;
+    } else {
+        append_writes(operation, round.writes);
+        judged.effect.messages = messages_gained(operation);
     }
+    judged.verdict = Verdict::apply;
+
     if (stamp.epoch > mark.fence) claims_.raise(stamp.partition, stamp.epoch);
-    mark = {.fence = stamp.epoch, .last = stamp.sequence};
+    mark.fence = stamp.epoch;
+    if (in_order) mark.at = {.epoch = stamp.epoch, .last = stamp.sequence};
     if (const auto* commit = std::get_if<Commit>(&operation.change))
         claims_.born(commit->envelope, stamp.epoch);
-    append_writes(operation, round.writes);
-    judged.verdict = Verdict::apply;
+    if (std::holds_alternative<BeginCopy>(operation.change)) mark.before = mark.position();
+    if (const auto* end = std::get_if<EndCopy>(&operation.change)) {
+        mark.at = std::max(mark.at, end->at);
+        mark.before.reset();
+    }
 }
 
 void CommitQueue::judge_one(Judged& judged, const Fence& fence, Round& round) {
@@ -176,7 +238,26 @@ void CommitQueue::judge_one(Judged& judged, const Fence& fence, Round& round) {
     }
     round.sync = Sync::yes;
     judged.verdict = Verdict::apply;
-    if (fence.epoch > mark.fence) mark = {.fence = fence.epoch, .last = Sequence{0}};
+    mark.fence = fence.epoch;
+    judged.position = mark.position();
+}
+
+// One batch with one range of each family: a crash takes all of it or nothing.
+void CommitQueue::judge_one(Judged& judged, const Drop& drop, Round& round) {
+    const Result<void> scanned = disk_.scan(Family::meta, set_aside_range(drop.partition),
+                                            [&](std::string_view, std::string_view) {
+                                                judged.effect.set_aside -= 1;
+                                                return true;
+                                            });
+    if (!scanned && scanned.error().code == Errc::io) {
+        judged.result = scanned;
+        return;
+    }
+    const KeyRange range = partition_range(drop.partition);
+    for (const Family family : {Family::meta, Family::envelope, Family::due, Family::body})
+        round.writes.push_back({family, range.from, nullptr, range.to});
+    round.sync = Sync::yes;
+    judged.verdict = Verdict::apply;
 }
 
 void CommitQueue::judge_one(Judged& judged, const Probe&, Round& round) {
@@ -186,7 +267,7 @@ void CommitQueue::judge_one(Judged& judged, const Probe&, Round& round) {
 }
 
 void CommitQueue::judge_one(Judged& judged, const Mend& mend, Round& round) {
-    set_aside(mend, round);
+    set_aside(mend, judged, round);
     judged.verdict = Verdict::apply;
 }
 
@@ -203,18 +284,15 @@ void CommitQueue::write(Round& round) {
     if (!written) {
         failed_ = true;
         report("writing the queue failed, this node takes nothing more: " + written.error().what);
-        for (Judged& judged : round.judged)
-            if (judged.verdict != Verdict::refused)
-                judged = {std::move(judged.request), Verdict::refused, written.error()};
+        for (Judged& judged : round.judged) {
+            if (judged.verdict == Verdict::refused) continue;
+            judged.verdict = Verdict::refused;
+            judged.result = written.error();
+        }
         return;
     }
     if (round.sync == Sync::yes) syncs_ += 1;
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
-    if (round.set_aside) {
-        set_aside_ += 1;
-        count_gone();
-        report(*round.set_aside);
-    }
 }
 
 void CommitQueue::make_visible(const Round& round) {
@@ -222,45 +300,64 @@ void CommitQueue::make_visible(const Round& round) {
         if (judged.verdict == Verdict::refused) continue;
         if (round.sync == Sync::yes) synced_operations_ += 1;
         if (judged.verdict != Verdict::apply) continue;
-        std::visit(Overloaded{
-                       [&](const Operation& operation) { make_visible(operation); },
-                       [&](const Fence& fence) { claims_.fence(fence.partition, fence.epoch); },
-                       [](const Probe&) {},
-                       [](const Mend&) {},
-                   },
-                   judged.request.what);
+        std::visit([&](const auto& what) { make_visible(judged, what); }, judged.request.what);
     }
 }
 
-void CommitQueue::make_visible(const Operation& operation) {
-    if (std::holds_alternative<Commit>(operation.change)) messages_ += 1;
+void CommitQueue::make_visible(const Judged& judged, const Operation& operation) {
+    add(operation.stamp.partition, judged.effect);
+    if (const auto* forget = std::get_if<Forget>(&operation.change)) claims_.gone(forget->id);
+    const auto* restore = std::get_if<Restore>(&operation.change);
+    if (restore != nullptr && judged.effect.record_written) claims_.changed(restore->envelope);
+
     const auto* settle = std::get_if<Settle>(&operation.change);
     if (settle == nullptr) return;
-    if (settle->after && settle->claim == ClaimAfter::stays) {
+    if (settle->after && settle->claim == ClaimAfter::stays)
         claims_.changed_under_claim(*settle->after);
-    } else if (settle->after) {
+    else if (settle->after)
         claims_.changed(*settle->after);
-    } else {
+    else
         claims_.gone(settle->id);
-        count_gone();
-    }
-    for (const NewMessage& notice : settle->notices) {
-        claims_.born_free(notice.envelope);
-        messages_ += 1;
-    }
+    for (const NewMessage& notice : settle->notices) claims_.born_free(notice.envelope);
+}
+
+void CommitQueue::make_visible(const Judged&, const Fence& fence) {
+    claims_.fence(fence.partition, fence.epoch);
+}
+
+void CommitQueue::make_visible(const Judged& judged, const Drop& drop) {
+    set_aside_ += static_cast<std::uint64_t>(judged.effect.set_aside);
+    marks_.erase(drop.partition);
+    claims_.drop(drop.partition);
+    counts_.drop(drop.partition);
+}
+
+void CommitQueue::make_visible(const Judged& judged, const Mend& mend) {
+    add(mend.id.partition(), judged.effect);
+    if (!judged.report.empty()) report(judged.report);
+}
+
+void CommitQueue::add(PartitionId partition, const Effect& effect) {
+    counts_.add(partition, effect.messages);
+    set_aside_ += static_cast<std::uint64_t>(effect.set_aside);
+}
+
+void CommitQueue::answer(Request& request, const Result<void>& result, const Position& position) {
+    if (request.done) request.done(result);
+    if (request.fenced)
+        request.fenced(result ? Result<Position>(position) : Result<Position>(result.error()));
 }
 
 void CommitQueue::complete(Round round) {
     if (round.judged.empty()) return;
     home_.post([judged = std::move(round.judged)]() mutable {
-        for (Judged& one : judged)
-            if (one.request.done) one.request.done(std::move(one.result));
+        for (Judged& one : judged) answer(one.request, one.result, one.position);
     });
 }
 
 // Bytes that the database gave us and we cannot read move aside whole. What the database itself
 // cannot read stays where it is, for a repair by hand; it is only taken out of the due order.
-void CommitQueue::set_aside(const Mend& mend, Round& round) {
+void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
     const std::string key = envelope_key(mend.id);
     const PartitionId partition = mend.id.partition();
     const auto drop_due = [&] {
@@ -284,13 +381,9 @@ void CommitQueue::set_aside(const Mend& mend, Round& round) {
     round.writes.push_back({Family::meta, aside, make_chunk(raw ? *raw : std::string{})});
     if (raw) round.writes.push_back({Family::envelope, key, nullptr});
     round.sync = Sync::yes;
-    round.set_aside = name_of(mend.id) + " cannot be read and was set aside: " +
-                      (envelope ? "its record names another message" : envelope.error().what);
-}
-
-// Operations are blind: a removal that is applied again under a new stamp finds nothing to remove.
-void CommitQueue::count_gone() {
-    if (messages_ > 0) messages_ -= 1;
+    judged.report = name_of(mend.id) + " cannot be read and was set aside: " +
+                    (envelope ? "its record names another message" : envelope.error().what);
+    judged.effect = {.messages = -1, .set_aside = 1};
 }
 
 void CommitQueue::report(std::string what) {
@@ -302,7 +395,7 @@ void CommitQueue::report(std::string what) {
 StoreStats CommitQueue::stats() const {
     const std::uint64_t free = disk_.free_bytes();
     return {
-        .messages = messages_,
+        .messages = counts_.total(),
         .set_aside = set_aside_,
         .disk_free_bytes = free,
         .syncs = syncs_,

@@ -4,8 +4,10 @@
 // Contract  Each round takes what has gathered since the last one, judges it in order (fence, room,
 //           applied before), writes what passed as one batch, synced when any of it is
 //           durable-class (queue_store.h), and completes all of it. A round takes at most
-//           `round_bytes_max`, so that a large body does not hold up a small commit for long. After
-//           a failed write everything is refused: a failed sync is never tried again.
+//           `round_bytes_max`, so that a large body does not hold up a small commit for long; and
+//           what looks at the disk (copy_batch.h, Mend) waits for the next round when this one
+//           writes what it would look for. After a failed write everything is refused: a failed
+//           sync is never tried again.
 // Owner     The record store. submit() from any thread, the rest on the worker.
 // Errors    fenced, full, io, cancelled: as queue_store.h says. They reach the completion.
 #pragma once
@@ -15,13 +17,16 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "proto/types/executor.h"
 #include "storage/claim_table.h"
+#include "storage/copy_batch.h"
 #include "storage/key_value.h"
+#include "storage/message_counts.h"
 #include "storage/queue_record.h"
 #include "storage/queue_store.h"
 #include "storage/recovery.h"
@@ -33,6 +38,9 @@ public:
     struct Fence {
         PartitionId partition;
         Epoch epoch;
+    };
+    struct Drop {
+        PartitionId partition;
     };
     // A reader could not make sense of a message's record, or of its due key: look again, and set
     // it aside or drop the key if that is still so.
@@ -58,25 +66,31 @@ public:
                 const Recovered& recovered);
 
     void submit(Operation operation, Completion<> done);
-    void submit(Fence fence, Completion<> done);
+    void submit(Fence fence, Completion<Position> done);
+    void submit(Drop drop, Completion<> done);
     void submit(Probe probe, Completion<> done);
     void submit(Mend mend);
     // What has not begun is cancelled, and so is all that follows.
     void close();
 
     StoreStats stats() const;
+    std::uint64_t count(PartitionId partition) const { return counts_.of(partition); }
     bool healthy() const { return !failed_ && disk_.healthy(); }
 
 private:
     struct Request {
-        std::variant<Operation, Fence, Probe, Mend> what;
-        Completion<> done;  // none for Mend
+        std::variant<Operation, Fence, Drop, Probe, Mend> what;
+        Completion<> done;                 // none for Mend
+        Completion<Position> fenced = {};  // instead, for Fence
     };
     enum class Verdict { apply, already_applied, refused };
     struct Judged {
         Request request;
         Verdict verdict = Verdict::refused;
         Result<void> result;
+        Position position;  // for Fence
+        Effect effect;
+        std::string report;  // of Mend: what operators should hear
     };
     struct Round {
         std::vector<Judged> judged;
@@ -84,24 +98,33 @@ private:
         std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
         Sync sync = Sync::no;
-        std::optional<std::string> set_aside;  // what a Mend did, for the report
     };
 
     void enqueue(Request request);
     void run_round();
     std::vector<Request> take();
+    bool goes_alone(const Request& request) const;
+    bool copying(PartitionId partition) const;
     void judge(Judged& judged, Round& round);
     void judge_one(Judged& judged, const Operation& operation, Round& round);
     void judge_one(Judged& judged, const Fence& fence, Round& round);
+    void judge_one(Judged& judged, const Drop& drop, Round& round);
     void judge_one(Judged& judged, const Probe& probe, Round& round);
     void judge_one(Judged& judged, const Mend& mend, Round& round);
+    std::optional<Error> refuse(const Operation& operation, const PartitionMark& mark) const;
+    std::optional<Error> take_room(const Operation& operation, Round& round) const;
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
     void make_visible(const Round& round);
-    void make_visible(const Operation& operation);
+    void make_visible(const Judged& judged, const Operation& operation);
+    void make_visible(const Judged& judged, const Fence& fence);
+    void make_visible(const Judged& judged, const Drop& drop);
+    void make_visible(const Judged&, const Probe&) {}
+    void make_visible(const Judged& judged, const Mend& mend);
+    void add(PartitionId partition, const Effect& effect);
+    static void answer(Request& request, const Result<void>& result, const Position& position);
     void complete(Round round);
-    void set_aside(const Mend& mend, Round& round);
-    void count_gone();
+    void set_aside(const Mend& mend, Judged& judged, Round& round);
     void report(std::string what);
 
     KeyValue& disk_;
@@ -118,7 +141,7 @@ private:
     std::map<PartitionId, PartitionMark> marks_;  // worker only
 
     std::atomic<bool> failed_ = false;
-    std::atomic<std::uint64_t> messages_ = 0;
+    MessageCounts counts_;
     std::atomic<std::uint64_t> set_aside_ = 0;
     std::atomic<std::uint64_t> syncs_ = 0;
     std::atomic<std::uint64_t> synced_operations_ = 0;

@@ -30,11 +30,12 @@ constexpr char to_char(Family family) {
     return "medb"[static_cast<std::size_t>(family)];
 }
 
-// `value` null: the key goes.
+// `value` null: the key goes, or, when `until` is not empty, all keys from `key` up to `until`.
 struct Write {
     Family family = Family::meta;
     std::string key;
-    Chunk value;
+    Chunk value = nullptr;
+    std::string until = {};
 };
 
 enum class Sync : bool { no, yes };

@@ -12,6 +12,8 @@ void MemoryDisk::apply(const Write& write, Tables& tables) {
     Table& table = tables[static_cast<std::size_t>(write.family)];
     if (write.value)
         table.insert_or_assign(write.key, write.value);
+    else if (!write.until.empty())
+        table.erase(table.lower_bound(write.key), table.lower_bound(write.until));
     else
         table.erase(write.key);
 }

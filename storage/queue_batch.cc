@@ -3,70 +3,44 @@
 #include <utility>
 
 #include "proto/types/assert.h"
+#include "storage/batch_writer.h"
+#include "storage/overloaded.h"
 
 namespace posthorse::storage {
 namespace {
 
-class Writes {
-public:
-    explicit Writes(std::vector<Write>& out) : out_(out) {}
-
-    void put(Family family, std::string key, Chunk value) {
-        out_.push_back({family, std::move(key), std::move(value)});
-    }
-    void put(Family family, std::string key, std::string value) {
-        put(family, std::move(key), make_chunk(std::move(value)));
-    }
-    void drop(Family family, std::string key) { out_.push_back({family, std::move(key), nullptr}); }
-
-    void put_envelope(const Envelope& envelope) {
-        put(Family::envelope, envelope_key(envelope.id), encode(envelope));
-        put(Family::due,
-            due_key(envelope.id.partition(), {.due = envelope.due_at, .id = envelope.id}),
-            std::string{});
-    }
-    void put_message(const Envelope& envelope, const Chunk& head) {
-        PH_ASSERT(head != nullptr);
-        put(Family::body, body_key(envelope.id, 0), head);
-        put_envelope(envelope);
-    }
-    void drop_body(QueueId id, std::uint32_t first, std::uint32_t chunk_count) {
-        for (std::uint32_t index = first; index <= chunk_count; ++index)
-            drop(Family::body, body_key(id, index));
-    }
-
-private:
-    std::vector<Write>& out_;
-};
+template <class Change>
+bool is(const Operation& operation) {
+    return std::holds_alternative<Change>(operation.change);
+}
 
 // The marker comes with the first chunk and goes with the commit: recovery finds the bodies that
 // nobody committed without a look at all the others.
-void write_change(const Append& append, Writes& out) {
+void write_change(const Append& append, BatchWriter& out) {
     PH_ASSERT(append.index >= 1 && append.bytes != nullptr);
     if (append.index == 1) out.put(Family::meta, arriving_key(append.id), std::string{});
     out.put(Family::body, body_key(append.id, append.index), append.bytes);
 }
 
-void write_change(const Commit& commit, Writes& out) {
-    out.put_message(commit.envelope, commit.head);
+void write_change(const Commit& commit, BatchWriter& out) {
+    out.put_head(commit.envelope.id, commit.head);
+    out.put_envelope(commit.envelope);
     if (commit.envelope.chunk_count > 0) out.drop(Family::meta, arriving_key(commit.envelope.id));
 }
 
-void write_change(const Abort& abort, Writes& out) {
+void write_change(const Abort& abort, BatchWriter& out) {
     if (abort.chunk_count == 0) return;
     out.drop_body(abort.id, 1, abort.chunk_count);
     out.drop(Family::meta, arriving_key(abort.id));
 }
 
-void write_change(const Intend& intend, Writes& out) {
-    out.put(Family::meta, intent_key(intend.intent.id, intend.intent.attempt),
-            encode(intend.intent));
+void write_change(const Intend& intend, BatchWriter& out) {
+    out.put_intent(intend.intent);
 }
 
 // The old due key goes before the new one comes: they may be the same.
-void write_change(const Settle& settle, Writes& out) {
-    out.drop(Family::due,
-             due_key(settle.id.partition(), {.due = settle.due_before, .id = settle.id}));
+void write_change(const Settle& settle, BatchWriter& out) {
+    out.drop_due(settle.id, settle.due_before);
     if (settle.after) {
         PH_ASSERT(settle.after->id == settle.id);
         out.put_envelope(*settle.after);
@@ -76,33 +50,70 @@ void write_change(const Settle& settle, Writes& out) {
     }
     for (const std::uint32_t attempt : settle.ended_attempts)
         out.drop(Family::meta, intent_key(settle.id, attempt));
-    for (const NewMessage& notice : settle.notices) out.put_message(notice.envelope, notice.head);
+    for (const NewMessage& notice : settle.notices) {
+        out.put_head(notice.envelope.id, notice.head);
+        out.put_envelope(notice.envelope);
+    }
+    for (const AttemptOutcome& outcome : settle.remember)
+        out.put(Family::meta, outcome_key(outcome.id, outcome.attempt), encode(outcome));
+}
+
+void write_change(const Unremember& unremember, BatchWriter& out) {
+    for (const auto& [id, attempt] : unremember.attempts)
+        out.drop(Family::meta, outcome_key(id, attempt));
+}
+
+void write_end(PartitionId partition, const EndCopy& end, BatchWriter& out) {
+    out.drop(Family::meta, intent_range(partition));
+    for (const Intent& intent : end.intents) out.put_intent(intent);
 }
 
 }  // namespace
 
 void append_writes(const Operation& operation, std::vector<Write>& out) {
-    Writes writes(out);
-    std::visit([&](const auto& change) { write_change(change, writes); }, operation.change);
+    BatchWriter writer(out);
+    std::visit(Overloaded{
+                   [](const BeginCopy&) {},  // all of it is in the partition's mark
+                   [&](const EndCopy& end) { write_end(operation.stamp.partition, end, writer); },
+                   [](const Restore&) { PH_ASSERT(false); },
+                   [](const Forget&) { PH_ASSERT(false); },
+                   [&](const auto& change) { write_change(change, writer); },
+               },
+               operation.change);
 }
 
 void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<Write>& out) {
-    Writes(out).put(Family::meta, mark_key(partition), encode(mark));
+    BatchWriter(out).put(Family::meta, mark_key(partition), encode(mark));
+}
+
+std::int64_t messages_gained(const Operation& operation) {
+    if (is<Commit>(operation)) return 1;
+    const auto* settle = std::get_if<Settle>(&operation.change);
+    if (settle == nullptr) return 0;
+    return static_cast<std::int64_t>(settle->notices.size()) - (settle->after ? 0 : 1);
 }
 
 bool is_durable(const Operation& operation) {
-    return std::holds_alternative<Commit>(operation.change) ||
-           std::holds_alternative<Settle>(operation.change);
+    return is<Commit>(operation) || is<Settle>(operation) || is<BeginCopy>(operation) ||
+           is<EndCopy>(operation);
 }
 
 bool grows(const Operation& operation) {
-    return std::holds_alternative<Commit>(operation.change) ||
-           std::holds_alternative<Append>(operation.change);
+    return is<Commit>(operation) || is<Append>(operation) || is<Restore>(operation);
+}
+
+bool has_its_place(const Operation& operation) {
+    if (is<Append>(operation)) return true;
+    const bool copies = is<BeginCopy>(operation) || is<EndCopy>(operation) ||
+                        is<Restore>(operation) || is<Forget>(operation) ||
+                        is<Unremember>(operation);
+    return copies == (operation.stamp.sequence == Sequence{0});
 }
 
 std::size_t size_of(const Operation& operation) {
     if (const auto* append = std::get_if<Append>(&operation.change)) return append->bytes->size();
     if (const auto* commit = std::get_if<Commit>(&operation.change)) return commit->head->size();
+    if (const auto* restore = std::get_if<Restore>(&operation.change)) return restore->head->size();
     return 0;
 }
 

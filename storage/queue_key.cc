@@ -78,6 +78,12 @@ std::string intent_key(QueueId id, std::uint32_t attempt) {
     return key;
 }
 
+std::string outcome_key(QueueId id, std::uint32_t attempt) {
+    std::string key = meta_prefix(id.partition(), MetaKind::outcome) + id.to_bytes();
+    append_big_endian(key, attempt);
+    return key;
+}
+
 std::string set_aside_key(PartitionId partition, char family, std::string_view key) {
     std::string aside = meta_prefix(partition, MetaKind::set_aside);
     aside.push_back(family);
@@ -96,6 +102,22 @@ std::string probe_key() {
 KeyRange range_of(std::string prefix) {
     std::string end = after_prefix(prefix);
     return {.from = std::move(prefix), .to = std::move(end)};
+}
+
+KeyRange partition_range(PartitionId partition) {
+    return range_of(partition_prefix(partition));
+}
+
+KeyRange body_range(QueueId id) {
+    return range_of(envelope_key(id));
+}
+
+KeyRange intent_range(QueueId id) {
+    return range_of(meta_prefix(id.partition(), MetaKind::intent) + id.to_bytes());
+}
+
+KeyRange set_aside_range(PartitionId partition) {
+    return range_of(meta_prefix(partition, MetaKind::set_aside));
 }
 
 KeyRange intent_range(PartitionId partition) {
@@ -138,6 +160,12 @@ std::optional<QueueId> body_id(std::string_view key) {
 std::optional<QueueId> arriving_id(std::string_view key) {
     if (key.size() != arriving_key_length) return std::nullopt;
     return id_at(key, meta_prefix_length);
+}
+
+std::optional<QueueId> set_aside_id(std::string_view key) {
+    const auto prefix = meta_prefix_length + 1;  // and the letter of the family
+    if (key.size() < prefix || key[meta_prefix_length] != 'e') return std::nullopt;
+    return envelope_id(key.substr(prefix));
 }
 
 std::optional<DuePosition> due_position(std::string_view key) {

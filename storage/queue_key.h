@@ -25,7 +25,8 @@ enum class MetaKind : char {
     arriving = 'a',   // a body that has begun and has no message yet
     format = 'f',     // of the store itself: the format version
     intent = 'i',     // an attempt without an outcome
-    mark = 'm',       // fence and last sequence of a partition
+    mark = 'm',       // fence and position of a partition
+    outcome = 'o',    // how an attempt ended, until the other holders know
     probe = 'p',      // of the store itself: written to see that the disk still syncs
     set_aside = 'x',  // bytes that could not be read, under the key where they were
 };
@@ -48,13 +49,18 @@ std::string due_key(PartitionId partition, const DuePosition& position);
 std::string mark_key(PartitionId partition);
 std::string arriving_key(QueueId id);
 std::string intent_key(QueueId id, std::uint32_t attempt);
+std::string outcome_key(QueueId id, std::uint32_t attempt);
 std::string set_aside_key(PartitionId partition, char family, std::string_view key);
 std::string format_key();
 std::string probe_key();
 
 // All keys that begin with `prefix`.
 KeyRange range_of(std::string prefix);
+KeyRange partition_range(PartitionId partition);
+KeyRange body_range(QueueId id);
 KeyRange intent_range(PartitionId partition);
+KeyRange intent_range(QueueId id);
+KeyRange set_aside_range(PartitionId partition);
 // Envelopes of `partition` with ids above `after`.
 KeyRange envelopes_after(PartitionId partition, QueueId after);
 // Due keys from `first` on, up to and with those due at `until`.
@@ -65,6 +71,8 @@ std::optional<MetaKind> meta_kind_of(std::string_view key);
 std::optional<QueueId> envelope_id(std::string_view key);
 std::optional<QueueId> body_id(std::string_view key);
 std::optional<QueueId> arriving_id(std::string_view key);
+// Of an envelope that was set aside.
+std::optional<QueueId> set_aside_id(std::string_view key);
 std::optional<DuePosition> due_position(std::string_view key);
 
 struct IntentKey {

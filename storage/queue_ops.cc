@@ -33,6 +33,11 @@ bool any_pending(const Envelope& envelope) {
     });
 }
 
+bool is_in_doubt(const Envelope& envelope, std::uint32_t attempt) {
+    return std::ranges::any_of(envelope.doubts,
+                               [&](const Doubt& doubt) { return doubt.attempt == attempt; });
+}
+
 Envelope changed(Envelope envelope, WallTime due) {
     envelope.version += 1;
     envelope.due_at = envelope.held ? never : due;
@@ -98,6 +103,7 @@ Envelope park(Envelope current, WallTime due) {
 
 Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due) {
     PH_ASSERT(intent.id == current.id);
+    if (is_in_doubt(current, intent.attempt)) return changed(std::move(current), due);
     const DeliveryStatus unknown{
         .reply = {.code = 0, .enhanced = {}, .text = "the end of this attempt is not known"},
         .remote = intent.remote,
@@ -110,7 +116,36 @@ Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due) {
                       {.recipient = index, .kind = OutcomeKind::deferred, .status = unknown});
     }
     current.in_doubt += 1;
+    current.doubts.push_back({.attempt = intent.attempt,
+                              .recipients = intent.recipients,
+                              .remote = intent.remote,
+                              .started = intent.started,
+                              .by = intent.by});
     return changed(std::move(current), due);
+}
+
+Envelope settle_doubts(Envelope current, WallTime due) {
+    current.doubts.clear();
+    return changed(std::move(current), due);
+}
+
+Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts) {
+    std::erase_if(current.doubts, [&](const Doubt& doubt) {
+        return std::ranges::find(attempts, doubt.attempt) != attempts.end();
+    });
+    return current;
+}
+
+Envelope note(Envelope current, HistoryEvent event) {
+    std::vector<HistoryEvent>& history = current.history;
+    event.what = sanitise(event.what, history_text_max);
+    if (history.size() >= history_events_max) {
+        const auto surplus = history.size() - history_events_max + 1;
+        history.erase(history.begin() + 1,
+                      history.begin() + 1 + static_cast<std::ptrdiff_t>(surplus));
+    }
+    history.push_back(std::move(event));
+    return current;
 }
 
 Settle settle(const Envelope& before,

@@ -2,7 +2,8 @@
 //
 // Place     replication/replicated_queue calls them and wraps what they give into operations of
 //           storage/queue_store.h. Nobody else changes an envelope.
-// Contract  Every change bumps `version`. A recipient that is final (delivered, failed) stays as it
+// Contract  Every change bumps `version`, but for note() and drop_doubts(), which are parts of one.
+//           A recipient that is final (delivered, failed) stays as it
 //           is, whatever is said about it later (P2, P4). A held message is due `never`: only
 //           resume() makes it due again.
 // Errors    Misuse (a recipient that does not exist, an illegal change) is a bug and aborts.
@@ -38,8 +39,19 @@ Envelope retry(Envelope current, WallTime now);
 // Back to the queue without an attempt.
 Envelope park(Envelope current, WallTime due);
 
-// An attempt whose end nobody knows: counted, in the envelope and for its pending recipients.
+// An attempt whose end nobody knows: counted, in the envelope and for its pending recipients, and
+// open until it is told or the doubts are settled. One that is open already is not counted again.
 Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due);
+
+// The policy has decided what nobody told: no doubt is open any more. Due at `due`, unless held.
+Envelope settle_doubts(Envelope current, WallTime due);
+
+// The ends of these attempts have been told; apply_outcomes() says what they were.
+Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts);
+
+// One more line of the timeline, made safe to print and kept short (history_text_max). The first
+// event stays, then the newest (history_events_max).
+Envelope note(Envelope current, HistoryEvent event);
 
 // The operation that stores the change from `before` to `after` (nullopt: the message goes), with
 // the notices that it causes. Asserts that the change is legal: same id, body and recipients, a

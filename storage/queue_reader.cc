@@ -152,8 +152,8 @@ Result<std::vector<Envelope>> QueueReader::list_by_due_index(PartitionId partiti
                                                              QueueId after,
                                                              std::size_t limit) const {
     std::vector<QueueId> ids;
-    const Result<void> scanned = disk_.scan(
-        Family::due, range_of(partition_prefix(partition)), [&](std::string_view key, auto) {
+    const Result<void> scanned =
+        disk_.scan(Family::due, partition_range(partition), [&](std::string_view key, auto) {
             const std::optional<DuePosition> position = due_position(key);
             if (position && position->id > after) ids.push_back(position->id);
             return true;
@@ -166,6 +166,18 @@ Result<std::vector<Envelope>> QueueReader::list_by_due_index(PartitionId partiti
         if (Result<Envelope> found = envelope(id)) listed.push_back(*std::move(found));
     }
     return listed;
+}
+
+Result<std::vector<QueueId>> QueueReader::damaged(PartitionId partition) const {
+    std::vector<QueueId> found;
+    const Result<void> scanned = disk_.scan(Family::meta, set_aside_range(partition),
+                                            [&](std::string_view key, std::string_view) {
+                                                if (const auto id = set_aside_id(key))
+                                                    found.push_back(*id);
+                                                return true;
+                                            });
+    if (!scanned) return scanned.error();
+    return found;
 }
 
 Result<std::vector<Intent>> QueueReader::intents(PartitionId partition) const {
@@ -182,6 +194,18 @@ Result<std::vector<Intent>> QueueReader::intents(PartitionId partition) const {
         return !record && record.error().code == Errc::not_found;
     });
     return found;
+}
+
+Result<std::vector<RecipientOutcome>> QueueReader::outcome(QueueId id,
+                                                           std::uint32_t attempt) const {
+    const Result<std::string> record = disk_.get(Family::meta, outcome_key(id, attempt));
+    if (!record && record.error().code == Errc::not_found)
+        return Error{Errc::not_found, "no outcome of attempt " + std::to_string(attempt) +
+                                          " at message " + id.to_string() + " is known here"};
+    if (!record) return record.error();
+    Result<AttemptOutcome> outcome = decode_outcome(*record);
+    if (!outcome) return outcome.error();
+    return std::move(outcome->outcomes);
 }
 
 }  // namespace posthorse::storage

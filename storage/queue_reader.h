@@ -35,7 +35,9 @@ public:
     Result<std::vector<Envelope>> list(PartitionId partition,
                                        QueueId after,
                                        std::size_t limit) const;
+    Result<std::vector<QueueId>> damaged(PartitionId partition) const;
     Result<std::vector<Intent>> intents(PartitionId partition) const;
+    Result<std::vector<RecipientOutcome>> outcome(QueueId id, std::uint32_t attempt) const;
 
 private:
     std::optional<Error> refuse_fenced(PartitionId partition, Epoch epoch) const;

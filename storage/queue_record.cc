@@ -1,5 +1,6 @@
 #include "storage/queue_record.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -11,6 +12,10 @@ namespace posthorse::storage {
 namespace {
 
 constexpr std::size_t header_length = 1 + 4;
+constexpr std::size_t number_length = 8;
+constexpr std::size_t old_mark_length = 2 * number_length;  // fence, last sequence in its epoch
+constexpr std::size_t mark_length = 3 * number_length;
+constexpr std::size_t copying_mark_length = 5 * number_length;
 
 std::string seal(std::string_view payload) {
     std::string record;
@@ -54,6 +59,32 @@ std::int64_t to_ms(WallTime time) {
 
 WallTime from_ms(std::int64_t ms) {
     return WallTime{std::chrono::milliseconds{ms}};
+}
+
+void append_position(std::string& out, const Position& position) {
+    append_big_endian(out, position.epoch.value);
+    append_big_endian(out, position.last.value);
+}
+
+Position read_position(std::string_view bytes, std::size_t at) {
+    return {.epoch = Epoch{read_big_endian<std::uint64_t>(bytes, at)},
+            .last = Sequence{read_big_endian<std::uint64_t>(bytes, at + number_length)}};
+}
+
+// None is the empty string: most records that an older release wrote name no node.
+std::string to_bytes(const NodeId& node) {
+    if (node == NodeId{}) return {};
+    return {node.bytes.begin(), node.bytes.end()};
+}
+
+bool names_node(const std::string& bytes) {
+    return bytes.empty() || bytes.size() == NodeId{}.bytes.size();
+}
+
+NodeId to_node(const std::string& bytes) {
+    NodeId node;
+    std::ranges::copy(bytes, node.bytes.begin());
+    return node;
 }
 
 void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out) {
@@ -117,17 +148,58 @@ Origin read_origin(const v1::EnvelopeRecord::Origin& in) {
     };
 }
 
+void write_doubt(const Doubt& doubt, v1::EnvelopeRecord::Doubt& out) {
+    out.set_attempt(doubt.attempt);
+    out.mutable_recipients()->Add(doubt.recipients.begin(), doubt.recipients.end());
+    out.set_remote(doubt.remote);
+    out.set_started_ms(to_ms(doubt.started));
+    out.set_by(to_bytes(doubt.by));
+}
+
+Doubt read_doubt(const v1::EnvelopeRecord::Doubt& in) {
+    return {
+        .attempt = in.attempt(),
+        .recipients = {in.recipients().begin(), in.recipients().end()},
+        .remote = in.remote(),
+        .started = from_ms(in.started_ms()),
+        .by = to_node(in.by()),
+    };
+}
+
+void write_event(const HistoryEvent& event, v1::EnvelopeRecord::HistoryEvent& out) {
+    out.set_at_ms(to_ms(event.at));
+    out.set_node(to_bytes(event.node));
+    out.set_what(event.what);
+}
+
+HistoryEvent read_event(const v1::EnvelopeRecord::HistoryEvent& in) {
+    return {.at = from_ms(in.at_ms()), .node = to_node(in.node()), .what = in.what()};
+}
+
 bool valid(const v1::EnvelopeRecord& record) {
     if (record.id().size() != QueueId::byte_length) return false;
     if (!v1::EnvelopeRecord::BodyKind_IsValid(record.body())) return false;
     for (const auto& recipient : record.recipients())
         if (!v1::EnvelopeRecord::State_IsValid(recipient.state())) return false;
+    for (const auto& doubt : record.doubts())
+        if (!names_node(doubt.by())) return false;
+    for (const auto& event : record.history())
+        if (!names_node(event.node())) return false;
     return true;
+}
+
+bool valid(const v1::OutcomeRecord& record) {
+    if (record.id().size() != QueueId::byte_length) return false;
+    return std::ranges::all_of(record.outcomes(), [](const auto& outcome) {
+        return v1::OutcomeRecord::Kind_IsValid(outcome.kind());
+    });
 }
 
 static_assert(static_cast<int>(RecipientState::delivered) == v1::EnvelopeRecord::DELIVERED);
 static_assert(static_cast<int>(RecipientState::failed) == v1::EnvelopeRecord::FAILED);
 static_assert(static_cast<int>(BodyKind::eight_bit) == v1::EnvelopeRecord::EIGHT_BIT);
+static_assert(static_cast<int>(OutcomeKind::deferred) == v1::OutcomeRecord::DEFERRED);
+static_assert(static_cast<int>(OutcomeKind::failed) == v1::OutcomeRecord::FAILED);
 
 }  // namespace
 
@@ -150,6 +222,8 @@ std::string encode(const Envelope& envelope) {
     record.set_size_bytes(envelope.size_bytes);
     record.set_chunk_count(envelope.chunk_count);
     record.set_message_id(envelope.message_id);
+    for (const Doubt& doubt : envelope.doubts) write_doubt(doubt, *record.add_doubts());
+    for (const HistoryEvent& event : envelope.history) write_event(event, *record.add_history());
     return seal(record.SerializeAsString());
 }
 
@@ -160,14 +234,34 @@ std::string encode(const Intent& intent) {
     record.mutable_recipients()->Add(intent.recipients.begin(), intent.recipients.end());
     record.set_remote(intent.remote);
     record.set_started_ms(to_ms(intent.started));
+    record.set_by(to_bytes(intent.by));
+    return seal(record.SerializeAsString());
+}
+
+std::string encode(const AttemptOutcome& outcome) {
+    v1::OutcomeRecord record;
+    record.set_id(outcome.id.to_bytes());
+    record.set_attempt(outcome.attempt);
+    for (const RecipientOutcome& one : outcome.outcomes) {
+        v1::OutcomeRecord::Outcome& out = *record.add_outcomes();
+        out.set_recipient(one.recipient);
+        out.set_kind(static_cast<v1::OutcomeRecord::Kind>(one.kind));
+        if (one.status != DeliveryStatus{}) write_status(one.status, *out.mutable_status());
+    }
     return seal(record.SerializeAsString());
 }
 
 std::string encode(const PartitionMark& mark) {
     std::string payload;
     append_big_endian(payload, mark.fence.value);
-    append_big_endian(payload, mark.last.value);
+    append_position(payload, mark.at);
+    if (mark.before) append_position(payload, *mark.before);
     return seal(payload);
+}
+
+std::uint64_t digest(const Envelope& envelope) {
+    const auto checksum = read_big_endian<std::uint32_t>(encode(envelope), 1);
+    return envelope.version << 32 | checksum;
 }
 
 Result<Envelope> decode_envelope(std::string_view record) {
@@ -188,13 +282,17 @@ Result<Envelope> decode_envelope(std::string_view record) {
         .held = parsed->held(),
         .held_why = parsed->held_why(),
         .in_doubt = parsed->in_doubt(),
+        .doubts = {},
         .size_bytes = parsed->size_bytes(),
         .chunk_count = parsed->chunk_count(),
         .message_id = parsed->message_id(),
+        .history = {},
     };
     envelope.recipients.reserve(static_cast<std::size_t>(parsed->recipients_size()));
     for (const auto& recipient : parsed->recipients())
         envelope.recipients.push_back(read_recipient(recipient));
+    for (const auto& doubt : parsed->doubts()) envelope.doubts.push_back(read_doubt(doubt));
+    for (const auto& event : parsed->history()) envelope.history.push_back(read_event(event));
     return envelope;
 }
 
@@ -202,23 +300,47 @@ Result<Intent> decode_intent(std::string_view record) {
     const Result<v1::IntentRecord> parsed = parse<v1::IntentRecord>(record);
     if (!parsed) return parsed.error();
     if (parsed->id().size() != QueueId::byte_length) return corrupt("the intent names no message");
+    if (!names_node(parsed->by())) return corrupt("the intent names no node");
     return Intent{
         .id = QueueId::from_bytes(parsed->id()),
         .attempt = parsed->attempt(),
         .recipients = {parsed->recipients().begin(), parsed->recipients().end()},
         .remote = parsed->remote(),
         .started = from_ms(parsed->started_ms()),
+        .by = to_node(parsed->by()),
     };
+}
+
+Result<AttemptOutcome> decode_outcome(std::string_view record) {
+    const Result<v1::OutcomeRecord> parsed = parse<v1::OutcomeRecord>(record);
+    if (!parsed) return parsed.error();
+    if (!valid(*parsed)) return corrupt("the outcome holds a value that no release writes");
+    AttemptOutcome outcome{
+        .id = QueueId::from_bytes(parsed->id()), .attempt = parsed->attempt(), .outcomes = {}};
+    for (const auto& one : parsed->outcomes())
+        outcome.outcomes.push_back({
+            .recipient = one.recipient(),
+            .kind = static_cast<OutcomeKind>(one.kind()),
+            .status = one.has_status() ? read_status(one.status()) : DeliveryStatus{},
+        });
+    return outcome;
 }
 
 Result<PartitionMark> decode_mark(std::string_view record) {
     const Result<std::string_view> payload = unseal(record);
     if (!payload) return payload.error();
-    if (payload->size() != 16) return corrupt("a partition's mark has 16 bytes");
-    return PartitionMark{
-        .fence = Epoch{read_big_endian<std::uint64_t>(*payload, 0)},
-        .last = Sequence{read_big_endian<std::uint64_t>(*payload, 8)},
-    };
+    const bool old = payload->size() == old_mark_length;
+    if (!old && payload->size() != mark_length && payload->size() != copying_mark_length)
+        return corrupt("a partition's mark has 16, 24 or 40 bytes");
+    const Epoch fence{read_big_endian<std::uint64_t>(*payload, 0)};
+    if (old) {
+        const Sequence last{read_big_endian<std::uint64_t>(*payload, 8)};
+        return PartitionMark{
+            .fence = fence, .at = {.epoch = fence, .last = last}, .before = std::nullopt};
+    }
+    PartitionMark mark{.fence = fence, .at = read_position(*payload, 8), .before = std::nullopt};
+    if (payload->size() == copying_mark_length) mark.before = read_position(*payload, mark_length);
+    return mark;
 }
 
 }  // namespace posthorse::storage

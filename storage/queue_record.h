@@ -1,4 +1,4 @@
-// Envelopes, intents and partition marks as bytes, and back.
+// Envelopes, intents, outcomes and partition marks as bytes, and back.
 //
 // Place     Between the values of proto/types and the families of FORMAT.md. Uses the protobuf
 //           schema proto/posthorse/v1/queue_record.proto; nobody else names it.
@@ -10,30 +10,44 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "proto/types/envelope.h"
 #include "proto/types/result.h"
+#include "storage/queue_store.h"
 
 namespace posthorse::storage {
 
-// Of every record, and of the store as a whole (the meta key `format`).
+// Of every record.
 inline constexpr std::uint8_t record_format = 1;
+// Of the store as a whole (the meta key `format`), and the older one that is read, too: marks of 16
+// bytes, which told no position apart from the fence.
+inline constexpr std::uint8_t store_format = 2;
+inline constexpr std::uint8_t store_format_read = 1;
 
 // How far a partition's operations have come.
 struct PartitionMark {
     Epoch fence;
-    Sequence last;  // highest applied in the epoch `fence`
+    Position at;  // of the last operation that was applied; never above the fence
+    std::optional<Position> before;  // while a copy is brought up: where it stood at BeginCopy
+
+    Position position() const { return before.value_or(at); }
     bool operator==(const PartitionMark&) const = default;
 };
 
 std::string encode(const Envelope& envelope);
 std::string encode(const Intent& intent);
+std::string encode(const AttemptOutcome& outcome);
 std::string encode(const PartitionMark& mark);
+
+// Differs when the record does, but by chance: version and checksum.
+std::uint64_t digest(const Envelope& envelope);
 
 Result<Envelope> decode_envelope(std::string_view record);
 Result<Intent> decode_intent(std::string_view record);
+Result<AttemptOutcome> decode_outcome(std::string_view record);
 Result<PartitionMark> decode_mark(std::string_view record);
 
 }  // namespace posthorse::storage

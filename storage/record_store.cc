@@ -11,7 +11,8 @@ std::vector<PartitionInfo> summary(const Recovered& recovered) {
         partitions.push_back({
             .id = id,
             .fence = partition.mark.fence,
-            .last = partition.mark.last,
+            .at = partition.mark.position(),
+            .copying = partition.mark.before.has_value(),
             .messages = partition.messages,
         });
     return partitions;
@@ -38,8 +39,12 @@ RecordStore::~RecordStore() {
     workers_ = {};
 }
 
-void RecordStore::fence(PartitionId partition, Epoch epoch, Completion<> done) {
+void RecordStore::fence(PartitionId partition, Epoch epoch, Completion<Position> done) {
     commits_.submit(CommitQueue::Fence{.partition = partition, .epoch = epoch}, std::move(done));
+}
+
+void RecordStore::drop(PartitionId partition, Completion<> done) {
+    commits_.submit(CommitQueue::Drop{.partition = partition}, std::move(done));
 }
 
 void RecordStore::apply(Operation operation, Completion<> done) {
@@ -112,9 +117,21 @@ void RecordStore::list(PartitionId partition,
         std::move(done));
 }
 
+void RecordStore::damaged(PartitionId partition, Completion<std::vector<QueueId>> done) {
+    ask<std::vector<QueueId>>(
+        *workers_.reads, [=, this] { return reader_.damaged(partition); }, std::move(done));
+}
+
 void RecordStore::intents(PartitionId partition, Completion<std::vector<Intent>> done) {
     ask<std::vector<Intent>>(
         *workers_.reads, [=, this] { return reader_.intents(partition); }, std::move(done));
+}
+
+void RecordStore::outcome(QueueId id,
+                          std::uint32_t attempt,
+                          Completion<std::vector<RecipientOutcome>> done) {
+    ask<std::vector<RecipientOutcome>>(
+        *workers_.reads, [=, this] { return reader_.outcome(id, attempt); }, std::move(done));
 }
 
 }  // namespace posthorse::storage

@@ -36,7 +36,8 @@ public:
                 const Recovered& recovered);
     ~RecordStore() override;
 
-    void fence(PartitionId partition, Epoch epoch, Completion<> done) override;
+    void fence(PartitionId partition, Epoch epoch, Completion<Position> done) override;
+    void drop(PartitionId partition, Completion<> done) override;
     void apply(Operation operation, Completion<> done) override;
     void probe(Completion<> done) override;
     void claim(PartitionId partition,
@@ -53,9 +54,14 @@ public:
               QueueId after,
               std::size_t limit,
               Completion<std::vector<Envelope>> done) override;
+    void damaged(PartitionId partition, Completion<std::vector<QueueId>> done) override;
     void intents(PartitionId partition, Completion<std::vector<Intent>> done) override;
+    void outcome(QueueId id,
+                 std::uint32_t attempt,
+                 Completion<std::vector<RecipientOutcome>> done) override;
     std::vector<PartitionInfo> partitions() const override { return found_; }
     StoreStats stats() const override { return commits_.stats(); }
+    std::uint64_t count(PartitionId partition) const override { return commits_.count(partition); }
     bool healthy() const override { return commits_.healthy(); }
 
 private:

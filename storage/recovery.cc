@@ -26,15 +26,17 @@ public:
 private:
     Result<void> check_format() {
         const Result<std::string> stored = disk_.get(Family::meta, format_key());
-        const std::string ours(1, static_cast<char>(record_format));
+        const std::string ours(1, static_cast<char>(store_format));
         if (!stored && stored.error().code != Errc::not_found) return stored.error();
         if (!stored) return put(Family::meta, format_key(), ours);
         if (*stored == ours) return {};
-        return Error{Errc::invalid,
-                     "the queue was written in format " +
-                         (stored->empty() ? "?" : std::to_string(int((*stored)[0]))) +
-                         ", this release reads " + std::to_string(record_format) +
-                         ": run the release that wrote it, or drain it there"};
+        const int format = stored->empty() ? 0 : (*stored)[0];
+        if (format == store_format_read) return put(Family::meta, format_key(), ours);
+        return Error{Errc::invalid, "the queue was written in format " + std::to_string(format) +
+                                        ", this release reads " +
+                                        std::to_string(store_format_read) + " and " +
+                                        std::to_string(store_format) +
+                                        ": run the release that wrote it, or drain it there"};
     }
 
     Result<void> read_meta() {
@@ -63,6 +65,7 @@ private:
                 found_.set_aside += 1;
                 return {};
             case MetaKind::format:
+            case MetaKind::outcome:
             case MetaKind::probe:
                 return {};
         }
@@ -94,11 +97,11 @@ private:
 
     Result<void> drop_body(QueueId id) {
         Result<void> dropped;
-        const Result<void> scanned = disk_.scan(Family::body, range_of(envelope_key(id)),
-                                                [&](std::string_view key, std::string_view) {
-                                                    dropped = drop(Family::body, std::string(key));
-                                                    return dropped.has_value();
-                                                });
+        const Result<void> scanned =
+            disk_.scan(Family::body, body_range(id), [&](std::string_view key, std::string_view) {
+                dropped = drop(Family::body, std::string(key));
+                return dropped.has_value();
+            });
         return dropped ? scanned : dropped;
     }
 

@@ -176,9 +176,14 @@ private:
     }
 
     void add(const Write& write, rocksdb::WriteBatch& batch) const {
-        const rocksdb::Status added = write.value
-                                          ? batch.Put(handle(write.family), write.key, *write.value)
-                                          : batch.Delete(handle(write.family), write.key);
+        rocksdb::ColumnFamilyHandle* const family = handle(write.family);
+        rocksdb::Status added;
+        if (write.value)
+            added = batch.Put(family, write.key, *write.value);
+        else if (!write.until.empty())
+            added = batch.DeleteRange(family, write.key, write.until);
+        else
+            added = batch.Delete(family, write.key);
         PH_ASSERT(added.ok());
     }
 

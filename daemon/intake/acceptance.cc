@@ -138,8 +138,9 @@ asio::awaitable<void> Acceptance::flush_chunk() {
 asio::awaitable<void> Acceptance::ensure_begun() {
     if (begun_ || refusal_) co_return;
     auto id = co_await runtime::completed_on<QueueId>(
-        context_.home, [&queue = context_.queue, size = transaction_.declared_bytes](
-                           Completion<QueueId> done) { queue.begin(size, std::move(done)); });
+        context_.home,
+        [&queue = context_.queue, size = transaction_.declared_bytes, copies = client_.copies](
+            Completion<QueueId> done) { queue.begin(size, copies, std::move(done)); });
     if (!id) {
         refuse(id.error(), "the queue takes no message");
         co_return;

@@ -153,6 +153,10 @@ bool ControlCore::lease_live(BootTime now, Duration margin) const {
     return running_ && may_act(lease_, election_->durable().accepted, record_.self, now, margin);
 }
 
+bool ControlCore::unevictable() const {
+    return running_ && cannot_be_evicted(election_->durable().accepted, record_.self);
+}
+
 // ------------------------------------------------------------------ time
 
 void ControlCore::tick(BootTime now, Effects& out) {
@@ -451,6 +455,19 @@ void ControlCore::route(std::vector<Outgoing> messages, Effects& out) {
             out.sends.push_back(std::move(one));
     }
     out.look = out.look || std::exchange(look_, false);
+}
+
+// A crash must not make this node forget what it said of itself. What it becomes with the next
+// write, it says after it.
+Header ControlCore::header(std::optional<NodeId> to) const {
+    const auto& known = gate_.on_disk();
+    return {known.pool_id,
+            known.pool_incarnation,
+            record_.self,
+            known.incarnation,
+            settings_.facts.name,
+            settings_.facts.address,
+            to};
 }
 
 Outgoing ControlCore::outgoing(std::optional<NodeId> to,

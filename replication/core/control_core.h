@@ -86,6 +86,11 @@ public:
     void start(BootTime now, Effects& out);
     void tick(BootTime now, Effects& out);
     Refusal receive(const Header& header, const Message& message, BootTime now, Effects& out);
+    // What a message of any member, under this header, would meet: for what passes beside, such as
+    // the data plane's streams. It must name this node. not_ready: no value says who is a member.
+    Refusal judge(const Header& header, BootTime now) const;
+    // For the same: who this node is, as far as its disk remembers.
+    Header header(std::optional<NodeId> to) const;
     void found(std::vector<std::string> addresses, bool complete);
     void written(BootTime now, Effects& out);
     void probed(BootTime now, Effects& out);
@@ -104,6 +109,7 @@ public:
     // The newest committed value; empty before.
     const PoolState& committed() const;
     bool lease_live(BootTime now, Duration margin) const;
+    bool unevictable() const;
     // Its incarnation is live in what is committed and accepted.
     bool running() const noexcept { return running_; }
     bool leads() const { return election_ && election_->leads(); }

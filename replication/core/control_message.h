@@ -103,7 +103,7 @@ struct LeaveDone {
 };
 
 // --- before membership
-enum class Standing : std::uint8_t {
+enum class PoolStanding : std::uint8_t {
     looking,   // of no pool, and has promised nothing
     promised,  // of no pool; its first configuration is decided
     member,    // of header.pool_id
@@ -113,7 +113,7 @@ struct Hello {
     std::vector<std::string> known;  // addresses of other candidates
 };
 struct HelloReply {
-    Standing standing = Standing::looking;
+    PoolStanding standing = PoolStanding::looking;
     std::string asked_at;  // of the Hello
     std::vector<std::string> known;
     // --- of a member

@@ -79,6 +79,14 @@ bool ControlCore::is_stale(const Header& header) const {
            header.incarnation.counter <= heard->second.counter;
 }
 
+Refusal ControlCore::judge(const Header& header, BootTime now) const {
+    if (estranged_) return Refusal::not_ready;
+    if (!header.to) return Refusal::wrong_node;
+    const auto refusal = check(header, Renew{}, now);  // as any member may send
+    const bool knows_members = election_ && election_->durable().accepted.value;
+    return refusal == Refusal::none && !knows_members ? Refusal::not_ready : refusal;
+}
+
 Refusal ControlCore::receive(const Header& header,
                              const Message& message,
                              BootTime now,
@@ -204,7 +212,7 @@ void ControlCore::take_hello_reply(const Header& header,
         return;
     }
     const auto& promise = founding_->promise();
-    const bool promised_began = promise && reply.standing == Standing::member &&
+    const bool promised_began = promise && reply.standing == PoolStanding::member &&
                                 header.pool_id == promise->genesis->pool_id;
     if (promised_began) begin_pool(Value(promise->genesis), now);
 }
@@ -229,9 +237,9 @@ void ControlCore::greet_back(const Header& header, const Hello& hello, BootTime 
 HelloReply ControlCore::hello_reply(const Header& header, BootTime now) {
     HelloReply reply;
     reply.known = founding_->known(now);
-    if (founding_->promise()) reply.standing = Standing::promised;
+    if (founding_->promise()) reply.standing = PoolStanding::promised;
     if (!record_.agreement.accepted.value) return reply;
-    reply.standing = Standing::member;
+    reply.standing = PoolStanding::member;
     if (!election_) return reply;  // it asks who it is itself
     reply.term = election_->agreement().term();
     if (const auto leader = election_->leader(now)) {

@@ -109,7 +109,7 @@ struct Tell {
 // --- a copy is brought up
 struct Entry {
     QueueId id;
-    std::uint64_t version = 0;
+    std::uint64_t version = 0;  // storage::digest(): of the record, whatever is in it
     bool operator==(const Entry&) const = default;
 };
 struct Page {

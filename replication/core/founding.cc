@@ -81,7 +81,7 @@ void Founding::take(const Header& from, const HelloReply& message, BootTime now)
     if (from.from == self_) return;
     auto& peer = peers_[message.asked_at];
     peer = {from.from, from.name, from.address, now, message.standing, {}};
-    if (message.standing == Standing::member) {
+    if (message.standing == PoolStanding::member) {
         peer.pool = {from.pool_id, from.pool_incarnation,
                      message.leader_address.empty() ? from.address : message.leader_address};
     }
@@ -91,7 +91,7 @@ void Founding::take(const Header& from, const HelloReply& message, BootTime now)
 std::optional<Founding::Pool> Founding::pool(BootTime now) const {
     std::optional<Pool> found;
     for (const auto& [address, peer] : peers_) {
-        if (!is_fresh(peer, now) || peer.standing != Standing::member) continue;
+        if (!is_fresh(peer, now) || peer.standing != PoolStanding::member) continue;
         if (found && found->pool_id != peer.pool.pool_id) return std::nullopt;
         if (!found || found->incarnation < peer.pool.incarnation) found = peer.pool;
     }
@@ -116,7 +116,7 @@ std::string Founding::obstacle(BootTime now) const {
     if (settings_.expect == 0) return "a pool to join: pool.expect is not set";
     if (!looked_ || !complete_) return "the addresses of pool.join";
     for (const auto& [address, peer] : peers_) {
-        if (is_fresh(peer, now) && peer.standing == Standing::member)
+        if (is_fresh(peer, now) && peer.standing == PoolStanding::member)
             return "the pool that " + address + " is a member of";
     }
     auto addresses = known(now);

@@ -86,7 +86,7 @@ private:
         std::string name;
         std::string address;  // as it says itself
         BootTime heard;
-        Standing standing = Standing::looking;
+        PoolStanding standing = PoolStanding::looking;
         Pool pool;
     };
 

@@ -39,7 +39,7 @@ std::optional<std::string> Inquiry::take(const Header& from, const HelloReply& r
         return another_process(from.address);
     answered_ = true;
     unheard_.erase(from.from);
-    if (reply.standing != Standing::member) return std::nullopt;
+    if (reply.standing != PoolStanding::member) return std::nullopt;
     term_ = std::max(term_, reply.term);
     if (reply.another_lives)
         return "another process runs on a copy of this node's data directory: the pool hears it";

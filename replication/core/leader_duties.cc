@@ -74,7 +74,7 @@ void LeaderDuties::act(Election& election, BootTime now, ElectionOutput& publish
     carry_out_asked(next, out);
     end_and_begin(next, election, now, out);
     let_go(next, election);
-    place(next);
+    place(next, election, now);
     auto configuration = choose_voters(next, election, now);
     if (configuration == before.configuration && same_but_for_version(next, *before.value))
         return answer_published(out);  // asked for what is so already
@@ -250,9 +250,9 @@ void LeaderDuties::let_go(PoolState& next, const Election& election) {
 
 // ------------------------------------------------------------------ placement
 
-void LeaderDuties::place(PoolState& next) const {
+void LeaderDuties::place(PoolState& next, const Election& election, BootTime now) const {
     if (next.settings.copies != copies_) apply(next, SetCopies{copies_});
-    for (const auto& change : tend(next)) apply(next, change);
+    for (const auto& change : tend(next, election.away(now))) apply(next, change);
 }
 
 Configuration LeaderDuties::choose_voters(const PoolState& next,

@@ -80,7 +80,7 @@ private:
     std::optional<Start> waiting_of(const PoolState& state, const NodeId& node, BootTime now) const;
     void estrange(const PoolState& state, Sends& out);
     void let_go(PoolState& next, const Election& election);
-    void place(PoolState& next) const;
+    void place(PoolState& next, const Election& election, BootTime now) const;
     Configuration choose_voters(const PoolState& next, const Election& election, BootTime now);
 
     const NodeId self_;

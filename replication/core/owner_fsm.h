@@ -1,19 +1,21 @@
 // When is an operation of one partition done? The owner's book of sequences and acknowledgements.
 //
 // Place     Pure core under owned_partition.h.
-// Contract  An operation is done when the local store completed it and every other in-sync holder
-//           acknowledged it: durable for what must survive power (Need::durable), received for
-//           intents (Need::received), nothing for what a later operation covers (Need::local).
-//           A holder that owes an acknowledgement for longer than `silence` is reported once, to be
-//           dropped from the set by agreement; only a committed narrower set releases what waits
-//           for it. An operation older than `give_up` is reported as overdue and forgotten: it may
-//           have happened.
-// Owner     One partition in one epoch.
+// Contract  An operation is done when the local store completed it and every other holder that
+//           binds acknowledged it: durable for what must survive power (Need::durable), received
+//           for intents (Need::received), nothing for what a later operation covers (Need::local).
+//           Holders bind from the moment that they are in the set, and a newcomer from bind() on:
+//           its owner waits for it before the pool is asked, and until a committed value leaves it
+//           out. Only a committed narrower set releases what waits for a member of it.
+//           A holder that owes an acknowledgement for longer than `silence` is reported, again and
+//           again while it does. An operation older than `give_up` is reported as overdue and
+//           forgotten: it may have happened.
+// Owner     One partition, for one ownership.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <set>
+#include <optional>
 #include <vector>
 
 #include "proto/types/ids.h"
@@ -44,18 +46,33 @@ public:
     // The local store refused it: it is not waited for any longer.
     void local_failed(Sequence sequence);
     void acknowledged(NodeId holder, Sequence received, Sequence durable, Effects& out);
-    // A committed state has this in-sync set (without the owner). It never widens here.
-    void narrowed(const std::vector<NodeId>& holders, Effects& out);
+    // Operations wait for `newcomer` too from now on; it has everything up to `durable`.
+    void bind(NodeId newcomer, Sequence durable);
+    // A newcomer that the pool was not asked about does not bind any more.
+    void unbind(NodeId newcomer, Effects& out);
+    // These bind, by a committed value or because the pool may yet decide so.
+    void bound(const std::vector<NodeId>& holders, Effects& out);
     void tick(BootTime now, Effects& out);
+    // Operations that only need to be received, and were not for `silence`: not waited for any
+    // longer.
+    std::vector<Sequence> waive(BootTime now);
 
     std::vector<NodeId> holders() const;
+    bool binds(NodeId holder) const { return holders_.contains(holder); }
+    // Has `holder` everything that was done without it?
+    bool covers(NodeId holder) const;
+    // What every holder that binds has: nobody needs it again.
+    Sequence durable_everywhere() const;
+    // For how long the slowest holder has owed an acknowledgement.
+    Duration owed(BootTime now) const;
+    Sequence last() const noexcept { return last_; }
     std::size_t under_way() const noexcept { return operations_.size(); }
 
 private:
     struct Progress {
         Sequence received;
         Sequence durable;
-        bool reported = false;
+        std::optional<BootTime> reported;
     };
     struct OperationState {
         Need need;
@@ -63,13 +80,17 @@ private:
         BootTime begun;
     };
 
+    std::optional<BootTime> owes_since(const Progress& progress) const;
     bool holders_have(Sequence sequence, Need need) const;
+    void note_done(Sequence sequence, Need need, Effects& out);
     void collect_done(Effects& out);
 
     Settings settings_;
     std::map<NodeId, Progress> holders_;
     std::map<Sequence, OperationState> operations_;  // under way, in order
     Sequence last_;
+    Sequence done_;          // the highest that was done
+    Sequence done_durable_;  // and of those that must survive power
 };
 
 }  // namespace posthorse::replication

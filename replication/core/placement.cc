@@ -152,6 +152,7 @@ std::size_t held_count(const PoolState& state, const NodeId& node) {
 // One after another: out of the zones of those before, then together with them least often, then
 // with the owner, then anywhere.
 std::vector<NodeId> choose_holders(const PoolState& state,
+                                   const std::vector<NodeId>& away,
                                    const NodeId& owner,
                                    std::size_t wanted) {
     std::vector<NodeId> set{owner};
@@ -160,7 +161,7 @@ std::vector<NodeId> choose_holders(const PoolState& state,
         std::optional<std::pair<Rank, NodeId>> best;
         for (const auto& member : state.members) {
             const auto& node = member.id;
-            if (!takes_part(member) || is_in(set, node)) continue;
+            if (!takes_part(member) || is_in(set, node) || is_in(away, node)) continue;
             const std::pair<Rank, NodeId> candidate{
                 {zone_mates(state, set, node), shared_count(state, set, node),
                  shared_count(state, {owner}, node), held_count(state, node)},
@@ -175,11 +176,8 @@ std::vector<NodeId> choose_holders(const PoolState& state,
 
 class Tending {
 public:
-    explicit Tending(const PoolState& state) : state_(state) {
-        const auto nodes = static_cast<std::size_t>(
-            std::count_if(state.members.begin(), state.members.end(), takes_part));
-        holders_wanted_ = std::min<std::size_t>(state.settings.copies, nodes);
-    }
+    Tending(const PoolState& state, const std::vector<NodeId>& away)
+        : state_(state), away_(away), holders_wanted_(copies_wanted(state)) {}
 
     std::vector<Change> run() {
         const auto members = state_.members;
@@ -197,34 +195,51 @@ private:
     bool is_full(const PartitionState& partition) const {
         return partition.in_sync.size() >= holders_wanted_;
     }
-    void open_for(const NodeId& owner) {
+    struct Share {
+        std::size_t open = 0;
         std::size_t full = 0;
-        std::size_t solo = 0;
+        bool solo = false;
+    };
+    Share share_of(const NodeId& owner) const {
+        Share share;
         for (const auto& partition : state_.partitions) {
             if (!is_open_of(partition, owner)) continue;
-            if (partition.solo)
-                solo += 1;
-            else if (is_full(partition))
-                full += 1;
+            share.solo = share.solo || partition.solo;
+            if (partition.solo) continue;
+            share.open += 1;
+            if (is_full(partition)) share.full += 1;
         }
-        for (; full < open_partitions; ++full)
-            make({choose_holders(state_, owner, holders_wanted_)});
-        if (solo == 0) make({{owner}, true});
+        return share;
     }
-    // A draining node's, what is short of copies, and what an owner has beyond its share.
+    void open_for(const NodeId& owner) {
+        auto share = share_of(owner);
+        while (share.open < open_partitions || share.full == 0) {
+            auto set = choose_holders(state_, away_, owner, holders_wanted_);
+            const bool full = set.size() >= holders_wanted_;
+            if (!full && share.open >= open_partitions) break;
+            make({std::move(set)});
+            share.open += 1;
+            if (full) share.full += 1;
+        }
+        if (!share.solo) make({{owner}, true});
+    }
+    // All of a draining node, and what an owner has beyond its share: the short ones first.
     void close_for(const Member& owner) {
-        std::size_t kept = 0;
+        if (!takes_part(owner)) return close_some(owner.id, SIZE_MAX, true, true);
+        const auto share = share_of(owner.id);
+        if (share.open <= open_partitions) return;
+        const auto surplus = share.open - open_partitions;
+        const auto of_short = std::min(surplus, share.open - share.full);
+        close_some(owner.id, of_short, true, false);
+        close_some(owner.id, surplus - of_short, false, false);
+    }
+    void close_some(const NodeId& owner, std::size_t count, bool short_ones, bool all) {
         for (const auto& partition : std::vector<PartitionState>(state_.partitions)) {
-            if (!is_open_of(partition, owner.id)) continue;
-            if (partition.solo) {
-                if (!takes_part(owner)) make(ClosePartition{partition.id});
-                continue;
-            }
-            const bool keeps = takes_part(owner) && is_full(partition) && kept < open_partitions;
-            if (keeps)
-                kept += 1;
-            else
-                make(ClosePartition{partition.id});
+            if (count == 0) return;
+            if (!is_open_of(partition, owner)) continue;
+            if (!all && (partition.solo || is_full(partition) == short_ones)) continue;
+            make(ClosePartition{partition.id});
+            count -= 1;
         }
     }
     void make(OpenPartition open) { make(Change{std::move(open)}); }
@@ -236,7 +251,8 @@ private:
     }
 
     PoolState state_;
-    std::size_t holders_wanted_ = 1;
+    const std::vector<NodeId>& away_;
+    const std::size_t holders_wanted_;
     std::vector<Change> changes_;
 };
 
@@ -255,8 +271,45 @@ std::optional<Configuration> next_voters(const Configuration& now,
     return next && electorate.can_decide(*next) ? next : std::nullopt;
 }
 
-std::vector<Change> tend(const PoolState& state) {
-    return Tending(state).run();
+std::vector<Change> tend(const PoolState& state, const std::vector<NodeId>& away) {
+    return Tending(state, away).run();
+}
+
+std::size_t copies_wanted(const PoolState& state) {
+    const auto nodes = static_cast<std::size_t>(
+        std::count_if(state.members.begin(), state.members.end(), takes_part));
+    return std::min<std::size_t>(state.settings.copies, nodes);
+}
+
+std::size_t staying_holders(const PoolState& state, const PartitionState& partition) {
+    return static_cast<std::size_t>(std::count_if(
+        state.members.begin(), state.members.end(),
+        [&](const Member& member) { return takes_part(member) && partition.holds(member.id); }));
+}
+
+std::optional<NodeId> next_holder(const PoolState& state,
+                                  const PartitionState& partition,
+                                  const std::function<bool(NodeId)>& reached) {
+    using Rank = std::pair<std::size_t, std::size_t>;
+    std::optional<std::pair<Rank, NodeId>> best;
+    for (const auto& member : state.members) {
+        const auto& node = member.id;
+        if (!takes_part(member) || partition.holds(node) || !reached(node)) continue;
+        const std::pair<Rank, NodeId> candidate{
+            {zone_mates(state, partition.in_sync, node), held_count(state, node)}, node};
+        if (!best || candidate < *best) best = candidate;
+    }
+    if (!best) return std::nullopt;
+    return best->second;
+}
+
+std::size_t short_partitions(const PoolState& state) {
+    const auto wanted = copies_wanted(state);
+    return static_cast<std::size_t>(std::count_if(
+        state.partitions.begin(), state.partitions.end(), [&](const PartitionState& partition) {
+            const bool alone = partition.solo && partition.phase == PartitionPhase::open;
+            return !alone && partition.owner && staying_holders(state, partition) < wanted;
+        }));
 }
 
 }  // namespace posthorse::replication

@@ -6,11 +6,14 @@
 //           changes by one voter at a time; one that is merely away is replaced when a spare is
 //           there and else keeps its vote: the configuration shrinks only by leaving and removal,
 //           and only while those who are heard can decide in what is left.
-//           Every live node that is not draining owns `open_partitions` open partitions with as
-//           many in-sync nodes as there should be copies, in different sets, over zones first, and
-//           one open solo partition. What falls short of that is closed when another is there.
+//           Every live node that is not draining owns `open_partitions` open partitions, in
+//           different sets, over zones first, one of them at least with as many in-sync nodes as
+//           there should be copies, and one open solo partition. Sets that fall short are widened
+//           by their owner; they are closed when they are beyond its share. Nodes that the leader
+//           does not hear are given nothing.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -31,6 +34,19 @@ std::optional<Configuration> next_voters(const Configuration& now,
                                          const std::vector<NodeId>& away);
 
 // Partitions to open and to close, in this order.
-std::vector<Change> tend(const PoolState& state);
+std::vector<Change> tend(const PoolState& state, const std::vector<NodeId>& away);
+
+// How many holders a message should have now: `copies`, or all who live and stay when they are
+// fewer.
+std::size_t copies_wanted(const PoolState& state);
+// Of the partition's in-sync set, those who live and do not drain.
+std::size_t staying_holders(const PoolState& state, const PartitionState& partition);
+// Whom the owner of a short set invites: out of the zones of the others first, then who holds
+// least. `reached`: to whom it can speak.
+std::optional<NodeId> next_holder(const PoolState& state,
+                                  const PartitionState& partition,
+                                  const std::function<bool(NodeId)>& reached);
+// Partitions whose messages have fewer holders than they should, though their owner lives.
+std::size_t short_partitions(const PoolState& state);
 
 }  // namespace posthorse::replication

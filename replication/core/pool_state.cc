@@ -181,8 +181,7 @@ Result<PoolState> change(PoolState state, const DropHolder& drop) {
     return edit(std::move(state), drop.partition, drop.epoch,
                 [&](PartitionState& partition) -> Result<void> {
                     if (partition.owner == drop.holder) return conflict("an owner drops others");
-                    if (std::erase(partition.in_sync, drop.holder) == 0)
-                        return conflict("the node is not in the in-sync set");
+                    std::erase(partition.in_sync, drop.holder);
                     return {};
                 });
 }
@@ -296,7 +295,8 @@ std::optional<PartitionId> partition_of(const Change& change) {
             using One = std::remove_cvref_t<decltype(one)>;
             constexpr bool owners =
                 std::is_same_v<One, DropHolder> || std::is_same_v<One, AddHolder> ||
-                std::is_same_v<One, HandOver> || std::is_same_v<One, RetirePartition>;
+                std::is_same_v<One, HandOver> || std::is_same_v<One, RetirePartition> ||
+                std::is_same_v<One, ClosePartition>;
             if constexpr (owners) return one.partition;
             return std::nullopt;
         },

@@ -120,7 +120,9 @@ struct SetDraining {
 };
 
 // --- who holds what; each names the epoch that it was computed from
-struct DropHolder {  // narrows an in-sync set
+// Narrows an in-sync set. A node that is not in it is a newcomer whose widening is called off: only
+// the epoch grows, so that an AddHolder that is still under way does not fit any more.
+struct DropHolder {
     PartitionId partition;
     Epoch epoch;
     NodeId holder;

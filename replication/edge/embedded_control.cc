@@ -87,6 +87,10 @@ void EmbeddedControl::receive(const Header& header,
     carry_out(std::move(effects));
 }
 
+Refusal EmbeddedControl::judge(const Header& header) const {
+    return ended_ ? Refusal::not_ready : core_.judge(header, ports_.clock.boot());
+}
+
 void EmbeddedControl::propose(Change change, Completion<> done) {
     if (ended_) return done(Error{Errc::unavailable, "this node stops"});
     ControlEffects effects;

@@ -53,6 +53,7 @@ public:
     void watch(UniqueFunction<void(const PoolState&)> changed) override;
     void propose(Change change, Completion<> done) override;
     bool lease_live(BootTime now, Duration margin) const override;
+    bool unevictable() const override { return core_.unevictable(); }
     NodeId self() const override { return core_.self(); }
     Incarnation incarnation() const override { return core_.incarnation(); }
 
@@ -61,6 +62,9 @@ public:
     void receive(const Header& header,
                  const Message& message,
                  UniqueFunction<void(Refusal)> verdict);
+    // For streams of peers: control_core.h.
+    Refusal judge(const Header& header) const;
+    Header header(std::optional<NodeId> to) const { return core_.header(to); }
     // Ends this incarnation by consent; nothing is owned from here on.
     void leave(Completion<> done);
     Result<void> begin_without(const std::vector<NodeId>& others);

@@ -1,6 +1,7 @@
 #include "replication/edge/peer_service.h"
 
 #include "replication/edge/control_codec.h"
+#include "replication/edge/peer_verdict.h"
 #include "replication/edge/peer_certificate.h"
 
 namespace posthorse::replication {
@@ -15,22 +16,6 @@ struct Unanswered {
     }
 };
 using Answer = std::unique_ptr<grpc::ServerUnaryReactor, Unanswered>;
-
-grpc::StatusCode code_of(Refusal refusal) {
-    switch (refusal) {
-        case Refusal::none:
-            return grpc::StatusCode::OK;
-        case Refusal::other_pool:
-        case Refusal::stale_incarnation:
-        case Refusal::wrong_node:
-            return grpc::StatusCode::FAILED_PRECONDITION;
-        case Refusal::not_a_member:
-            return grpc::StatusCode::PERMISSION_DENIED;
-        case Refusal::not_ready:
-            return grpc::StatusCode::UNAVAILABLE;
-    }
-    return grpc::StatusCode::INTERNAL;
-}
 
 }  // namespace
 
@@ -53,11 +38,15 @@ grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* cont
     if (!is_authenticated(peer.get()))
         return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
                              "no_certificate: show one of the pool's authority"));
+    // The port takes larger messages, of mail.
+    if (request->ByteSizeLong() > peer_message_bytes_max)
+        return finish(refuse(refused_malformed, StatusCode::RESOURCE_EXHAUSTED,
+                             "malformed: larger than a message about the pool may be"));
     auto received = decode(*request);
     if (!received)
         return finish(refuse(refused_malformed, StatusCode::INVALID_ARGUMENT,
                              "malformed: " + received.error().what));
-    if (certificates_ == PeerCertificates::node && !carries(*peer, received->header.name))
+    if (certificates_ == PeerCertificates::node && !carries_name(*peer, received->header.name))
         return finish(refuse(refused_wrong_name, StatusCode::PERMISSION_DENIED,
                              "wrong_name: the certificate does not carry the name in the header"));
     if (!has_place())
@@ -93,8 +82,8 @@ void PeerService::arrived(grpc::ServerUnaryReactor* reactor, Header header, Mess
 }
 
 grpc::Status PeerService::judged(Refusal refusal) {
-    if (refusal == Refusal::none) return grpc::Status::OK;
-    return refuse(static_cast<std::size_t>(refusal), code_of(refusal), to_string(refusal));
+    if (refusal != Refusal::none) ++counters_.refused[static_cast<std::size_t>(refusal)];
+    return status_of(refusal);
 }
 
 }  // namespace posthorse::replication

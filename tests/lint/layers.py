@@ -57,7 +57,7 @@ WORDS = [
     (r"\bstd::(recursive_|shared_)?mutex\b|\bstd::j?thread\b(?!::hardware)|\bpthread_create\b",
      r"daemon/runtime/.*|daemon/admin/admin_server\.(cc|h)|"
      r"replication/edge/peer_server\.(cc|h)|"
-     r"storage/(commit_queue|claim_table|worker|rocks_\w+|memory_\w+)\.(cc|h)",
+     r"storage/(commit_queue|claim_table|message_counts|worker|rocks_\w+|memory_\w+)\.(cc|h)",
      "threads and locks live in runtime/, behind the store and at gRPC's edge"),
     (r"\bsleep_for\b|\bsleep_until\b|\busleep\b", r"(?!)", "wait for a condition or a timer"),
 ]

@@ -16,7 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "tests/unit/storage/queue_store_conformance.h"
+#include "storage/queue_ops.h"
+#include "tests/unit/storage/store_session.h"
 
 namespace posthorse::storage {
 

@@ -6,127 +6,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "storage/queue_ops.h"
-#include "storage/queue_store.h"
-#include "tests/unit/storage/samples.h"
-#include "tests/unit/storage/store_rigs.h"
-#include "tests/unit/storage/test_loop.h"
+#include "tests/unit/storage/copy_conformance.h"
+#include "tests/unit/storage/store_session.h"
 
 namespace posthorse::storage {
-
-// A rig with the calls of the port made one after another.
-template <class Rig>
-class Session {
-public:
-    Rig rig;
-
-    Session() { REQUIRE(rig.open()); }
-
-    QueueStore& store() { return *rig.store; }
-    void reopen() {
-        rig.stop();
-        REQUIRE(rig.open());
-    }
-    void lose_power(std::uint64_t random = 0) {
-        rig.lose_power(random);
-        REQUIRE(rig.open());
-    }
-
-    template <class Change>
-    Operation stamped(Change change, PartitionId partition = partition_a, Epoch epoch = Epoch{1}) {
-        return {.stamp = {.partition = partition,
-                          .epoch = epoch,
-                          .sequence = Sequence{++sequences_[{partition, epoch}]}},
-                .change = std::move(change)};
-    }
-    Result<void> apply(Operation operation) {
-        return rig.loop.await(
-            [&](Completion<> done) { store().apply(std::move(operation), std::move(done)); });
-    }
-    template <class Change>
-    Result<void> apply(Change change, PartitionId partition, Epoch epoch) {
-        return apply(stamped(std::move(change), partition, epoch));
-    }
-    template <class Change>
-    Result<void> write(Change change) {
-        return apply(stamped(std::move(change)));
-    }
-    Result<void> fence(PartitionId partition, Epoch epoch) {
-        return rig.loop.await(
-            [&](Completion<> done) { store().fence(partition, epoch, std::move(done)); });
-    }
-    Result<std::vector<Envelope>> claim(WallTime until,
-                                        std::size_t limit = 100,
-                                        Epoch epoch = Epoch{1},
-                                        PartitionId partition = partition_a) {
-        return rig.loop.template await<std::vector<Envelope>>(
-            [&](auto done) { store().claim(partition, epoch, until, limit, std::move(done)); });
-    }
-    Result<Envelope> claim_one(QueueId id, Epoch epoch = Epoch{1}) {
-        return rig.loop.template await<Envelope>(
-            [&](auto done) { store().claim_one(epoch, id, std::move(done)); });
-    }
-    Result<Envelope> envelope(QueueId id) {
-        return rig.loop.template await<Envelope>(
-            [&](auto done) { store().envelope(id, std::move(done)); });
-    }
-    Result<std::string> chunk(QueueId id, std::uint32_t index) {
-        const auto found = rig.loop.template await<Chunk>(
-            [&](auto done) { store().chunk(id, index, std::move(done)); });
-        if (!found) return found.error();
-        return **found;
-    }
-    Result<std::vector<Envelope>> list(QueueId after = {},
-                                       std::size_t limit = 1000,
-                                       PartitionId partition = partition_a) {
-        return rig.loop.template await<std::vector<Envelope>>(
-            [&](auto done) { store().list(partition, after, limit, std::move(done)); });
-    }
-    Result<std::vector<Intent>> intents(PartitionId partition = partition_a) {
-        return rig.loop.template await<std::vector<Intent>>(
-            [&](auto done) { store().intents(partition, std::move(done)); });
-    }
-    WallTime next_due(PartitionId partition = partition_a) {
-        const auto due = rig.loop.template await<WallTime>(
-            [&](auto done) { store().next_due(partition, std::move(done)); });
-        REQUIRE(due);
-        return *due;
-    }
-
-    Envelope commit(std::uint32_t counter, WallTime due = at_ms(1000)) {
-        const Envelope envelope = sample_envelope(sample_id(counter), due);
-        REQUIRE(write(Commit{envelope, make_chunk("head " + std::to_string(counter))}));
-        return envelope;
-    }
-    Envelope commit_free(std::uint32_t counter, WallTime due = at_ms(1000)) {
-        const Envelope envelope = commit(counter, due);
-        store().release(envelope.id);
-        return envelope;
-    }
-
-private:
-    std::map<std::pair<PartitionId, Epoch>, std::uint64_t> sequences_;
-};
-
-inline std::vector<QueueId> ids_of(const Result<std::vector<Envelope>>& envelopes) {
-    REQUIRE(envelopes);
-    std::vector<QueueId> ids;
-    for (const Envelope& envelope : *envelopes) ids.push_back(envelope.id);
-    return ids;
-}
-
-template <class T>
-std::optional<Errc> error_of(const Result<T>& result) {
-    if (result) return std::nullopt;
-    return result.error().code;
-}
 
 template <class Rig>
 void check_messages() {
@@ -235,7 +122,7 @@ void check_settling() {
         CHECK(queue.store().stats().messages == 1);
     }
     SUBCASE("an intent is there until its attempt has ended") {
-        const Intent intent{first.id, 7, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(1500)};
+        const Intent intent{first.id, 7, {0, 1}, "mx.example.net[192.0.2.1]:25", at_ms(1500), {}};
         REQUIRE(queue.write(Intend{intent}));
         CHECK(*queue.intents() == std::vector{intent});
         queue.reopen();
@@ -245,7 +132,7 @@ void check_settling() {
         CHECK(queue.intents()->empty());
     }
     SUBCASE("an intent of a message that is gone is not told") {
-        const Intent intent{first.id, 7, {0}, "mx.example.net[192.0.2.1]:25", at_ms(1500)};
+        const Intent intent{first.id, 7, {0}, "mx.example.net[192.0.2.1]:25", at_ms(1500), {}};
         REQUIRE(queue.write(Intend{intent}));
         REQUIRE(queue.write(settle(first, std::nullopt, {}, {})));
         CHECK(queue.intents()->empty());
@@ -351,7 +238,7 @@ void check_fences() {
         refused();
         REQUIRE(queue.store().partitions().size() == 1);
         CHECK(queue.store().partitions()[0].fence == Epoch{5});
-        CHECK(queue.store().partitions()[0].last == Sequence{0});
+        CHECK(queue.store().partitions()[0].at == Position{Epoch{1}, Sequence{1}});
     }
     SUBCASE("claims of lower epochs are void") {
         REQUIRE(queue.fence(partition_a, Epoch{2}));
@@ -387,7 +274,7 @@ void check_fences() {
         queue.lose_power();
         CHECK(queue.apply(commit));
         CHECK(ids_of(queue.list()).empty());
-        CHECK(queue.store().partitions()[0].last == removal.stamp.sequence);
+        CHECK(queue.store().partitions()[0].at == Position{Epoch{1}, removal.stamp.sequence});
     }
 }
 
@@ -528,14 +415,23 @@ void check_queue_store() {
     SUBCASE("claims") {
         check_claims<Rig>();
     }
+    SUBCASE("changes of claims") {
+        check_changes_of_claims<Rig>();
+    }
     SUBCASE("fences") {
         check_fences<Rig>();
     }
     SUBCASE("failing disks") {
         check_failing_disks<Rig>();
     }
+    SUBCASE("damage") {
+        check_damage<Rig>();
+    }
     SUBCASE("grouping") {
         check_grouping<Rig>();
+    }
+    SUBCASE("copies") {
+        check_copies<Rig>();
     }
 }
 

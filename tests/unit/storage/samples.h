@@ -18,6 +18,12 @@ inline QueueId sample_id(std::uint32_t counter, PartitionId partition = partitio
     return QueueId::make(at_ms(1'800'000'000'000), partition, Epoch{1}, counter);
 }
 
+inline NodeId sample_node(std::uint8_t number) {
+    NodeId node;
+    node.bytes.back() = number;
+    return node;
+}
+
 inline Recipient sample_recipient(std::string address) {
     return {
         .address = std::move(address), .state = RecipientState::pending, .attempts = 0, .last = {}};

@@ -58,7 +58,7 @@ void Node::start_queue() {
     on_home([this] {
         store_ = require(storage::open_memory_store(disk_, home, home));
         queue = std::make_unique<replication::ReplicatedQueue>(
-            clock, *store_, control, holders_,
+            clock, *store_, control, peers_, home,
             replication::ReplicatedQueue::Settings{.random = [] { return 0u; }});
     });
     require(wait<void>([this](Completion<> done) { queue->start(std::move(done)); }));
@@ -106,7 +106,7 @@ QueueId Node::add(const std::string& sender,
                   WallTime due,
                   const std::vector<std::string>& chunks) {
     const auto id = require(
-        wait<QueueId>([&](Completion<QueueId> done) { queue->begin(1000, std::move(done)); }));
+        wait<QueueId>([&](Completion<QueueId> done) { queue->begin(1000, 0, std::move(done)); }));
     std::uint32_t index = 0;
     for (const auto& bytes : chunks) {
         require(wait<void>([&](Completion<> done) {

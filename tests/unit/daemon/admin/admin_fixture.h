@@ -114,7 +114,7 @@ private:
     PoolPorts pool_ports();
 
     storage::MemoryDisk disk_;
-    replication::NoHolders holders_;
+    replication::NoPeers peers_;
     std::unique_ptr<storage::QueueStore> store_;
     std::unique_ptr<OwnPart> own_;
 };

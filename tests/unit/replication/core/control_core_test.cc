@@ -411,3 +411,57 @@ TEST_CASE("another pool's messages are refused") {
     CHECK(pool.core(1).status(pool.now).refused == 4);
     CHECK(pool.core(1).leads());
 }
+
+// ------------------------------------------------------------------ streams of the data plane
+
+TEST_CASE("a stream's header is judged as a message of a member is") {
+    Pool pool(3);
+    const auto judged = [&](const Header& header) { return pool.core(2).judge(header, pool.now); };
+    const auto good = pool.core(1).header(id_of(2));
+    CHECK(good.name == "n1");
+    CHECK(good.address == "n1:1");
+    CHECK(good.incarnation == pool.core(1).incarnation());
+    CHECK(judged(good) == Refusal::none);
+    const auto changed = [&](auto change) {
+        auto header = good;
+        change(header);
+        return judged(header);
+    };
+    CHECK(changed([](Header& h) { h.pool_id = "another"; }) == Refusal::other_pool);
+    CHECK(changed([](Header& h) { h.pool_id.clear(); }) == Refusal::not_a_member);
+    CHECK(changed([](Header& h) { h.pool_incarnation += 1; }) == Refusal::other_pool);
+    CHECK(changed([](Header& h) { h.from = id_of(9); }) == Refusal::not_a_member);
+    CHECK(changed([](Header& h) { h.to = id_of(3); }) == Refusal::wrong_node);
+    CHECK(changed([](Header& h) { h.to.reset(); }) == Refusal::wrong_node);
+    CHECK(changed([](Header& h) { h.incarnation.counter -= 1; }) == Refusal::stale_incarnation);
+    CHECK(changed([](Header& h) { h.incarnation.random += 1; }) == Refusal::stale_incarnation);
+    CHECK(changed([](Header& h) { h.incarnation.counter += 1; }) == Refusal::none);
+    CHECK(changed([](Header& h) { h.from = id_of(2); }) == Refusal::stale_incarnation);
+}
+
+TEST_CASE("a node that restarted keeps streams while it is pending, its earlier start does not") {
+    Pool pool(3);
+    const int other = pool.follower();
+    const int judge = pool.leader();
+    const auto before = pool.core(other).header(id_of(judge));
+    pool.restart(other);
+    const auto judged = [&](const Header& header) {
+        return pool.core(judge).judge(header, pool.now);
+    };
+    REQUIRE(pool.run_until([&] { return judged(before) == Refusal::stale_incarnation; }, 5s));
+    CHECK_FALSE(pool.core(other).running());
+    CHECK(judged(pool.core(other).header(id_of(judge))) == Refusal::none);
+}
+
+TEST_CASE("who is of no pool judges no stream good, and says of itself what its disk remembers") {
+    Pool pool(3);
+    const auto header = pool.core(1).header(id_of(4));
+    auto& newcomer = pool.add(4, 3);
+    newcomer.disk_hangs = true;
+    pool.start(4);
+    CHECK(pool.core(4).judge(header, pool.now) == Refusal::not_ready);
+    pool.run(2s);
+    CHECK(pool.core(4).incarnation().counter == 1);
+    CHECK(pool.core(4).header(id_of(1)).incarnation == Incarnation{});
+    CHECK(pool.core(4).header(id_of(1)).pool_id.empty());
+}

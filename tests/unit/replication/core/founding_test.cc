@@ -42,8 +42,8 @@ struct Node {
         HelloReply reply;
         reply.asked_at = hello.asked_at;
         reply.known = founding.known(now);
-        if (founding.promise()) reply.standing = Standing::promised;
-        if (begun) reply.standing = Standing::member;
+        if (founding.promise()) reply.standing = PoolStanding::promised;
+        if (begun) reply.standing = PoolStanding::member;
         return reply;
     }
 
@@ -478,7 +478,7 @@ TEST_CASE("the pool to join: the newest incarnation of the only one that is seen
         header.pool_incarnation = incarnation;
         HelloReply reply;
         reply.asked_at = header.address;
-        reply.standing = Standing::member;
+        reply.standing = PoolStanding::member;
         reply.leader_address = leader;
         one.take(header, reply, network.now);
     };

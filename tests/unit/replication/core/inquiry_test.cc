@@ -40,7 +40,7 @@ Header header_of(std::uint8_t number, Incarnation incarnation = {1, 1}) {
 // What a member says of a node whose disk is as it should be.
 HelloReply good_word() {
     HelloReply reply;
-    reply.standing = Standing::member;
+    reply.standing = PoolStanding::member;
     reply.is_member = true;
     reply.incarnation = {4, 40};
     reply.acknowledged = accepted;
@@ -114,7 +114,7 @@ TEST_CASE("what speaks against this node, and what does not") {
         {"the pool removed it", [](HelloReply& r) { r.is_member = false; }, false},
         {"who answers is of no pool",
          [](HelloReply& r) {
-             r.standing = Standing::looking;
+             r.standing = PoolStanding::looking;
              r.incarnation = {6, 50};
          },
          false},

@@ -1,5 +1,5 @@
-// Are two messages, changes or records the same all through? Values of a pool are looked into,
-// where their own == compares addresses.
+// Are two messages, frames, changes or records the same all through? Values of a pool and chunks of
+// a body are looked into, where their own == compares addresses.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include <boost/pfr.hpp>
 
 #include "replication/core/control_message.h"
+#include "replication/core/data_message.h"
 
 namespace posthorse::tests {
 
@@ -18,6 +19,9 @@ template <class T>
 bool same(const T& one, const T& other);
 
 inline bool same_part(const replication::Value& one, const replication::Value& other) {
+    return one == nullptr || other == nullptr ? one == other : *one == *other;
+}
+inline bool same_part(const Chunk& one, const Chunk& other) {
     return one == nullptr || other == nullptr ? one == other : *one == *other;
 }
 inline bool same_part(const Error& one, const Error& other) {

@@ -1,0 +1,47 @@
+// This node's own delivery attempts, for when another node owns their message and asks.
+//
+// Place     replicated_queue.h writes it; held_partitions.h answers from it.
+// Contract  An attempt is under way from its intent to its settlement. One whose message was taken
+//           from this node meanwhile ends here too: late outcomes are kept, the oldest go first.
+// Owner     ReplicatedQueue, on home.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "replication/core/data_message.h"
+
+namespace posthorse::replication {
+
+class AttemptBook {
+public:
+    void began(const AttemptName& name) { under_way_.insert(name); }
+    void ended(const AttemptName& name) { under_way_.erase(name); }
+    // It ended, and this node does not own the message any more. False: it was not under way.
+    bool late(const AttemptName& name, std::vector<RecipientOutcome> outcomes) {
+        if (under_way_.erase(name) == 0) return false;
+        if (order_.size() >= late_max) {
+            late_.erase(order_.front());
+            order_.pop_front();
+        }
+        if (late_.emplace(name, std::move(outcomes)).second) order_.push_back(name);
+        return true;
+    }
+
+    bool is_under_way(const AttemptName& name) const { return under_way_.contains(name); }
+    const std::vector<RecipientOutcome>* find_late(const AttemptName& name) const {
+        const auto found = late_.find(name);
+        return found == late_.end() ? nullptr : &found->second;
+    }
+
+private:
+    static constexpr std::size_t late_max = 10'000;
+
+    std::set<AttemptName> under_way_;
+    std::map<AttemptName, std::vector<RecipientOutcome>> late_;
+    std::deque<AttemptName> order_;
+};
+
+}  // namespace posthorse::replication

@@ -1,0 +1,323 @@
+#include "replication/held_partitions.h"
+
+#include <algorithm>
+
+#include "storage/queue_batch.h"
+
+namespace posthorse::replication {
+
+HeldPartitions::HeldPartitions(storage::QueueStore& store,
+                               ControlPlane& control,
+                               PeerStreams& streams,
+                               Executor& home,
+                               Pace& pace,
+                               const AttemptBook& attempts)
+    : store_(store),
+      control_(control),
+      streams_(streams),
+      home_(home),
+      pace_(pace),
+      attempts_(attempts) {
+    for (const auto& partition : store.partitions()) {
+        if (partition.copying) partial_.insert(partition.id);
+    }
+}
+
+HeldPartitions::~HeldPartitions() = default;
+
+template <class Call>
+auto HeldPartitions::while_alive(Call call) {
+    return [alive = std::weak_ptr<char>(alive_), call = std::move(call)](auto&&... args) mutable {
+        if (!alive.expired()) call(std::forward<decltype(args)>(args)...);
+    };
+}
+
+// ------------------------------------------------------------------ frames
+
+void HeldPartitions::came(LinkId link, const PeerStreams::Peer& from, Frame frame) {
+    const auto bytes = size_of(frame);
+    const auto slice = slice_of(frame);
+    if (auto* operate = std::get_if<Operate>(&frame))
+        return take(link, std::move(*operate), bytes);  // reads on when it is applied
+    streams_.read_on(link, bytes);
+    if (auto* open = std::get_if<Open>(&frame)) return take(link, from, *open);
+    if (auto* follow = std::get_if<Follow>(&frame)) return take(link, *follow);
+    if (const auto* ask = std::get_if<Ask>(&frame)) return take(link, from, *ask);
+    auto* to = held(link, slice);
+    if (to == nullptr) return;  // of an earlier conversation
+    if (std::holds_alternative<Pull>(frame)) return list(*to, {});
+    if (auto* fetch = std::get_if<Fetch>(&frame)) return list(*to, std::move(fetch->ids));
+    if (const auto* want = std::get_if<Want>(&frame)) {
+        if (to->source) to->source->on(*want);
+        return;
+    }
+    const auto target = to->target;
+    if (!target) return;
+    if (const auto* page = std::get_if<Page>(&frame)) target->on(*page);
+    if (auto* body = std::get_if<Body>(&frame)) target->on(std::move(*body));
+    if (auto* record = std::get_if<Record>(&frame)) target->on(std::move(*record));
+    if (const auto* gone = std::get_if<Gone>(&frame)) target->on(*gone);
+    if (auto* end = std::get_if<ListEnd>(&frame)) target->on(std::move(*end));
+}
+
+HeldPartitions::Held* HeldPartitions::held(LinkId link, const Slice& slice) {
+    const auto found = held_.find(slice.partition);
+    if (found == held_.end()) return nullptr;
+    auto& held = found->second;
+    return held.link == link && held.slice == slice && held.opened ? &held : nullptr;
+}
+
+void HeldPartitions::ended(LinkId link) {
+    std::erase_if(held_, [&](auto& entry) {
+        auto& held = entry.second;
+        if (held.link != link) return false;
+        if (held.target) held.target->end();
+        if (held.source) held.source->end();
+        return true;
+    });
+}
+
+void HeldPartitions::drained(LinkId link) {
+    for (auto& [id, held] : std::map(held_)) {
+        if (held.link == link && held.source) held.source->go_on();
+    }
+}
+
+void HeldPartitions::tick() {
+    for (auto& [id, held] : std::map(held_)) {
+        if (held.source) held.source->go_on();
+    }
+}
+
+std::size_t HeldPartitions::copying() const {
+    return static_cast<std::size_t>(
+        std::count_if(held_.begin(), held_.end(),
+                      [](const auto& entry) { return entry.second.target != nullptr; }));
+}
+
+// ------------------------------------------------------------------ who is believed
+
+HolderRefusal HeldPartitions::judge(const Slice& slice,
+                                    const PeerStreams::Peer& from,
+                                    bool& believed) const {
+    const auto& pool = control_.read();
+    const auto* partition = pool.find(slice.partition);
+    believed = false;
+    if (partition == nullptr)
+        return slice.partition < pool.next_partition ? HolderRefusal::fenced
+                                                     : HolderRefusal::not_yet;
+    if (slice.epoch > partition->epoch) return HolderRefusal::not_yet;
+    if (slice.epoch < partition->epoch || partition->owner != from.node ||
+        !pool.is_live(from.node, from.incarnation) || from.node == control_.self())
+        return HolderRefusal::fenced;
+    believed = true;
+    return HolderRefusal::fenced;
+}
+
+void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, Open open) {
+    bool believed = false;
+    const auto why = judge(open.slice, from, believed);
+    if (!believed) return refuse(link, open.slice, why);
+    auto& held = held_[open.slice.partition];
+    if (held.target) held.target->end();
+    if (held.source) held.source->end();
+    held = Held{.link = link, .slice = open.slice};
+    store_.fence(open.slice.partition, open.slice.epoch,
+                 while_alive([this, link, slice = open.slice](Result<storage::Position> at) {
+                     opened(link, slice, std::move(at));
+                 }));
+}
+
+void HeldPartitions::opened(LinkId link, Slice slice, Result<storage::Position> at) {
+    const auto found = held_.find(slice.partition);
+    if (found == held_.end() || found->second.link != link || found->second.slice != slice) return;
+    if (!at) {
+        const bool fenced = at.error().code == Errc::fenced;
+        return give_up(link, slice, fenced ? HolderRefusal::fenced : HolderRefusal::failed);
+    }
+    auto& held = found->second;
+    held.opened = true;
+    held.at = *at;
+    streams_.answer(link, Standing{slice, *at});
+}
+
+// What an owner of the past still sends is not applied: the value that ended it is known here.
+void HeldPartitions::pool_changed(const PoolState& state) {
+    for (const auto& [id, held] : std::map(held_)) {
+        const auto* partition = state.find(id);
+        const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch &&
+                             partition->owner != control_.self();
+        if (!goes_on) give_up(held.link, held.slice, HolderRefusal::fenced);
+    }
+}
+
+void HeldPartitions::refuse(LinkId link, const Slice& slice, HolderRefusal why) {
+    streams_.answer(link, Refused{slice, why});
+}
+
+void HeldPartitions::give_up(LinkId link, const Slice& slice, HolderRefusal why) {
+    const auto found = held_.find(slice.partition);
+    if (found == held_.end() || found->second.link != link || found->second.slice != slice) return;
+    if (found->second.target) found->second.target->end();
+    if (found->second.source) found->second.source->end();
+    held_.erase(found);
+    refuse(link, slice, why);
+}
+
+// ------------------------------------------------------------------ operations
+
+void HeldPartitions::take(LinkId link, Follow follow) {
+    auto* to = held(link, follow.slice);
+    if (to == nullptr) return;
+    to->expected = follow.next;
+    const Sequence before{follow.next.value - 1};
+    to->received = to->durable = before;
+    const auto slice = follow.slice;
+    // It told a position that it is not at any more: it has parts of what came later.
+    if (!follow.listing && is_partial(slice.partition))
+        return give_up(link, slice, HolderRefusal::gap);
+    if (!follow.listing) return;
+    partial_.insert(slice.partition);
+    store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
+                 while_alive([this, link, slice](Result<void> begun) {
+                     if (!begun) give_up(link, slice, HolderRefusal::failed);
+                 }));
+    to->target = std::make_shared<ListingTarget>(
+        slice, storage::Position{slice.epoch, before}, store_,
+        [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
+        while_alive(
+            [this, link, slice](Result<void> done) { whole(link, slice, std::move(done)); }));
+}
+
+void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
+    auto* to = held(link, slice);
+    if (to == nullptr) return;
+    if (!result) return give_up(link, slice, HolderRefusal::failed);
+    to->target.reset();
+    partial_.erase(slice.partition);
+    to->durable = to->received;  // EndCopy was synced behind all of them
+    owe_ack(slice.partition);
+}
+
+void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
+    const auto stamp = operate.operation.stamp;
+    const Slice slice{stamp.partition, stamp.epoch};
+    auto* to = held(link, slice);
+    if (to == nullptr || !to->expected) return streams_.read_on(link, bytes);
+    const bool whole = note_chunks(operate.operation);
+    if (stamp.sequence != *to->expected || (!whole && !to->target)) {
+        streams_.read_on(link, bytes);
+        return give_up(link, slice, HolderRefusal::gap);
+    }
+    to->expected->value += 1;
+    if (to->target) to->target->operated(operate.operation, whole);
+    const bool durable = storage::is_durable(operate.operation);
+    std::optional<QueueId> born;  // claimed: by its owner, which is not here
+    if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
+        born = commit->envelope.id;
+    store_.apply(std::move(operate.operation),
+                 while_alive([this, link, slice, durable, bytes, born,
+                              sequence = stamp.sequence](Result<void> result) {
+                     streams_.read_on(link, bytes);
+                     if (born) store_.release(*born);
+                     applied(link, slice, sequence, durable, std::move(result));
+                 }));
+}
+
+// False: a commit of whose body some chunks did not come to this process.
+bool HeldPartitions::note_chunks(const storage::Operation& operation) {
+    if (const auto* append = std::get_if<storage::Append>(&operation.change)) {
+        auto& chunks = arriving_[append->id];
+        if (append->index == chunks + 1) chunks += 1;
+        return true;
+    }
+    if (const auto* abort = std::get_if<storage::Abort>(&operation.change))
+        arriving_.erase(abort->id);
+    const auto* commit = std::get_if<storage::Commit>(&operation.change);
+    if (commit == nullptr || commit->envelope.chunk_count == 0) return true;
+    const auto arrived = arriving_.extract(commit->envelope.id);
+    return !arrived.empty() && arrived.mapped() == commit->envelope.chunk_count;
+}
+
+void HeldPartitions::applied(
+    LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result) {
+    auto* to = held(link, slice);
+    if (to == nullptr) return;
+    if (!result) {
+        const bool fenced = result.error().code == Errc::fenced;
+        return give_up(link, slice, fenced ? HolderRefusal::fenced : HolderRefusal::failed);
+    }
+    to->received = std::max(to->received, sequence);
+    if (durable) to->durable = std::max(to->durable, sequence);
+    if (!to->target) owe_ack(slice.partition);
+}
+
+// One for all that the store completed together.
+void HeldPartitions::owe_ack(PartitionId partition) {
+    if (acks_owed_.empty()) home_.post(while_alive([this] { send_acks(); }));
+    if (std::find(acks_owed_.begin(), acks_owed_.end(), partition) == acks_owed_.end())
+        acks_owed_.push_back(partition);
+}
+
+void HeldPartitions::send_acks() {
+    for (const auto partition : std::exchange(acks_owed_, {})) {
+        const auto found = held_.find(partition);
+        if (found == held_.end() || found->second.target) continue;
+        const auto& held = found->second;
+        streams_.answer(held.link, Ack{held.slice, held.received, held.durable});
+    }
+}
+
+// ------------------------------------------------------------------ what the owner lacks
+
+void HeldPartitions::list(Held& to, std::vector<QueueId> ids) {
+    if (to.source) to.source->end();
+    const auto link = to.link;
+    const auto slice = to.slice;
+    to.source = std::make_shared<ListingSource>(
+        slice, ListingSource::Ports{
+                   .store = store_,
+                   .pace = pace_,
+                   .send = [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
+                   .room = [this, link] { return streams_.backlog(link) < backlog_high_bytes; },
+                   .failed = while_alive([this, link, slice](const Error&) {
+                       give_up(link, slice, HolderRefusal::failed);
+                   })});
+    const auto source = to.source;
+    ids.empty() ? source->list() : source->fetch(std::move(ids));
+}
+
+// Told whether or not this node holds the partition any more: it made the attempts. Of those that
+// are under way here still nothing is said: it will be asked again.
+void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, const Ask& ask) {
+    bool believed = false;
+    const auto why = judge(ask.slice, from, believed);
+    if (!believed) return refuse(link, ask.slice, why);
+    struct Answers {
+        Tell tell;
+        std::size_t missing = 0;
+    };
+    const auto answers = std::make_shared<Answers>();
+    answers->tell.slice = ask.slice;
+    const auto add = [this, link, answers](ToldAttempt told) {
+        answers->tell.attempts.push_back(std::move(told));
+        if (--answers->missing == 0) streams_.answer(link, std::move(answers->tell));
+    };
+    auto names = ask.attempts;
+    std::erase_if(names, [&](const AttemptName& name) { return attempts_.is_under_way(name); });
+    answers->missing = names.size();
+    for (const auto& name : names) {
+        if (const auto* late = attempts_.find_late(name)) {
+            add({name, true, *late});
+            continue;
+        }
+        store_.outcome(name.id, name.attempt,
+                       while_alive([add, name](Result<std::vector<RecipientOutcome>> outcomes) {
+                           ToldAttempt told{name, outcomes.has_value(), {}};
+                           if (outcomes) told.outcomes = *std::move(outcomes);
+                           add(std::move(told));
+                       }));
+    }
+}
+
+}  // namespace posthorse::replication

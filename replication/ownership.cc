@@ -1,0 +1,382 @@
+#include "replication/ownership.h"
+
+#include <algorithm>
+
+#include "proto/types/assert.h"
+#include "replication/core/placement.h"
+
+namespace posthorse::replication {
+namespace {
+
+constexpr Duration heal_every = std::chrono::seconds{1};
+constexpr Duration heal_in_a_hurry_every = std::chrono::milliseconds{100};
+constexpr Duration invite_again_after = std::chrono::seconds{5};
+// A listener that wants one copy alone fills the solo partition for ever: not one partition a
+// second.
+constexpr Duration close_solo_every = std::chrono::seconds{30};
+constexpr std::size_t invitations_max = 2;
+constexpr Duration mend_every = std::chrono::seconds{5};
+
+}  // namespace
+
+Ownership::Ownership(Ports ports, Settings settings, Events events, const AttemptBook& attempts)
+    : ports_(ports),
+      settings_(settings),
+      events_(std::move(events)),
+      pace_(settings.heal_bytes_per_second),
+      held_(ports.store, ports.control, ports.streams, ports.home, pace_, attempts) {
+    ports_.streams.receive(*this);
+}
+
+Ownership::~Ownership() = default;
+
+template <class Call>
+auto Ownership::while_alive(Call call) {
+    return [alive = std::weak_ptr<char>(alive_), call = std::move(call)](auto&&... args) mutable {
+        if (!alive.expired()) call(std::forward<decltype(args)>(args)...);
+    };
+}
+
+OwnedPartition* Ownership::find(PartitionId id) {
+    const auto found = partitions_.find(id);
+    return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+const OwnedPartition* Ownership::find(PartitionId id) const {
+    const auto found = partitions_.find(id);
+    return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+// ------------------------------------------------------------------ the pool's value
+
+void Ownership::pool_changed(const PoolState& state) {
+    const auto self = ports_.control.self();
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto* now = state.find(id);
+        if (now == nullptr || now->owner != self)
+            disown(id);
+        else if (*now != partition->state())
+            partition->changed(*now);
+    }
+    std::erase_if(taking_up_, [&](const auto& entry) {
+        const auto* now = state.find(entry.first);
+        const bool goes_on =
+            now != nullptr && now->owner == self && now->epoch == entry.second->state().epoch;
+        if (!goes_on) entry.second->end();
+        return !goes_on;
+    });
+    std::erase_if(handed_, [&](const auto& entry) {
+        const auto* now = state.find(entry.first);
+        return now == nullptr || now->owner != self || now->epoch != entry.second.epoch;
+    });
+    const auto* own_member = state.member(self);
+    drains_ = own_member != nullptr && own_member->draining;
+    held_.pool_changed(state);
+    keep_streams(state);
+    for (const auto& partition : state.partitions) {
+        const bool mine = partition.owner == self && !handed_.contains(partition.id);
+        if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
+            own(partition);
+    }
+    drop_garbage(state);
+}
+
+// To every member: holders change often, and nodes are few.
+void Ownership::keep_streams(const PoolState& state) {
+    std::map<NodeId, std::string> wanted;
+    for (const auto& member : state.members) {
+        if (member.id != ports_.control.self() && !member.facts.address.empty())
+            wanted[member.id] = member.facts.address;
+    }
+    for (const auto& [node, address] : std::map(kept_)) {
+        if (wanted.contains(node)) continue;
+        kept_.erase(node);
+        ports_.streams.leave(node);
+        if (up_.contains(node)) down(node);
+    }
+    for (const auto& [node, address] : wanted) {
+        auto& kept = kept_[node];
+        if (kept == address) continue;
+        kept = address;
+        ports_.streams.keep(node, address);
+    }
+}
+
+void Ownership::own(const PartitionState& state) {
+    const auto taking = std::make_shared<TakeUp>(
+        state, ports_.control.self(), held_.is_partial(state.id), ports_.store, ports_.streams,
+        while_alive(
+            [this, state](Result<storage::Position> base) { taken_up(state, std::move(base)); }));
+    taking_up_[state.id] = taking;
+    taking->begin(ports_.clock.boot());
+}
+
+// In an epoch that this node owned before, an accepted value had taken it and was never committed.
+void Ownership::taken_up(const PartitionState& state, Result<storage::Position> base) {
+    const auto keep_alive = taking_up_.extract(state.id);
+    if (!base) return events_.taken(state.id, base.error());
+    held_.made_whole(state.id);
+    const auto former = former_.extract(state.id);
+    const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
+    const auto partition = goes_on ? former.mapped()
+                                   : std::make_shared<OwnedPartition>(
+                                         state, ports_.control.self(), *base, settings_.partition,
+                                         ports_.store, ports_.streams, pace_);
+    partitions_[state.id] = partition;
+    if (goes_on) partition->changed(state);
+    partition->begin([this](NodeId node) { return up_.contains(node); });
+    events_.taken(state.id, {});
+}
+
+void Ownership::disown(PartitionId id) {
+    const auto partition = partitions_.extract(id);
+    former_[id] = partition.mapped();
+    events_.given_up(id);
+    partition.mapped()->abandon();
+}
+
+// A partition that its owner retired was empty. Of others that are gone a copy may be of use yet.
+void Ownership::drop_garbage(const PoolState& state) {
+    const bool same_pool = std::exchange(pool_incarnation_, state.incarnation) == state.incarnation;
+    for (const auto id : std::exchange(retiring_, {})) {
+        if (state.find(id) != nullptr || !same_pool) continue;
+        former_.erase(id);
+        ports_.store.drop(id, [](Result<void>) {});
+    }
+    for (const auto& partition : state.partitions) {
+        if (partition.owner && partition.phase == PartitionPhase::closing)
+            retiring_.insert(partition.id);
+    }
+}
+
+// ------------------------------------------------------------------ time
+
+void Ownership::tick() {
+    const auto now = ports_.clock.boot();
+    pace_.advance(now);
+    held_.tick();
+    for (const auto& [id, taking] : std::map(taking_up_)) {
+        const auto silence = settings_.partition.times.silence;
+        for (const auto node : taking->tick(now, silence))
+            propose_drop(id, taking->state().epoch, node);
+    }
+    for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
+    if (now < next_heal_) return;
+    next_heal_ = now + (hurries_ || drains_ ? heal_in_a_hurry_every : heal_every);
+    heal();
+    if (now >= next_mend_ && ports_.store.stats().set_aside > 0) {
+        next_mend_ = now + mend_every;
+        for (const auto& [id, partition] : partitions_) mend(id);
+    }
+    if (drains_) hand_over();
+    ask_again();
+}
+
+void Ownership::tend(PartitionId id, OwnedPartition& partition) {
+    const auto now = ports_.clock.boot();
+    const auto epoch = partition.state().epoch;
+    const auto due = partition.tick(now);
+    for (const auto node : due.silent) propose_drop(id, epoch, node);
+    if (due.propose_holder)
+        ports_.control.propose(AddHolder{id, epoch, *due.propose_holder}, [](Result<void>) {});
+    if (!due.silent.empty() && ports_.control.unevictable())
+        intents_waived_ += partition.waive_intents(now);
+}
+
+void Ownership::propose_drop(PartitionId id, Epoch epoch, NodeId holder) {
+    ports_.control.propose(DropHolder{id, epoch, holder}, [](Result<void>) {});
+}
+
+void Ownership::hurry() {
+    hurries_ = true;
+    pace_.unleash();
+}
+
+// ------------------------------------------------------------------ healing
+
+bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partition) const {
+    const auto& state = partition.state();
+    if (staying_holders(pool, state) >= copies_wanted(pool)) return false;
+    const bool has_mail = ports_.store.count(state.id) > 0 || partition.under_way() > 0;
+    return has_mail || (state.phase == PartitionPhase::open && !state.solo);
+}
+
+// In the order of their numbers, which is about that of the age of their mail.
+void Ownership::heal() {
+    const auto& pool = ports_.control.read();
+    const auto now = ports_.clock.boot();
+    const auto most = hurries_ || drains_ ? partitions_.size() : invitations_max;
+    auto inviting = static_cast<std::size_t>(
+        std::count_if(partitions_.begin(), partitions_.end(),
+                      [](const auto& entry) { return entry.second->invited().has_value(); }));
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        if (partition->state().phase == PartitionPhase::closing) retire(id, *partition);
+        if (partition->invited() || !wants_holder(pool, *partition)) continue;
+        const auto& state = partition->state();
+        if (state.solo && state.phase == PartitionPhase::open) {
+            close_solo(id, inviting > 0);
+            continue;
+        }
+        auto& next = next_invitation_[id];
+        if (inviting >= most || now < next) continue;
+        const auto node = next_holder(pool, state, [this](NodeId one) { return is_up(one); });
+        if (!node) continue;
+        next = now + invite_again_after;
+        inviting += 1;
+        partition->invite(*node, true);
+    }
+}
+
+// What was set aside because it could not be read: another holder may have it.
+void Ownership::mend(PartitionId id) {
+    ports_.store.damaged(id, while_alive([this, id](Result<std::vector<QueueId>> damaged) {
+                             auto* partition = find(id);
+                             if (!damaged || partition == nullptr) return;
+                             for (const auto message : *damaged)
+                                 partition->fetch(message, OwnedPartition::Lost::record);
+                         }));
+}
+
+void Ownership::fetch_body(QueueId id) {
+    if (auto* partition = find(id.partition())) partition->fetch(id, OwnedPartition::Lost::body);
+}
+
+std::uint64_t Ownership::mended() const {
+    std::uint64_t mended = 0;
+    for (const auto& [id, partition] : partitions_) mended += partition->mended();
+    return mended;
+}
+
+void Ownership::close_solo(PartitionId id, bool healing) {
+    const auto now = ports_.clock.boot();
+    if (!hurries_ && (healing || now < next_solo_close_)) return;
+    next_solo_close_ = now + close_solo_every;
+    ports_.control.propose(ClosePartition{id}, [](Result<void>) {});
+}
+
+// A closing partition without a message is of no use to anybody.
+void Ownership::retire(PartitionId id, OwnedPartition& partition) {
+    if (partition.under_way() > 0 || ports_.store.count(id) > 0 || !events_.is_quiet(id)) return;
+    ports_.control.propose(RetirePartition{id, partition.state().epoch}, [](Result<void>) {});
+}
+
+// ------------------------------------------------------------------ draining
+
+// Who stays, follows, and owns least.
+std::optional<NodeId> Ownership::successor(const PartitionState& partition) const {
+    const auto& pool = ports_.control.read();
+    std::optional<std::pair<std::ptrdiff_t, NodeId>> best;
+    for (const auto node : partition.in_sync) {
+        const auto* member = pool.member(node);
+        if (member == nullptr || !member->live || member->draining || !is_up(node)) continue;
+        const auto owned = std::count_if(pool.partitions.begin(), pool.partitions.end(),
+                                         [&](const auto& one) { return one.owner == node; });
+        if (!best || std::pair{owned, node} < *best) best = {owned, node};
+    }
+    if (!best) return std::nullopt;
+    return best->second;
+}
+
+void Ownership::hand_over() {
+    const auto& pool = ports_.control.read();
+    const auto wanted = copies_wanted(pool);
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto state = partition->state();
+        const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
+        if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
+        if (staying_holders(pool, state) < wanted || partition->invited()) continue;
+        const auto to = successor(state);
+        if (!to) continue;
+        disown(id);
+        handed_[id] = {state.epoch, *to, {}};
+    }
+}
+
+// Until the pool's value says what became of it. When this node does not drain any more it asks for
+// another epoch instead: one of the two comes true.
+void Ownership::ask_again() {
+    constexpr Duration ask_every = std::chrono::seconds{2};
+    const auto now = ports_.clock.boot();
+    for (auto& [id, handed] : std::map(handed_)) {
+        if (now < handed.again_at) continue;
+        handed_[id].again_at = now + ask_every;
+        if (drains_)
+            ports_.control.propose(HandOver{id, handed.epoch, handed.to}, [](Result<void>) {});
+        else
+            propose_drop(id, handed.epoch, NodeId{});
+    }
+}
+
+std::uint64_t Ownership::under_replicated() const {
+    const auto& pool = ports_.control.read();
+    const auto wanted = std::min<std::size_t>(pool.settings.copies, pool.members.size());
+    std::uint64_t messages = 0;
+    for (const auto& [id, partition] : partitions_) {
+        if (partition->state().in_sync.size() < wanted) messages += ports_.store.count(id);
+    }
+    return messages;
+}
+
+std::size_t Ownership::held_by_nobody_else() const {
+    const auto& pool = ports_.control.read();
+    return static_cast<std::size_t>(
+        std::count_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
+            return ports_.store.count(entry.first) > 0 &&
+                   staying_holders(pool, entry.second->state()) == 0;
+        }));
+}
+
+bool Ownership::all_copied() const {
+    const auto& pool = ports_.control.read();
+    const auto wanted = copies_wanted(pool);
+    return std::all_of(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
+        return ports_.store.count(entry.first) == 0 ||
+               staying_holders(pool, entry.second->state()) >= wanted;
+    });
+}
+
+// ------------------------------------------------------------------ frames
+
+void Ownership::up(NodeId node) {
+    up_.insert(node);
+    for (const auto& [id, taking] : std::map(taking_up_)) taking->up(node);
+    for (const auto& [id, partition] : std::map(partitions_)) partition->up(node);
+    events_.up(node);
+}
+
+void Ownership::down(NodeId node) {
+    up_.erase(node);
+    for (const auto& [id, partition] : std::map(partitions_)) partition->down(node);
+}
+
+void Ownership::answered(NodeId node, Frame frame) {
+    if (auto* tell = std::get_if<Tell>(&frame)) return events_.told(std::move(*tell));
+    const auto id = slice_of(frame).partition;
+    const auto now = ports_.clock.boot();
+    if (const auto taking = taking_up_.find(id); taking != taking_up_.end()) {
+        const auto keep_alive = taking->second;
+        return keep_alive->answered(node, std::move(frame), now);
+    }
+    if (const auto owned = partitions_.find(id); owned != partitions_.end()) {
+        const auto keep_alive = owned->second;
+        keep_alive->answered(node, std::move(frame), now);
+    }
+}
+
+void Ownership::drained(NodeId node) {
+    for (const auto& [id, partition] : std::map(partitions_)) partition->drained(node);
+}
+
+void Ownership::came(LinkId link, const PeerStreams::Peer& from, Frame frame) {
+    held_.came(link, from, std::move(frame));
+}
+
+void Ownership::ended(LinkId link) {
+    held_.ended(link);
+}
+
+void Ownership::drained(LinkId link) {
+    held_.drained(link);
+}
+
+}  // namespace posthorse::replication

@@ -1,0 +1,139 @@
+// What this node owns and holds: follows the pool's value, speaks with the other holders, and makes
+// short sets whole.
+//
+// Place     Between replicated_queue.h, which knows messages, and the parts that know partitions:
+//           take_up.h, owned_partition.h, held_partitions.h. The one receiver of the peers' frames.
+// Contract  What the pool takes is given up before pool_changed() returns; what it gives is taken
+//           up first (take_up.h) and then told by `taken`.
+//           Once a second: closing partitions without mail are retired, and short sets with mail
+//           widened, those with the oldest mail first, few at a time. The solo partition is closed
+//           when there is mail in it and somebody to copy it to: the pool opens another.
+//           While this node drains, each partition goes to a holder that stays, as soon as it has
+//           its copies and nothing of it is under way. It is given up here before the pool is
+//           asked, and never taken up again in the epoch of that question: the answer may be lost.
+// Owner     ReplicatedQueue, on home.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "replication/held_partitions.h"
+#include "replication/owned_partition.h"
+#include "replication/take_up.h"
+
+namespace posthorse::replication {
+
+class Ownership final : public PeerStreams::Receiver {
+public:
+    struct Settings {
+        OwnedPartition::Settings partition;
+        std::uint64_t heal_bytes_per_second = 32 * 1024 * 1024;
+    };
+    struct Events {
+        // May be used from now on. An error: what kept it from being used.
+        std::function<void(PartitionId, Result<void>)> taken;
+        std::function<void(PartitionId)> given_up;
+        std::function<void(Tell)> told;
+        std::function<void(NodeId)> up;
+        // Nothing of the partition is claimed or arriving.
+        std::function<bool(PartitionId)> is_quiet;
+    };
+    struct Ports {
+        const Clock& clock;
+        storage::QueueStore& store;
+        ControlPlane& control;
+        PeerStreams& streams;
+        Executor& home;
+    };
+
+    Ownership(Ports ports, Settings settings, Events events, const AttemptBook& attempts);
+    ~Ownership() override;
+
+    void pool_changed(const PoolState& state);
+    void tick();
+    // This node is about to leave: copies are made as fast as it goes.
+    void hurry();
+
+    OwnedPartition* find(PartitionId id);
+    const OwnedPartition* find(PartitionId id) const;
+    const std::map<PartitionId, std::shared_ptr<OwnedPartition>>& all() const {
+        return partitions_;
+    }
+    std::size_t taking_up() const noexcept { return taking_up_.size(); }
+    bool drains() const noexcept { return drains_; }
+    bool is_up(NodeId node) const { return up_.contains(node); }
+    void send(NodeId node, Frame frame) { ports_.streams.send(node, std::move(frame)); }
+
+    // Messages of its own partitions that have fewer holders than they should.
+    std::uint64_t under_replicated() const;
+    // Partitions with mail that nobody else holds who stays.
+    std::size_t held_by_nobody_else() const;
+    // Every message has as many holders that stay as it should.
+    bool all_copied() const;
+    // This store cannot read the body of a message of its own: a holder's copy replaces it.
+    void fetch_body(QueueId id);
+    std::uint64_t mended() const;
+    std::uint64_t intents_waived() const noexcept { return intents_waived_; }
+    std::size_t copying() const { return held_.copying(); }
+    HeldPartitions& held() { return held_; }
+    // --- PeerStreams::Receiver
+    void up(NodeId node) override;
+    void down(NodeId node) override;
+    void answered(NodeId node, Frame frame) override;
+    void drained(NodeId node) override;
+    void came(LinkId link, const PeerStreams::Peer& from, Frame frame) override;
+    void ended(LinkId link) override;
+    void drained(LinkId link) override;
+
+private:
+    template <class Call>
+    auto while_alive(Call call);
+    void keep_streams(const PoolState& state);
+    void own(const PartitionState& state);
+    void taken_up(const PartitionState& state, Result<storage::Position> base);
+    void disown(PartitionId id);
+    void propose_drop(PartitionId id, Epoch epoch, NodeId holder);
+    void tend(PartitionId id, OwnedPartition& partition);
+    void heal();
+    bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
+    void mend(PartitionId id);
+    void close_solo(PartitionId id, bool healing);
+    void retire(PartitionId id, OwnedPartition& partition);
+    void hand_over();
+    std::optional<NodeId> successor(const PartitionState& partition) const;
+    void ask_again();
+    void drop_garbage(const PoolState& state);
+
+    const Ports ports_;
+    const Settings settings_;
+    const Events events_;
+    Pace pace_;
+    HeldPartitions held_;
+    std::map<PartitionId, std::shared_ptr<OwnedPartition>> partitions_;  // may be used
+    std::map<PartitionId, std::shared_ptr<TakeUp>> taking_up_;
+    // Their sequences and ids go on when they come back in their epoch.
+    std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
+    struct Handed {
+        Epoch epoch;
+        NodeId to;
+        BootTime again_at;
+    };
+    std::map<PartitionId, Handed> handed_;  // given up, and the pool was asked
+    std::set<PartitionId> retiring_;        // closing, with an owner: empty when they go
+    std::uint64_t pool_incarnation_ = 0;
+    std::map<NodeId, std::string> kept_;  // streams, by address
+    std::set<NodeId> up_;
+    BootTime next_heal_{};
+    BootTime next_solo_close_{};
+    BootTime next_mend_{};
+    std::map<PartitionId, BootTime> next_invitation_;
+    std::uint64_t intents_waived_ = 0;
+    bool hurries_ = false;
+    bool drains_ = false;
+    std::shared_ptr<char> alive_ = std::make_shared<char>();
+};
+
+}  // namespace posthorse::replication

@@ -52,8 +52,12 @@ Courier::Courier(Surroundings& around,
         told(std::move(claimed), attempt, std::move(outcomes));
     });
     queue_.on_bounce_in_doubt([this](Envelope claimed) {
-        const auto decision = report::fail_all(claimed, {0, {5, 4, 2}, "in doubt"}, now().wall);
-        settle({.envelope = std::move(claimed)}, decision);
+        const auto wall = now().wall;
+        const auto decision = report::fail_doubtful(claimed, {0, {5, 4, 2}, "in doubt"}, wall);
+        std::vector<std::uint32_t> attempts;
+        for (const auto& doubt : claimed.doubts) attempts.push_back(doubt.attempt);
+        settle({.envelope = std::move(claimed), .ended_attempts = attempts, .next_due = wall},
+               decision);
     });
 }
 
@@ -239,6 +243,7 @@ void Courier::connect(const AttemptRef& attempt) {
                         .recipients = attempt->job.recipients,
                         .remote = attempt->job.destination,
                         .started = owner_.clock.wall()};
+    around_.history.intended(intent.id, intent.recipients);
     queue_.intend(intent, [this, attempt](const Result<void>& recorded) {
         if (recorded) return read_body(attempt);
         defer(attempt, "the attempt could not be recorded", DestinationHealth::good);

@@ -35,11 +35,13 @@ void History::fail(QueueId id, const std::string& what) {
 
 // ------------------------------------------------------------------ accepting
 
-void History::committing(const Envelope& envelope, const std::string& where) {
+void History::committing(const Envelope& envelope,
+                         ProcessNumber process,
+                         const std::string& where) {
     const auto partition = std::to_string(envelope.id.partition().value);
     names_[envelope.id] = envelope.message_id + " in " + partition;
     tell(envelope.id, names_[envelope.id] + " is being committed at " + where);
-    committing_.insert(envelope.id);
+    committing_[envelope.id] = process;
 }
 
 void History::refused(QueueId id, bool unknown) {
@@ -63,6 +65,10 @@ void History::accepted(const Envelope& envelope, const std::vector<Custody>& hol
 }
 
 // ------------------------------------------------------------------ delivering
+
+void History::intended(QueueId id, const std::vector<std::uint32_t>& recipients) {
+    intended_[id].insert(recipients.begin(), recipients.end());
+}
 
 AttemptNumber History::begins_to_send(const Envelope& claimed,
                                       std::uint32_t attempt,
@@ -173,7 +179,7 @@ void History::check_bounces(QueueId id,
     if (notices.size() > 1 && !doubtful)
         fail(id, "the sender was told twice about " + which);
     const bool reason = has(refusals_, id, recipient) || expired_.contains(id) ||
-                        (doubtful && in_doubt_may_bounce);
+                        (in_doubt_may_bounce && has(intended_, id, recipient));
     if (!reason) fail(id, "the sender was told about " + which + " without a reason");
     if (has(delivered_, id, recipient) && !doubtful)
         fail(id, "the sender was told about " + which + ", who has it");
@@ -188,6 +194,7 @@ void History::removed(QueueId id) {
 }
 
 void History::process_ended(ProcessNumber process) {
+    std::erase_if(committing_, [&](const auto& entry) { return entry.second == process; });
     for (auto& [number, attempt] : attempts_) {
         if (attempt.process != process || attempt.ended) continue;
         attempt.ended = true;

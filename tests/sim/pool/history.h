@@ -61,11 +61,12 @@ public:
     bool in_doubt_may_bounce = false;  // the policy of this run
 
     // --- accepting
-    void committing(const Envelope& envelope, const std::string& where);
+    void committing(const Envelope& envelope, ProcessNumber process, const std::string& where);
     void refused(QueueId id, bool unknown);
     void accepted(const Envelope& envelope, const std::vector<Custody>& holders);
 
     // --- delivering
+    void intended(QueueId id, const std::vector<std::uint32_t>& recipients);
     AttemptNumber begins_to_send(const Envelope& claimed,
                                  std::uint32_t attempt,
                                  const std::vector<std::uint32_t>& recipients,
@@ -129,7 +130,7 @@ private:
     Counts& counts_;
     std::map<QueueId, std::string> names_;
     std::map<QueueId, std::string> stories_;
-    std::set<QueueId> committing_;
+    std::map<QueueId, ProcessNumber> committing_;
     std::set<QueueId> refused_;
     std::map<QueueId, std::size_t> accepted_;  // to the number of recipients
     std::set<QueueId> removed_;                // asked for
@@ -138,6 +139,7 @@ private:
     std::map<QueueId, std::uint32_t> in_doubt_;  // most that was seen in its envelope
     std::map<AttemptNumber, Attempt> attempts_;
     std::map<QueueId, std::vector<AttemptNumber>> attempts_of_;
+    std::map<QueueId, std::set<std::uint32_t>> intended_;
     std::map<QueueId, std::set<std::uint32_t>> delivered_;
     std::map<QueueId, std::set<std::uint32_t>> refusals_;
     std::map<QueueId, std::map<std::uint32_t, std::set<QueueId>>> bounced_;

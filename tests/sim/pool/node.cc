@@ -33,6 +33,7 @@ Node::Node(Surroundings& around, Place place)
 // Nothing that it posted runs any more: its parts go in whatever state they are.
 Node::~Node() {
     control_->lose_power_or_not();
+    around_.counts.in_doubt += queue_->counters().in_doubt;
     process_.end();
     around_.history.process_ended(place_.number);
 }
@@ -134,7 +135,7 @@ void Node::append(const Envelope& envelope, std::uint32_t index, std::shared_ptr
 }
 
 void Node::commit(const Envelope& envelope, std::shared_ptr<Heard> heard) {
-    around_.history.committing(envelope, place_.name);
+    around_.history.committing(envelope, place_.number, place_.name);
     queue_->commit(envelope, text_of(envelope, 0),
                    [this, envelope, heard](const Result<void>& committed) {
                        if (!committed) {

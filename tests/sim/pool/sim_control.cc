@@ -78,10 +78,10 @@ void SimControl::carry_out(ControlEffects effects) {
         carry_out_one(std::move(next));
     }
     carrying_out_ = false;
-    ports_.stepped();
 }
 
 void SimControl::carry_out_one(ControlEffects effects) {
+    ports_.stepped();
     if (effects.changed && changed_) changed_(core_.acting());
     core_.acted_on(core_.acting().version);
     for (const auto& notice : effects.notices) ports_.notice(notice.event + ": " + notice.what);

@@ -245,7 +245,11 @@ void OwnedPartition::list_to(NodeId node) {
             .room = [this, node] { return streams_.backlog(node) < backlog_high_bytes; },
             .failed = [](const Error&) {}});  // it is silent from here on, and judged as such
     sources_[node] = source;
-    source->list();
+    // Operations from before may still be on their way into the store: the listing begins behind
+    // them, for nothing else brings them.
+    store_.probe([weak = std::weak_ptr(source)](const Result<void>&) {
+        if (const auto begun = weak.lock()) begun->list();
+    });
 }
 
 void OwnedPartition::end_source(NodeId node) {

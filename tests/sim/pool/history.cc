@@ -25,7 +25,8 @@ void History::tell(QueueId id, const std::string& event) {
     stories_[id] += "\n    " + std::to_string(at) + " ms: " + event;
     if (!journal_.told()) return;
     const auto name = names_.find(id);
-    journal_.note((name == names_.end() ? id.to_string() : name->second) + ": " + event);
+    journal_.note(id.to_string() + (name == names_.end() ? "" : " " + name->second) + ": " +
+                  event);
 }
 
 void History::fail(QueueId id, const std::string& what) {
@@ -40,7 +41,7 @@ void History::committing(const Envelope& envelope,
                          const std::string& where) {
     const auto partition = std::to_string(envelope.id.partition().value);
     names_[envelope.id] = envelope.message_id + " in " + partition;
-    tell(envelope.id, names_[envelope.id] + " is being committed at " + where);
+    tell(envelope.id, "being committed at " + where);
     committing_[envelope.id] = process;
 }
 
@@ -76,7 +77,7 @@ AttemptNumber History::begins_to_send(const Envelope& claimed,
                                       const Right& right) {
     const AttemptNumber number = ++last_;
     const auto id = claimed.id;
-    names_.try_emplace(id, claimed.message_id);
+    names_.try_emplace(id, claimed.message_id + " in " + std::to_string(id.partition().value));
     tell(id, "attempt " + std::to_string(attempt) + " of " + right.who + " sends to" +
                  text_of(recipients) + ", in doubt " + std::to_string(claimed.in_doubt));
     check_message(claimed, right);

@@ -1,5 +1,6 @@
-// pool_sim FIRST LAST [SCENARIO|all] [MUTANT]: runs the seeds FIRST to LAST. Without a mutant none
-// may break a promise. With the name of the mutant that this program was built with, some must.
+// pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]: runs the seeds FIRST to LAST. Without
+// a mutant none may break a promise. With the name of the mutant that this program was built with,
+// some must. A single seed is told as a story, with the frames of that partition.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -12,7 +13,7 @@ using posthorse::sim::control::Story;
 namespace {
 
 int usage() {
-    std::fputs("usage: pool_sim FIRST LAST [SCENARIO|all] [MUTANT]\nscenarios:", stderr);
+    std::fputs("usage: pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]\nscenarios:", stderr);
     for (const auto& scenario : scenarios()) std::fprintf(stderr, " %s", scenario.name.data());
     std::fputs("\n", stderr);
     return 2;
@@ -28,12 +29,16 @@ const Scenario* find(std::string_view name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 3 || argc > 5) return usage();
+    if (argc < 3 || argc > 6) return usage();
     const std::uint64_t first = std::strtoull(argv[1], nullptr, 10);
     const std::uint64_t last = std::strtoull(argv[2], nullptr, 10);
     const std::string_view wanted = argc > 3 ? argv[3] : "all";
     const bool mutant = argc > 4 && std::string_view(argv[4]) != "none";
     const auto* only = find(wanted);
+    Telling telling{.story = first == last ? Story::told : Story::untold, .frames = {}};
+    if (argc > 5)
+        telling.frames =
+            posthorse::PartitionId{static_cast<std::uint32_t>(std::strtoul(argv[5], nullptr, 10))};
     if (last < first || (only == nullptr && wanted != "all")) return usage();
 
     Counts counts;
@@ -41,7 +46,7 @@ int main(int argc, char** argv) {
     std::uint64_t simulated_ms = 0;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
         const auto& scenario = only != nullptr ? *only : scenarios()[seed % scenarios().size()];
-        const auto outcome = run(seed, scenario, first == last ? Story::told : Story::untold);
+        const auto outcome = run(seed, scenario, telling);
         counts.add(outcome.counts);
         simulated_ms += outcome.simulated_ms;
         if (!outcome.violation) continue;

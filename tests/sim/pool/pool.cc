@@ -40,6 +40,25 @@ Records records(const storage::MemoryDisk& disk, storage::Family family, Partiti
     return found;
 }
 
+std::string hex(std::string_view bytes) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    for (const char c : bytes) {
+        text += digits[static_cast<unsigned char>(c) >> 4];
+        text += digits[static_cast<unsigned char>(c) & 15];
+    }
+    return text;
+}
+
+std::string first_difference(storage::Family family, const Records& has, const Records& held) {
+    const auto [one, other] = std::ranges::mismatch(has, held);
+    const bool lacks = one != has.end() && (other == held.end() || one->first < other->first);
+    const bool differs = one != has.end() && other != held.end() && one->first == other->first;
+    const auto& key = lacks || differs ? one->first : other->first;
+    return std::string(1, storage::to_char(family)) + " " + hex(key) +
+           (differs ? " is another" : lacks ? " is missing" : " is too much");
+}
+
 }  // namespace
 
 Pool::Pool(Surroundings around, replication::PoolSettings settings)
@@ -288,9 +307,10 @@ std::optional<std::string> Pool::different() const {
                 const auto* holder = with(node);
                 if (holder == nullptr || holder == owner) continue;
                 around_.counts.compared += has.empty() ? 0 : 1;
-                if (records(holder->disk().queue, family, one.id) != has)
+                const auto held = records(holder->disk().queue, family, one.id);
+                if (held != has)
                     return number(one.id) + " is not the same at " + owner->label() + " and " +
-                           holder->label() + " (" + storage::to_char(family) + ")";
+                           holder->label() + ": " + first_difference(family, has, held);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/pool/frame_text.h"
+
 namespace posthorse::sim::pool {
 namespace {
 
@@ -19,14 +21,14 @@ replication::PoolSettings settings_of(World& world) {
 
 }  // namespace
 
-Outcome run(std::uint64_t seed, const Scenario& scenario, control::Story story) {
-    Simulation simulation(seed, story);
+Outcome run(std::uint64_t seed, const Scenario& scenario, Telling telling) {
+    Simulation simulation(seed, telling);
     return simulation.run(scenario);
 }
 
-Simulation::Simulation(std::uint64_t seed, control::Story story)
+Simulation::Simulation(std::uint64_t seed, Telling telling)
     : world(seed),
-      journal(world, story),
+      journal(world, telling.story),
       network(world, journal),
       streams(world, network),
       remote(world),
@@ -35,6 +37,15 @@ Simulation::Simulation(std::uint64_t seed, control::Story story)
       clients(pool) {
     if (world.chance(30)) streams.weight = 100 + world.below(400);
     if (world.chance(20)) streams.window_bytes = 2 * 1024;
+    if (telling.frames) tell_frames(*telling.frames);
+}
+
+void Simulation::tell_frames(PartitionId partition) {
+    streams.witness = [this, partition](std::size_t from, std::size_t to, const Frame& frame) {
+        if (replication::slice_of(frame).partition != partition) return;
+        journal.note(pool.machine(from).label() + " -> " + pool.machine(to).label() + " " +
+                     to_text(frame));
+    };
 }
 
 replication::ReplicatedQueue::Settings Simulation::queue_settings() {

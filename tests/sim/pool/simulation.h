@@ -30,11 +30,15 @@ struct Outcome {
     Counts counts;
     std::uint64_t simulated_ms = 0;
 };
-Outcome run(std::uint64_t seed, const Scenario& scenario, control::Story story);
+struct Telling {
+    control::Story story = control::Story::untold;
+    std::optional<PartitionId> frames;  // of this partition are told too
+};
+Outcome run(std::uint64_t seed, const Scenario& scenario, Telling telling);
 
 class Simulation {
 public:
-    Simulation(std::uint64_t seed, control::Story story);
+    Simulation(std::uint64_t seed, Telling telling);
 
     World world;
     control::Journal journal;
@@ -92,6 +96,7 @@ public:
 
 private:
     Surroundings surroundings();
+    void tell_frames(PartitionId partition);
     replication::ReplicatedQueue::Settings queue_settings();
     bool drained();
     void drain();

@@ -63,6 +63,7 @@ void StreamNetwork::move(const StreamRef& stream, bool answers) {
         auto frame = std::move(lane.flying.front().second);
         lane.flying.pop_front();
         arrived_[frame.index()] += 1;
+        if (witness) witness(from, to, frame);
         auto* receiver = answers ? stream->caller : stream->holder;
         if (receiver != nullptr) receiver->arrived(stream, answers, std::move(frame));
     }

@@ -40,6 +40,8 @@ public:
     std::size_t window_bytes = 64 * 1024;
     std::size_t weight = 1;
 
+    // Told of every frame that arrives.
+    std::function<void(std::size_t from, std::size_t to, const Frame&)> witness;
     // Frames that arrived, by kind.
     const std::array<std::uint64_t, std::variant_size_v<Frame>>& arrived() const {
         return arrived_;

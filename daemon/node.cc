@@ -21,6 +21,8 @@
 #include "daemon/intake/listener.h"
 #include "daemon/node_metrics.h"
 #include "daemon/pool_membership.h"
+#include "daemon/pool_queue_wiring.h"
+#include "daemon/queue_wiring.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -100,12 +102,13 @@ private:
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
     void operator_acted(QueueId id, replication::Action action);
     void judge_door();
+    void judge_lease();
+    void judge_draining();
     std::string not_alive_why() const;
     std::string not_ready_why() const;
     admin::AdminPorts admin_ports();
     admin::HttpPorts http_ports();
     admin::StatusValues status() const;
-    deliver::MessagePort message_port();
 
     runtime::Shard& home() { return *shards_.front(); }
 
@@ -119,7 +122,6 @@ private:
     // --- the queue
     std::unique_ptr<storage::QueueStore> store_;
     std::unique_ptr<PoolMembership> pool_;
-    replication::NoHolders holders_;
     std::unique_ptr<replication::ReplicatedQueue> queue_;
 
     // --- what a reload replaces
@@ -139,6 +141,7 @@ private:
     UniqueFunction<void(Envelope)> accepted_;
     std::unique_ptr<intake::IntakeContext> intake_context_;
     std::unique_ptr<intake::Listeners> listeners_;
+    std::unique_ptr<PoolQueueWiring> pool_queue_;
     std::unique_ptr<admin::AdminServer> admin_;
     std::unique_ptr<admin::HttpServer> http_;
 
@@ -148,6 +151,8 @@ private:
     bool revival_due_ = false;
     bool ready_ = false;
     bool stopping_ = false;
+    bool leased_ = false;
+    bool draining_ = false;
     bool left_ = false;  // the pool: nothing ticks any more
     std::unique_ptr<runtime::asio::signal_set> signals_;
     int exit_code_ = 0;
@@ -214,13 +219,15 @@ Result<void> Node::open() {
 void Node::compose() {
     tasks_ = std::make_unique<runtime::TaskGroup>(home());
     cutter_ = std::make_unique<runtime::TaskGroup>(home());
-    queue_ = std::make_unique<replication::ReplicatedQueue>(clock_, *store_, pool_->control(),
-                                                            holders_, queue_settings(config_));
+    queue_ = std::make_unique<replication::ReplicatedQueue>(
+        clock_, *store_, pool_->control(), pool_->streams(), home(), queue_settings(config_));
     compose_delivery();
     compose_intake();
+    pool_queue_ = std::make_unique<PoolQueueWiring>(config_, home(), clock_, *queue_, *reporter_,
+                                                    *pool_, metrics_);
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket,
-        admin::AdminContext{home(), clock_, *queue_, admin_ports(), pool_->admin_ports()});
+        config_.admin.socket, admin::AdminContext{home(), clock_, pool_queue_->queue(),
+                                                  admin_ports(), pool_->admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);
@@ -233,10 +240,10 @@ void Node::compose_delivery() {
             sign_notice(std::move(from), std::move(message), std::move(done));
         },
         [](const std::string& line) { log::line(log::Level::info, line); },
-        reporter_settings(config_));
+        reporter_settings(config_, pool_->control().self()));
     deliveries_ = std::make_unique<deliver::DeliveryPool>(
         home(), views(shards_), deliver::lane_settings(config_, {config_.host_name}),
-        message_port(), clock_, metrics_);
+        message_port(home(), *queue_), clock_, metrics_);
     schedule::RouteTable::Problems problems;
     auto routes = schedule::RouteTable::load(config_.delivery, problems);
     scheduler_ = std::make_unique<schedule::Scheduler>(
@@ -248,15 +255,15 @@ void Node::compose_delivery() {
     deliveries_->report_to(*scheduler_);
     queue_->on_acted(
         [this](QueueId id, replication::Action action) { operator_acted(id, action); });
-    queue_->on_bounce_in_doubt(
-        [this](Envelope claimed) { reporter_->bounce_in_doubt(std::move(claimed)); });
+    report_doubts(*queue_, *reporter_, clock_);
 }
 
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
-    intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
-        config_, trusted_networks_, home(), *queue_, clock_, authenticator_, sender_policy_,
-        signing_workers_, server_tls_, signer_, door_, intake_metrics_, accepted_});
+    intake_context_ = std::make_unique<intake::IntakeContext>(
+        intake::IntakeContext{config_, trusted_networks_, home(), *queue_, clock_, authenticator_,
+                              sender_policy_, signing_workers_, server_tls_, signer_, door_,
+                              intake_metrics_, accepted_, pool_->control().self()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 
@@ -270,29 +277,6 @@ void Node::operator_acted(QueueId id, replication::Action action) {
         revival_due_ = false;
         scheduler_->revive();
     });
-}
-
-// Delivery runs on every shard, the queue on home: calls hop over.
-deliver::MessagePort Node::message_port() {
-    return {
-        .read_chunk =
-            [this](QueueId id, std::uint32_t index, Completion<Chunk> done) {
-                home().post([this, id, index, done = std::move(done)]() mutable {
-                    queue_->chunk(id, index, std::move(done));
-                });
-            },
-        .intend =
-            [this](Intent intent, Completion<> done) {
-                home().post([this, intent = std::move(intent), done = std::move(done)]() mutable {
-                    queue_->intend(std::move(intent), std::move(done));
-                });
-            },
-        .may_send_dot =
-            [this](QueueId id, Completion<bool> done) {
-                home().post([this, id, done = std::move(done)]() mutable {
-                    done(queue_->may_send_dot(id));
-                });
-            }};
 }
 
 // A signature takes a millisecond: not on an event loop.
@@ -384,15 +368,31 @@ awaitable<void> Node::tick() {
         pool_->tick();
         queue_->tick();
         judge_door();
+        judge_lease();
+        judge_draining();
     }
 }
 
+// What an operator drains finishes what it sends, and sends nothing more until he resumes it.
+void Node::judge_draining() {
+    const bool drains = pool_->drains();
+    if (stopping_ || !ready_ || std::exchange(draining_, drains) == drains) return;
+    log::info(drains ? "draining" : "resumed");
+    drains ? scheduler_->stop([] {}) : scheduler_->go_on();
+}
+
+// Octets that wait in the kernel when the lease is lost must not leave after it.
+void Node::judge_lease() {
+    const bool live = queue_->lease_live();
+    if (std::exchange(leased_, live) && !live) deliveries_->lease_lost();
+}
+
 void Node::judge_door() {
-    auto door = intake::Door::open;
+    auto door = pool_->drains() ? intake::Door::draining : intake::Door::open;
     if (!store_->stats().accepting) door = intake::Door::full;
     if (!store_->healthy()) door = intake::Door::failed;
     if (door_.exchange(door) == door) return;
-    constexpr const char* names[] = {"open", "disk nearly full", "disk failed"};
+    constexpr const char* names[] = {"open", "disk nearly full", "disk failed", "draining"};
     log::warning("queue_door", {{"state", names[static_cast<int>(door)]}});
 }
 
@@ -402,7 +402,9 @@ void Node::judge_door() {
 awaitable<void> Node::stop() {
     stopping_ = true;
     ready_ = false;
+    const auto stop_by = clock_.boot() + config_.stop_budget;
     cutter_->spawn(cut_off_in_time());
+    pool_->begin_leaving(*queue_);
     scheduler_->stop([] {});
     co_await listeners_->stop();
     queue_->stop_accepting();
@@ -413,13 +415,16 @@ awaitable<void> Node::stop() {
         deliveries_->join([done = std::move(done)]() mutable { done({}); });
     });
     co_await runtime::completed<void>([this](Completion<> done) {
+        pool_queue_->stop([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
         admin_->stop([done = std::move(done)]() mutable { done({}); });
     });
     co_await http_->stop();
     cutter_->cancel();
     co_await cutter_->join();
     co_await close_queue();
-    const bool handed_over = co_await pool_->leave(*queue_, leaving_time);
+    const bool handed_over = co_await pool_->leave(*queue_, stop_by);
     if (!handed_over) exit_code_ = 1;
     left_ = true;
     co_await pool_->stop();
@@ -529,7 +534,7 @@ std::string Node::not_ready_why() const {
     if (!store_->stats().accepting) return "the queue's disk is nearly full";
     if (!pool_->control().lease_live(clock_.boot(), Duration::zero()))
         return "no lease: the pool's leader does not answer";
-    return "";
+    return pool_->not_ready_why();
 }
 
 admin::StatusValues Node::status() const {
@@ -543,17 +548,12 @@ admin::StatusValues Node::status() const {
             .disk_free_bytes = stats.disk_free_bytes,
             .accepting = stats.accepting,
             .incoming_sessions = listeners_->sessions(),
-            .outgoing_connections = scheduler_->counters().workers};
+            .outgoing_connections = scheduler_->counters().workers,
+            .queue = queue_->counters()};
 }
 
 admin::AdminPorts Node::admin_ports() {
-    return {.status = [this] { return status(); },
-            .delivering = [this](QueueId id) { return queue_->delivering(id); },
-            .bounce =
-                [this](QueueId id, std::string why, Completion<> done) {
-                    reporter_->bounce(id, std::move(why), std::move(done));
-                },
-            .reload = [this] { return reload(); }};
+    return {.status = [this] { return status(); }, .reload = [this] { return reload(); }};
 }
 
 admin::HttpPorts Node::http_ports() {

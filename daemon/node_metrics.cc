@@ -14,6 +14,32 @@ void export_gauge(runtime::Metrics& metrics,
     });
 }
 
+void export_copies(runtime::Metrics& metrics, const replication::ReplicatedQueue& queue) {
+    export_gauge(metrics, "posthorse_under_replicated_messages",
+                 "Messages of this node's queue with fewer copies than they should have.",
+                 [&] { return queue.counters().under_replicated; });
+    export_gauge(metrics, "posthorse_held_messages",
+                 "Messages that this node holds for others, their owners.",
+                 [&] { return queue.counters().held; });
+    export_gauge(metrics, "posthorse_replication_lag_operations",
+                 "Changes of the queue that some holder has not synced yet.",
+                 [&] { return queue.counters().lag; });
+    export_gauge(metrics, "posthorse_copies_under_way",
+                 "Partitions of which this node's copy is being made whole.",
+                 [&] { return queue.counters().copying; });
+    export_gauge(metrics, "posthorse_in_doubt_undecided",
+                 "Attempts of other nodes whose end nobody has told yet.",
+                 [&] { return queue.counters().undecided; });
+    export_gauge(metrics, "posthorse_takeovers", "Partitions taken up since start.",
+                 [&] { return queue.counters().takeovers; });
+    export_gauge(metrics, "posthorse_intents_alone",
+                 "Attempts recorded on this node only, since start: the other voter was away.",
+                 [&] { return queue.counters().intents_alone; });
+    export_gauge(metrics, "posthorse_records_mended",
+                 "Records that could not be read here and came from another holder, since start.",
+                 [&] { return queue.counters().mended; });
+}
+
 void export_store(runtime::Metrics& metrics, const storage::QueueStore& store) {
     export_gauge(metrics, "posthorse_store_records_set_aside", "Records that could not be read.",
                  [&] { return store.stats().set_aside; });
@@ -51,6 +77,7 @@ void export_figures(runtime::Metrics& metrics,
     export_gauge(metrics, "posthorse_in_doubt_attempts",
                  "Attempts found without an outcome since start.",
                  [&] { return queue.counters().in_doubt; });
+    export_copies(metrics, queue);
     export_store(metrics, store);
     export_scheduler(metrics, scheduler);
     export_gauge(metrics, "posthorse_log_lines_dropped", "Log lines dropped since start.",

@@ -9,6 +9,7 @@
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
 #include "daemon/runtime/system_clock.h"
+#include "replication/core/placement.h"
 #include "replication/edge/control_disk.h"
 
 namespace posthorse {
@@ -18,10 +19,12 @@ namespace log = runtime::log;
 using boost::asio::awaitable;
 
 // What this release understands of the pool's value and messages; the lowest in a pool counts.
-constexpr std::uint32_t feature_level = 1;
+constexpr std::uint32_t feature_level = 2;  // from 2 on: copies of mail
 constexpr Duration look_timeout = std::chrono::seconds{2};
 constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};
+// Of the time to stop: what the pool needs to agree.
+constexpr Duration agreement_time = std::chrono::seconds{4};
 
 std::string control_directory(const std::string& data_dir) {
     return data_dir + "/control";
@@ -132,15 +135,23 @@ Result<void> PoolMembership::listen() {
          .files = {config_.pool.ca_file, config_.pool.certificate_file, config_.pool.key_file},
          .certificates = config_.pool.certificates == "node" ? replication::PeerCertificates::node
                                                              : replication::PeerCertificates::pool,
-         .name = config_.pool.name},
+         .name = config_.pool.name,
+         .services = services_},
         home_,
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
             control_->receive(header, message, std::move(verdict));
-        });
+        },
+        {.judge = [this](const replication::Header& header) { return control_->judge(header); },
+         .header = [this](NodeId to) { return control_->header(to); }});
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
+    streams_.lead_to(peers_->streams());
     return {};
+}
+
+std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& address) {
+    return peers_ ? peers_->channel(address) : nullptr;
 }
 
 void PoolMembership::tick() {
@@ -207,35 +218,57 @@ bool PoolMembership::has_peers() const {
     return control_->committed().members.size() > 1;
 }
 
-// Draining closes this node's partitions; those without mail go, what has mail stays with it.
-awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, Duration patience) {
+bool PoolMembership::drains() const {
+    const auto* own = control_->committed().member(control_->self());
+    return own != nullptr && own->draining;
+}
+
+// A replacement is not ready while messages lack copies because of an earlier leave: whoever
+// replaces nodes one after another waits for it. Once they were whole it serves, come what may.
+std::string PoolMembership::not_ready_why() {
+    if (drains()) return "draining";
+    if (whole_) return "";
+    const auto lacking = replication::short_partitions(control_->committed());
+    whole_ = lacking == 0;
+    if (whole_) return "";
+    return "the pool makes copies: " + std::to_string(lacking) + " partitions lack holders";
+}
+
+void PoolMembership::begin_leaving(replication::ReplicatedQueue& queue) {
+    if (!has_peers()) return;
+    control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
+    queue.hurry();
+}
+
+awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootTime until) {
     boost::asio::steady_timer timer(home_.context());
-    const auto until = clock_.boot() + patience;
-    const bool peers = has_peers();
     const auto left = std::make_shared<bool>(false);
-    if (peers) {
-        control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
-        while (!queue.only_mail_is_left() && clock_.boot() + patience / 2 < until) {
-            timer.expires_after(poll_every);
-            co_await timer.async_wait(boost::asio::use_awaitable);
-        }
-    }
-    const bool holds_mail = peers && queue.counters().messages > 0;
-    control_->leave([left](const Result<void>&) { *left = true; });
-    while (!*left && clock_.boot() < until) {
+    while (has_peers() && !queue.all_copied() && clock_.boot() + agreement_time < until) {
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
-    if (!*left) {
+    const bool last_holder = has_peers() && queue.is_last_holder();
+    const auto messages = queue.counters().messages;
+    control_->leave([left](const Result<void>&) { *left = true; });
+    const auto patience = std::max(until, clock_.boot() + agreement_time / 2);
+    while (!*left && clock_.boot() < patience) {
+        timer.expires_after(poll_every);
+        co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+    if (*left) {
+        log::info("left_pool", {{"messages_handed_over", last_holder ? 0 : messages}});
+    } else {
         log::warning("leave_unfinished",
                      {{"what", "the pool did not agree in time; it goes on after the lease"}});
     }
-    if (holds_mail) {
+    if (last_holder) {
         log::error("last_holder",
-                   {{"messages", queue.counters().messages},
-                    {"what", "only this node has this mail: keep data_dir and start it again"}});
+                   {{"messages", messages},
+                    {"what",
+                     "only this node has some of this mail: keep data_dir and start it "
+                     "again"}});
     }
-    co_return !holds_mail;
+    co_return !last_holder;
 }
 
 awaitable<void> PoolMembership::stop() {

@@ -20,10 +20,12 @@
 #include "daemon/admin/admin_ports.h"
 #include "daemon/config/config.h"
 #include "daemon/pool/discovery.h"
+#include "daemon/pool/late_streams.h"
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "replication/edge/embedded_control.h"
 #include "replication/edge/peer_network.h"
+#include "replication/peer_streams.h"
 #include "replication/replicated_queue.h"
 #include "storage/queue_store.h"
 #include "storage/worker.h"
@@ -45,20 +47,33 @@ public:
     static Result<void> take_aside(const std::string& data_dir, WallTime now);
 
     Result<void> open();
+    // Of a pool of one they lead nowhere.
+    replication::PeerStreams& streams() { return streams_; }
+    // Further services of the peer port; before listen(). They outlive stop().
+    void serve(grpc::Service& service) { services_.push_back(&service); }
     Result<void> listen();
+    // To another node; null without pool.join.
+    std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
     void tick();
     // What this node waits for before it is live in its pool.
     std::string not_entered_why() const;
+    // Why a node that is live should not take the place of another yet; empty: it may.
+    std::string not_ready_why();
+    // An operator drains this node, or it is about to leave.
+    bool drains() const;
     // What could not be read; the old certificates stay in use then.
     std::vector<std::string> reload();
     admin::PoolPorts admin_ports();
     void export_figures(runtime::Metrics& metrics);
 
-    // Hands over what can be handed over and ends this incarnation, as far as `patience` goes.
-    // False: only this node has some of its mail.
-    boost::asio::awaitable<bool> leave(replication::ReplicatedQueue& queue, Duration patience);
+    // Nothing new comes to this node from here on, and what it has is copied as fast as it goes.
+    void begin_leaving(replication::ReplicatedQueue& queue);
+    // Waits until others hold what this node has, as far as the time goes, and ends this
+    // incarnation: the pool gives what it owned to them. False: only this node has some of its
+    // mail.
+    boost::asio::awaitable<bool> leave(replication::ReplicatedQueue& queue, BootTime until);
     boost::asio::awaitable<void> stop();
 
 private:
@@ -79,6 +94,9 @@ private:
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
+    LateStreams streams_;
+    bool whole_ = false;  // the pool's messages had their copies once since this node is live
+    std::vector<grpc::Service*> services_;
     std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
     std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once

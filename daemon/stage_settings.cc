@@ -1,6 +1,7 @@
 #include "daemon/stage_settings.h"
 
 #include "daemon/runtime/system_clock.h"
+#include "replication/core/lease.h"
 
 namespace posthorse {
 namespace {
@@ -16,6 +17,11 @@ replication::InDoubtPolicy in_doubt_policy(const std::string& name) {
 replication::ReplicatedQueue::Settings queue_settings(const config::Config& config) {
     replication::ReplicatedQueue::Settings settings;
     settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
+    settings.in_doubt_wait = config.queue.in_doubt_wait;
+    settings.when_short = config.pool.when_short == "refuse" ? replication::ShortPolicy::refuse
+                                                             : replication::ShortPolicy::degrade;
+    settings.heal_bytes_per_second = config.pool.heal_bytes_per_second;
+    settings.drift_margin = replication::drift_margin(config.pool.lease_ttl);
     settings.random = [] { return static_cast<std::uint32_t>(runtime::random_u64()); };
     return settings;
 }
@@ -33,8 +39,9 @@ schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
     return settings;
 }
 
-report::Reporter::Settings reporter_settings(const config::Config& config) {
+report::Reporter::Settings reporter_settings(const config::Config& config, const NodeId& self) {
     report::Reporter::Settings settings;
+    settings.node = self;
     settings.notices = {config.host_name, config.queue.bounce_lifetime};
     settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
     settings.addresses =

@@ -17,7 +17,11 @@ HeldPartitions::HeldPartitions(storage::QueueStore& store,
       streams_(streams),
       home_(home),
       pace_(pace),
-      attempts_(attempts) {}
+      attempts_(attempts) {
+    for (const auto& partition : store.partitions()) {
+        if (partition.copying) partial_.insert(partition.id);
+    }
+}
 
 HeldPartitions::~HeldPartitions() = default;
 
@@ -168,8 +172,12 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     to->expected = follow.next;
     const Sequence before{follow.next.value - 1};
     to->received = to->durable = before;
-    if (!follow.listing) return;
     const auto slice = follow.slice;
+    // It told a position that it is not at any more: it has parts of what came later.
+    if (!follow.listing && is_partial(slice.partition))
+        return give_up(link, slice, HolderRefusal::gap);
+    if (!follow.listing) return;
+    partial_.insert(slice.partition);
     store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
                  while_alive([this, link, slice](Result<void> begun) {
                      if (!begun) give_up(link, slice, HolderRefusal::failed);
@@ -186,6 +194,7 @@ void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
     if (to == nullptr) return;
     if (!result) return give_up(link, slice, HolderRefusal::failed);
     to->target.reset();
+    partial_.erase(slice.partition);
     to->durable = to->received;  // EndCopy was synced behind all of them
     owe_ack(slice.partition);
 }
@@ -203,10 +212,14 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     to->expected->value += 1;
     if (to->target) to->target->operated(operate.operation, whole);
     const bool durable = storage::is_durable(operate.operation);
+    std::optional<QueueId> born;  // claimed: by its owner, which is not here
+    if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
+        born = commit->envelope.id;
     store_.apply(std::move(operate.operation),
-                 while_alive([this, link, slice, durable, bytes,
+                 while_alive([this, link, slice, durable, bytes, born,
                               sequence = stamp.sequence](Result<void> result) {
                      streams_.read_on(link, bytes);
+                     if (born) store_.release(*born);
                      applied(link, slice, sequence, durable, std::move(result));
                  }));
 }

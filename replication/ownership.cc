@@ -11,10 +11,13 @@ namespace {
 constexpr Duration heal_every = std::chrono::seconds{1};
 constexpr Duration heal_in_a_hurry_every = std::chrono::milliseconds{100};
 constexpr Duration invite_again_after = std::chrono::seconds{5};
+// Others get a chance before a node that was silent is invited again.
+constexpr Duration avoid_for = std::chrono::seconds{10};
 // A listener that wants one copy alone fills the solo partition for ever: not one partition a
 // second.
 constexpr Duration close_solo_every = std::chrono::seconds{30};
 constexpr std::size_t invitations_max = 2;
+constexpr Duration mend_every = std::chrono::seconds{5};
 
 }  // namespace
 
@@ -64,10 +67,16 @@ void Ownership::pool_changed(const PoolState& state) {
         if (!goes_on) entry.second->end();
         return !goes_on;
     });
+    std::erase_if(handed_, [&](const auto& entry) {
+        const auto* now = state.find(entry.first);
+        return now == nullptr || now->owner != self || now->epoch != entry.second.epoch;
+    });
+    const auto* own_member = state.member(self);
+    drains_ = own_member != nullptr && own_member->draining;
     held_.pool_changed(state);
     keep_streams(state);
     for (const auto& partition : state.partitions) {
-        const bool mine = partition.owner == self;
+        const bool mine = partition.owner == self && !handed_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
             own(partition);
     }
@@ -96,11 +105,10 @@ void Ownership::keep_streams(const PoolState& state) {
 }
 
 void Ownership::own(const PartitionState& state) {
-    const auto taking =
-        std::make_shared<TakeUp>(state, ports_.control.self(), ports_.store, ports_.streams,
-                                 while_alive([this, state](Result<storage::Position> base) {
-                                     taken_up(state, std::move(base));
-                                 }));
+    const auto taking = std::make_shared<TakeUp>(
+        state, ports_.control.self(), held_.is_partial(state.id), ports_.store, ports_.streams,
+        while_alive(
+            [this, state](Result<storage::Position> base) { taken_up(state, std::move(base)); }));
     taking_up_[state.id] = taking;
     taking->begin(ports_.clock.boot());
 }
@@ -109,6 +117,7 @@ void Ownership::own(const PartitionState& state) {
 void Ownership::taken_up(const PartitionState& state, Result<storage::Position> base) {
     const auto keep_alive = taking_up_.extract(state.id);
     if (!base) return events_.taken(state.id, base.error());
+    held_.made_whole(state.id);
     const auto former = former_.extract(state.id);
     const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
     const auto partition = goes_on ? former.mapped()
@@ -150,20 +159,32 @@ void Ownership::tick() {
     held_.tick();
     for (const auto& [id, taking] : std::map(taking_up_)) {
         const auto silence = settings_.partition.times.silence;
-        for (const auto node : taking->tick(now, silence))
+        for (const auto node : taking->tick(now, silence)) {
+            avoid(node);
             propose_drop(id, taking->state().epoch, node);
+        }
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
     if (now < next_heal_) return;
-    next_heal_ = now + (hurries_ ? heal_in_a_hurry_every : heal_every);
+    next_heal_ = now + (hurries_ || drains_ ? heal_in_a_hurry_every : heal_every);
     heal();
+    if (now >= next_mend_ && ports_.store.stats().set_aside > 0) {
+        next_mend_ = now + mend_every;
+        for (const auto& [id, partition] : partitions_) mend(id);
+    }
+    if (drains_) hand_over();
+    ask_again();
 }
 
 void Ownership::tend(PartitionId id, OwnedPartition& partition) {
     const auto now = ports_.clock.boot();
     const auto epoch = partition.state().epoch;
     const auto due = partition.tick(now);
-    for (const auto node : due.silent) propose_drop(id, epoch, node);
+    for (const auto node : due.silent) {
+        avoid(node);
+        propose_drop(id, epoch, node);
+    }
+    if (due.called_off) avoid(*due.called_off);
     if (due.propose_holder)
         ports_.control.propose(AddHolder{id, epoch, *due.propose_holder}, [](Result<void>) {});
     if (!due.silent.empty() && ports_.control.unevictable())
@@ -172,6 +193,16 @@ void Ownership::tend(PartitionId id, OwnedPartition& partition) {
 
 void Ownership::propose_drop(PartitionId id, Epoch epoch, NodeId holder) {
     ports_.control.propose(DropHolder{id, epoch, holder}, [](Result<void>) {});
+}
+
+void Ownership::avoid(NodeId holder) {
+    avoided_until_[holder] = ports_.clock.boot() + avoid_for;
+}
+
+bool Ownership::may_invite(NodeId node) const {
+    const auto avoided = avoided_until_.find(node);
+    return is_up(node) &&
+           (avoided == avoided_until_.end() || ports_.clock.boot() >= avoided->second);
 }
 
 void Ownership::hurry() {
@@ -192,7 +223,7 @@ bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partit
 void Ownership::heal() {
     const auto& pool = ports_.control.read();
     const auto now = ports_.clock.boot();
-    const auto most = hurries_ ? partitions_.size() : invitations_max;
+    const auto most = hurries_ || drains_ ? partitions_.size() : invitations_max;
     auto inviting = static_cast<std::size_t>(
         std::count_if(partitions_.begin(), partitions_.end(),
                       [](const auto& entry) { return entry.second->invited().has_value(); }));
@@ -206,12 +237,32 @@ void Ownership::heal() {
         }
         auto& next = next_invitation_[id];
         if (inviting >= most || now < next) continue;
-        const auto node = next_holder(pool, state, [this](NodeId one) { return is_up(one); });
+        const auto node = next_holder(pool, state, [this](NodeId one) { return may_invite(one); });
         if (!node) continue;
         next = now + invite_again_after;
         inviting += 1;
         partition->invite(*node, true);
     }
+}
+
+// What was set aside because it could not be read: another holder may have it.
+void Ownership::mend(PartitionId id) {
+    ports_.store.damaged(id, while_alive([this, id](Result<std::vector<QueueId>> damaged) {
+                             auto* partition = find(id);
+                             if (!damaged || partition == nullptr) return;
+                             for (const auto message : *damaged)
+                                 partition->fetch(message, OwnedPartition::Lost::record);
+                         }));
+}
+
+void Ownership::fetch_body(QueueId id) {
+    if (auto* partition = find(id.partition())) partition->fetch(id, OwnedPartition::Lost::body);
+}
+
+std::uint64_t Ownership::mended() const {
+    std::uint64_t mended = 0;
+    for (const auto& [id, partition] : partitions_) mended += partition->mended();
+    return mended;
 }
 
 void Ownership::close_solo(PartitionId id, bool healing) {
@@ -225,6 +276,53 @@ void Ownership::close_solo(PartitionId id, bool healing) {
 void Ownership::retire(PartitionId id, OwnedPartition& partition) {
     if (partition.under_way() > 0 || ports_.store.count(id) > 0 || !events_.is_quiet(id)) return;
     ports_.control.propose(RetirePartition{id, partition.state().epoch}, [](Result<void>) {});
+}
+
+// ------------------------------------------------------------------ draining
+
+// Who stays, follows, and owns least.
+std::optional<NodeId> Ownership::successor(const PartitionState& partition) const {
+    const auto& pool = ports_.control.read();
+    std::optional<std::pair<std::ptrdiff_t, NodeId>> best;
+    for (const auto node : partition.in_sync) {
+        const auto* member = pool.member(node);
+        if (member == nullptr || !member->live || member->draining || !is_up(node)) continue;
+        const auto owned = std::count_if(pool.partitions.begin(), pool.partitions.end(),
+                                         [&](const auto& one) { return one.owner == node; });
+        if (!best || std::pair{owned, node} < *best) best = {owned, node};
+    }
+    if (!best) return std::nullopt;
+    return best->second;
+}
+
+void Ownership::hand_over() {
+    const auto& pool = ports_.control.read();
+    const auto wanted = copies_wanted(pool);
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        const auto state = partition->state();
+        const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
+        if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
+        if (staying_holders(pool, state) < wanted || partition->invited()) continue;
+        const auto to = successor(state);
+        if (!to) continue;
+        disown(id);
+        handed_[id] = {state.epoch, *to, {}};
+    }
+}
+
+// Until the pool's value says what became of it. When this node does not drain any more it asks for
+// another epoch instead: one of the two comes true.
+void Ownership::ask_again() {
+    constexpr Duration ask_every = std::chrono::seconds{2};
+    const auto now = ports_.clock.boot();
+    for (auto& [id, handed] : std::map(handed_)) {
+        if (now < handed.again_at) continue;
+        handed_[id].again_at = now + ask_every;
+        if (drains_)
+            ports_.control.propose(HandOver{id, handed.epoch, handed.to}, [](Result<void>) {});
+        else
+            propose_drop(id, handed.epoch, NodeId{});
+    }
 }
 
 std::uint64_t Ownership::under_replicated() const {

@@ -8,6 +8,9 @@
 //           Once a second: closing partitions without mail are retired, and short sets with mail
 //           widened, those with the oldest mail first, few at a time. The solo partition is closed
 //           when there is mail in it and somebody to copy it to: the pool opens another.
+//           While this node drains, each partition goes to a holder that stays, as soon as it has
+//           its copies and nothing of it is under way. It is given up here before the pool is
+//           asked, and never taken up again in the epoch of that question: the answer may be lost.
 // Owner     ReplicatedQueue, on home.
 #pragma once
 
@@ -60,6 +63,7 @@ public:
         return partitions_;
     }
     std::size_t taking_up() const noexcept { return taking_up_.size(); }
+    bool drains() const noexcept { return drains_; }
     bool is_up(NodeId node) const { return up_.contains(node); }
     void send(NodeId node, Frame frame) { ports_.streams.send(node, std::move(frame)); }
 
@@ -69,6 +73,9 @@ public:
     std::size_t held_by_nobody_else() const;
     // Every message has as many holders that stay as it should.
     bool all_copied() const;
+    // This store cannot read the body of a message of its own: a holder's copy replaces it.
+    void fetch_body(QueueId id);
+    std::uint64_t mended() const;
     std::uint64_t intents_waived() const noexcept { return intents_waived_; }
     std::size_t copying() const { return held_.copying(); }
     HeldPartitions& held() { return held_; }
@@ -89,11 +96,17 @@ private:
     void taken_up(const PartitionState& state, Result<storage::Position> base);
     void disown(PartitionId id);
     void propose_drop(PartitionId id, Epoch epoch, NodeId holder);
+    void avoid(NodeId holder);
+    bool may_invite(NodeId node) const;
     void tend(PartitionId id, OwnedPartition& partition);
     void heal();
     bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
+    void mend(PartitionId id);
     void close_solo(PartitionId id, bool healing);
     void retire(PartitionId id, OwnedPartition& partition);
+    void hand_over();
+    std::optional<NodeId> successor(const PartitionState& partition) const;
+    void ask_again();
     void drop_garbage(const PoolState& state);
 
     const Ports ports_;
@@ -105,15 +118,24 @@ private:
     std::map<PartitionId, std::shared_ptr<TakeUp>> taking_up_;
     // Their sequences and ids go on when they come back in their epoch.
     std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
-    std::set<PartitionId> retiring_;  // closing, with an owner: empty when they go
+    struct Handed {
+        Epoch epoch;
+        NodeId to;
+        BootTime again_at;
+    };
+    std::map<PartitionId, Handed> handed_;  // given up, and the pool was asked
+    std::set<PartitionId> retiring_;        // closing, with an owner: empty when they go
     std::uint64_t pool_incarnation_ = 0;
     std::map<NodeId, std::string> kept_;  // streams, by address
     std::set<NodeId> up_;
     BootTime next_heal_{};
     BootTime next_solo_close_{};
+    BootTime next_mend_{};
     std::map<PartitionId, BootTime> next_invitation_;
+    std::map<NodeId, BootTime> avoided_until_;  // as holders: they were silent
     std::uint64_t intents_waived_ = 0;
     bool hurries_ = false;
+    bool drains_ = false;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

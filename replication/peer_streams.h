@@ -60,6 +60,19 @@ public:
     virtual void read_on(LinkId link, std::size_t bytes) = 0;
 };
 
+// Of a pool of one, which speaks to nobody.
+class NoPeers final : public PeerStreams {
+public:
+    void receive(Receiver&) override {}
+    void keep(NodeId, const std::string&) override {}
+    void leave(NodeId) override {}
+    void send(NodeId, Frame) override {}
+    void answer(LinkId, Frame) override {}
+    std::size_t backlog(NodeId) const override { return 0; }
+    std::size_t backlog(LinkId) const override { return 0; }
+    void read_on(LinkId, std::size_t) override {}
+};
+
 // Whoever sends pauses above the first, and goes on below the second.
 inline constexpr std::size_t backlog_high_bytes = 4 * 1024 * 1024;
 inline constexpr std::size_t backlog_low_bytes = 1024 * 1024;

@@ -175,6 +175,7 @@ void ReplicatedQueue::begin(std::uint64_t size_hint_bytes,
     if (!accepting_) return done(Error{Errc::unavailable, "this node takes no new mail: it stops"});
     if (!store_.healthy()) return done(Error{Errc::io, "the queue's disk failed"});
     if (!lease_live()) return done(Error{Errc::unavailable, "this node has no live lease"});
+    if (ownership_.drains()) return done(Error{Errc::unavailable, "this node drains"});
     const auto stats = store_.stats();
     if (!stats.accepting || stats.disk_free_bytes < size_hint_bytes) {
         return done(Error{Errc::full, "the queue's disk is nearly full"});
@@ -217,7 +218,7 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
            while_alive([this, envelope = std::move(envelope),
                         done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   claimed_.emplace(envelope.id, Claimed{envelope, {}});
+                   claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
                    return done({});
                }
                const bool unknown = stored.error().code == Errc::unknown;
@@ -259,7 +260,8 @@ std::vector<std::pair<PartitionId, Epoch>> ReplicatedQueue::claimable() const {
 
 void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
     const auto partitions = claimable();
-    if (partitions.empty() || limit == 0 || !lease_live()) return done(Envelopes{});
+    if (partitions.empty() || limit == 0 || !lease_live() || ownership_.drains())
+        return done(Envelopes{});
     auto all = std::make_shared<Gathering<Envelope>>();
     all->missing = partitions.size();
     all->done = while_alive([this, done = std::move(done)](Result<Envelopes> found) mutable {
@@ -273,7 +275,7 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
                 decide_doubts(std::move(envelope), hand_out);
                 continue;
             }
-            claimed_.emplace(envelope.id, Claimed{envelope, {}});
+            claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
             hand_out.push_back(std::move(envelope));
         }
         done(std::move(hand_out));
@@ -309,7 +311,13 @@ void ReplicatedQueue::intend(Intent intent, Completion<> done) {
     claimed->second.intended.push_back(intent.attempt);
     attempts_.began({id, intent.attempt});
     intent.by = control_.self();
-    submit(id, storage::Intend{std::move(intent)}, std::move(done));
+    const auto attempt = intent.attempt;
+    submit(id, storage::Intend{std::move(intent)},
+           while_alive([this, id, attempt, done = std::move(done)](Result<void> stored) mutable {
+               const auto still = claimed_.find(id);
+               if (stored && still != claimed_.end()) still->second.recorded.insert(attempt);
+               done(std::move(stored));
+           }));
 }
 
 // A message that was given to others and came back is another claim: attempts of the earlier one
@@ -317,8 +325,7 @@ void ReplicatedQueue::intend(Intent intent, Completion<> done) {
 bool ReplicatedQueue::may_send_dot(QueueId id, std::uint32_t attempt) const {
     const auto claimed = claimed_.find(id);
     if (claimed == claimed_.end() || claimed->second.envelope.held) return false;
-    const auto& intended = claimed->second.intended;
-    return std::find(intended.begin(), intended.end(), attempt) != intended.end() && lease_live();
+    return claimed->second.recorded.contains(attempt) && lease_live();
 }
 
 void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
@@ -343,7 +350,7 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
            while_alive([this, notices, remembered, settlement = std::move(settlement),
                         done = std::move(done)](Result<void> stored) mutable {
                const bool ok = stored.has_value();
-               if (ok) settled(settlement, remembered);
+               ok ? settled(settlement, remembered) : late(settlement);
                done(std::move(stored));
                if (ok && notices) wake();
            }));
@@ -368,7 +375,8 @@ void ReplicatedQueue::settled(const Settlement& settlement, bool remembered) {
     }
 }
 
-// The pool gave the message to another node while this one sent it: that one will ask.
+// The pool gave the message to another node while this one sent it, or before every holder had its
+// outcome: that one will ask.
 void ReplicatedQueue::late(const Settlement& settlement) {
     for (const auto attempt : settlement.ended_attempts)
         attempts_.late({settlement.id, attempt}, settlement.outcomes);

@@ -43,7 +43,7 @@ struct Settlement {
     std::vector<NewMessage> notices;  // bounce or warning; ids are minted by the queue
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
-    std::vector<HistoryEvent> events;  // for the message's timeline
+    std::vector<HistoryEvent> events;  // for the message's history, in this order
 };
 
 enum class Action : std::uint8_t {
@@ -74,6 +74,7 @@ struct QueueCounters {
     std::uint64_t takeovers = 0;         // partitions taken up since start
     std::uint64_t copying = 0;           // copies of others that are being made whole here
     std::uint64_t held = 0;              // messages of others that are held here
+    std::uint64_t mended = 0;            // records that another holder had, since start
 };
 
 class ReplicatedQueue {
@@ -170,6 +171,8 @@ public:
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
+    // Is the partition taken up here, so that list() and find() see all of it?
+    bool owns(PartitionId id) const { return ownership_.find(id) != nullptr; }
     // Is the message handed out for delivery?
     bool delivering(QueueId id) const { return claimed_.contains(id); }
     QueueCounters counters() const;
@@ -177,7 +180,8 @@ public:
 private:
     struct Claimed {
         Envelope envelope;                    // in its newest state
-        std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
+        std::vector<std::uint32_t> intended;  // attempts begun since it was claimed
+        std::set<std::uint32_t> recorded;     // of those, known to every holder
     };
 
     template <class Call>

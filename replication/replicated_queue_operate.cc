@@ -97,7 +97,7 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
                      while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
                          if (found && !still_owns(found->id))
                              return done(no_such_message(found->id));
-                         if (found) claimed_.emplace(found->id, Claimed{*found, {}});
+                         if (found) claimed_.emplace(found->id, Claimed{*found, {}, {}});
                          done(std::move(found));
                      }));
 }
@@ -108,7 +108,11 @@ void ReplicatedQueue::find(QueueId id, Completion<Envelope> done) {
 }
 
 void ReplicatedQueue::chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) {
-    store_.chunk(id, index, std::move(done));
+    store_.chunk(id, index,
+                 while_alive([this, id, done = std::move(done)](Result<Chunk> bytes) mutable {
+                     if (!bytes && bytes.error().code == Errc::corrupt) ownership_.fetch_body(id);
+                     done(std::move(bytes));
+                 }));
 }
 
 void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelopes> done) {
@@ -135,7 +139,8 @@ QueueCounters ReplicatedQueue::counters() const {
                            .under_replicated = ownership_.under_replicated(),
                            .intents_alone = ownership_.intents_waived(),
                            .takeovers = takeovers_,
-                           .copying = ownership_.copying()};
+                           .copying = ownership_.copying(),
+                           .mended = ownership_.mended()};
     for (const auto& [id, partition] : ownership_.all()) {
         counters.messages += store_.count(id);
         counters.lag += partition->lag();

@@ -293,7 +293,6 @@ void CommitQueue::write(Round& round) {
     }
     if (round.sync == Sync::yes) syncs_ += 1;
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
-    if (!round.report.empty()) report(round.report);
 }
 
 void CommitQueue::make_visible(const Round& round) {
@@ -335,6 +334,7 @@ void CommitQueue::make_visible(const Judged& judged, const Drop& drop) {
 
 void CommitQueue::make_visible(const Judged& judged, const Mend& mend) {
     add(mend.id.partition(), judged.effect);
+    if (!judged.report.empty()) report(judged.report);
 }
 
 void CommitQueue::add(PartitionId partition, const Effect& effect) {
@@ -381,8 +381,8 @@ void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
     round.writes.push_back({Family::meta, aside, make_chunk(raw ? *raw : std::string{})});
     if (raw) round.writes.push_back({Family::envelope, key, nullptr});
     round.sync = Sync::yes;
-    round.report = name_of(mend.id) + " cannot be read and was set aside: " +
-                   (envelope ? "its record names another message" : envelope.error().what);
+    judged.report = name_of(mend.id) + " cannot be read and was set aside: " +
+                    (envelope ? "its record names another message" : envelope.error().what);
     judged.effect = {.messages = -1, .set_aside = 1};
 }
 

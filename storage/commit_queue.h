@@ -90,6 +90,7 @@ private:
         Result<void> result;
         Position position;  // for Fence
         Effect effect;
+        std::string report;  // of Mend: what operators should hear
     };
     struct Round {
         std::vector<Judged> judged;
@@ -97,7 +98,6 @@ private:
         std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
         Sync sync = Sync::no;
-        std::string report;  // what operators should hear of it
     };
 
     void enqueue(Request request);

@@ -2,27 +2,33 @@
 //
 // Place     Driven by replication/replicated_queue.h alone. Implementations: rocks_store.h and
 //           memory_store.h; tests/unit/storage/queue_store_conformance.h is the suite that any
-//           further one must pass. docs/adr/ and FORMAT.md say why and how.
+//           further one must pass. docs/queue-store.md explains this to whoever writes one;
+//           docs/adr/ and FORMAT.md say why and how.
 // Contract  *Operations* (below) are facts about one partition, each stamped with the partition,
 //           the owner's epoch and a sequence that grows by one. They are blind: applying one needs
 //           no read, so an owner and a holder apply the same operation to the same effect, and a
-//           second application of one changes nothing.
-//             Durable   Commit and Settle complete only after they and every earlier operation of
-//                       the partition are synced to disk. Append and Intend complete when they are
-//                       in the write-ahead log, unsynced: they survive the process, not the power.
+//           second application of one changes nothing. (A copy that is being brought up is not as
+//           its owner thinks: there alone the store looks before it writes.)
+//             Durable   Commit, Settle, BeginCopy and EndCopy complete only after they and every
+//                       earlier operation of the partition are synced to disk. All others complete
+//                       when they are in the write-ahead log, unsynced: they survive the process,
+//                       not the power.
 //             Order     Operations of one partition become visible and durable in stamp order.
 //                       Among partitions there is no order. Many share one sync.
-//                       An operation at or below the last sequence that was applied in its epoch
-//                       is taken as applied already and completes with success. A refused
-//                       operation leaves a gap: gaps are legal, steps back are not.
+//                       The last one that was applied is the copy's position. An operation of the
+//                       same epoch at or below it is taken as applied already and completes with
+//                       success. A refused operation leaves a gap: gaps are legal, steps back are
+//                       not.
 //             Fence     After fence(p, e) completed, an operation of p stamped below e fails with
 //                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
-//                       lower epochs are void. An operation above the fence raises it, and leaves
-//                       claims alone: its owner has changed its epoch, not its mind.
+//                       lower epochs are void; the position stays. An operation above the fence
+//                       raises it, and leaves claims alone: its owner has changed its epoch, not
+//                       its mind.
 //             Claim     A claimed message is returned by no further claim until it is settled
 //                       (unless ClaimAfter::stays), released or fenced off. A committed message is
 //                       born claimed by its epoch: nothing can send it before its acceptor says
-//                       that it was accepted (release) or hands it on. A notice is born free.
+//                       that it was accepted (release) or hands it on. A notice is born free, and
+//                       so is what Restore brings.
 //                       Claims are memory of this process: a restart begins with none. A message
 //                       that nobody holds is changed only after claim_one(), or a claim under way
 //                       may win the race.
@@ -31,7 +37,9 @@
 //                       without a Commit is garbage: collected at recovery and on Abort.
 // Owner     One process. Completions run on the executor passed to the implementation. Any thread
 //           may call. Destroying the store completes what is pending with `cancelled`, and joins.
-// Errors    full: below the disk floor; nothing was written; Settle and Abort are taken still.
+// Errors    full: below the disk floor; nothing was written. Append, Commit and Restore alone.
+//           invalid: a change with a sequence that has no place in the order, or one in the order
+//           without; an EndCopy in a later epoch than its own. Nothing was changed.
 //           io: a write or sync failed; from then on every operation fails so (a failed sync is
 //           never tried again as if it had worked) and healthy() is false.
 //           corrupt: a record cannot be read; it is set aside, counted, and the rest goes on.
@@ -41,6 +49,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 

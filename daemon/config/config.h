@@ -28,6 +28,7 @@ struct Listener {
     ListenerKind kind = ListenerKind::submission;
     std::string address;  // an IP address: "0.0.0.0", "::" (takes IPv4 too), "192.0.2.1"
     std::uint16_t port = 0;
+    std::uint32_t copies = 0;  // of a message that comes here; 0: pool.copies
 };
 
 struct Tls {
@@ -76,6 +77,8 @@ struct Queue {
     Duration max_retry_age = std::chrono::hours{1};
     Duration bounce_lifetime = std::chrono::hours{96};
     std::string in_doubt = "resend";  // resend | hold | bounce
+    // For the node that made such an attempt to come back and tell.
+    Duration in_doubt_wait = std::chrono::minutes{11};
     std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;
     std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
 };
@@ -98,6 +101,9 @@ struct Pool {
     std::string name;       // empty in the file: the machine's
     std::string zone;       // empty in the file: POSTHORSE_ZONE; both empty: none
     std::uint32_t copies = 2;
+    // With fewer holders than `copies`: degrade (take mail, copy it later) | refuse (451).
+    std::string when_short = "degrade";
+    std::uint64_t heal_bytes_per_second = 32ull * 1024 * 1024;
     Duration lease_ttl = std::chrono::seconds{10};
     std::string ca_file;
     std::string certificate_file;

@@ -62,6 +62,7 @@ void describe(V& v, Listener& s) {
     v.value("kind", s.kind, required(one_of({"submission", "submissions", "mx"})));
     v.value("address", s.address, required());
     v.value("port", s.port, required(between(1, 65535)));
+    v.value("copies", s.copies, between(0, 7));
 }
 
 template <class V>
@@ -117,6 +118,7 @@ void describe(V& v, Queue& s) {
     v.value("max_retry_age", s.max_retry_age, at_least(second));
     v.value("bounce_lifetime", s.bounce_lifetime, at_least(second));
     v.value("in_doubt", s.in_doubt, one_of({"resend", "hold", "bounce"}));
+    v.value("in_doubt_wait", s.in_doubt_wait, any());
     v.value("disk_floor_bytes", s.disk_floor_bytes, any());
     v.value("write_buffer_bytes", s.write_buffer_bytes, between(1u << 20, 1ull << 40));
 }
@@ -140,6 +142,8 @@ void describe(V& v, Pool& s) {
     v.value("name", s.name, any());
     v.value("zone", s.zone, any());
     v.value("copies", s.copies, between(1, 7));
+    v.value("when_short", s.when_short, one_of({"degrade", "refuse"}));
+    v.value("heal_bytes_per_second", s.heal_bytes_per_second, between(64u << 10, 1ull << 40));
     v.value("lease_ttl", s.lease_ttl, between(2'000, 300'000));
     v.value("ca_file", s.ca_file, any());
     v.value("certificate_file", s.certificate_file, any());

@@ -302,9 +302,9 @@ asio::awaitable<void> Connection::end_body() {
     // A reply that came before its question must not be taken for the answer to the dot.
     if (!quiet()) co_await read_replies(last_words);
     if (session_->state() != smtp::ClientSession::State::may_end) co_return;
-    const auto id = job_.id;
-    const auto permitted = co_await runtime::completed<bool>(
-        [this, id](Completion<bool> done) { messages_.may_send_dot(id, std::move(done)); });
+    const auto permitted = co_await runtime::completed<bool>([this](Completion<bool> done) {
+        messages_.may_send_dot(job_.id, job_.attempt, std::move(done));
+    });
     if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
     const bool permit = permitted && *permitted;
     our_fault_ = !permit;
@@ -361,6 +361,14 @@ asio::awaitable<void> Connection::quit() {
 void Connection::abort() {
     aborted_ = true;
     if (stream_) stream_->cancel();
+}
+
+// The dot itself may wait in the kernel, behind a window that is closed or a way that is cut: it
+// would be sent again and again until it arrives, long after another node took over.
+void Connection::lease_lost() {
+    if (!stream_ || !stream_->socket().is_open() || stream_->unsent_bytes() == 0) return;
+    our_fault_ = true;
+    stream_->reset();
 }
 
 // --- small things

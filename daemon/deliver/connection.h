@@ -6,7 +6,8 @@
 //           required. Then deliver(), one message after another.
 //           The intent goes out when an attempt starts. The octets that end a message (its last
 //           piece and the final dot) are written together, only when the intent is recorded, the
-//           socket's send queue is empty and may_send_dot() says yes (P3, P4).
+//           socket's send queue is empty and may_send_dot() says yes (P3, P4). When the lease is
+//           lost, what the kernel still holds of a message is dropped with the connection.
 //           Each reply has its whole step's deadline, however it dribbles (limits.h, Timeouts).
 // Owner     One coroutine of its shard; abort() comes from the same shard.
 // Errors    open(): why nobody could be asked. deliver(): an outcome for every recipient, always.
@@ -35,7 +36,7 @@ namespace posthorse::deliver {
 struct MessagePort {
     std::function<void(QueueId, std::uint32_t index, Completion<Chunk>)> read_chunk;
     std::function<void(Intent, Completion<>)> intend;
-    std::function<void(QueueId, Completion<bool>)> may_send_dot;
+    std::function<void(QueueId, std::uint32_t attempt, Completion<bool>)> may_send_dot;
 };
 
 class Connection {
@@ -74,6 +75,8 @@ public:
     runtime::asio::awaitable<void> quit();
     // The node stops: what is under way ends now, and nothing begins.
     void abort();
+    // This node may not act any more: octets that have not left it must not leave it later.
+    void lease_lost();
 
     bool secure() const { return stream_ && stream_->secure(); }
     const std::string& remote() const { return remote_; }  // "mx.example.org[192.0.2.1]:25"

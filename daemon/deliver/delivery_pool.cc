@@ -102,6 +102,10 @@ void DeliveryPool::abort() {
     for (auto& lane : lanes_) lane->shard().post([lane = lane.get()] { lane->abort(); });
 }
 
+void DeliveryPool::lease_lost() {
+    for (auto& lane : lanes_) lane->shard().post([lane = lane.get()] { lane->lease_lost(); });
+}
+
 void DeliveryPool::join(UniqueFunction<void()> done) {
     struct Joining {
         std::size_t open = 0;

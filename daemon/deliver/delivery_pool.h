@@ -44,6 +44,8 @@ public:
 
     // Ends what is under way now: deferred, or in doubt after the final dot.
     void abort();
+    // This node may not act any more: what has not left it must not leave it later.
+    void lease_lost();
     // Calls `done` on home when no worker is left. Nothing may be started any more.
     void join(UniqueFunction<void()> done);
 

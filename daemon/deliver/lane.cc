@@ -76,6 +76,12 @@ void Lane::abort() {
     }
 }
 
+void Lane::lease_lost() {
+    for (auto& [id, worker] : workers_) {
+        if (worker->connection) worker->connection->lease_lost();
+    }
+}
+
 void Lane::joined(UniqueFunction<void()> done) {
     tasks_.when_empty([done = std::move(done)](Result<void>) mutable { done(); });
 }

@@ -59,6 +59,7 @@ public:
     void dismiss(WorkerId id);
     // Ends what is under way: jobs end deferred or in doubt, and further ones at once.
     void abort();
+    void lease_lost();
     // Calls `done`, on the shard, when no worker is left.
     void joined(UniqueFunction<void()> done);
 

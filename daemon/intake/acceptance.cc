@@ -138,8 +138,9 @@ asio::awaitable<void> Acceptance::flush_chunk() {
 asio::awaitable<void> Acceptance::ensure_begun() {
     if (begun_ || refusal_) co_return;
     auto id = co_await runtime::completed_on<QueueId>(
-        context_.home, [&queue = context_.queue, size = transaction_.declared_bytes](
-                           Completion<QueueId> done) { queue.begin(size, std::move(done)); });
+        context_.home,
+        [&queue = context_.queue, size = transaction_.declared_bytes, copies = client_.copies](
+            Completion<QueueId> done) { queue.begin(size, copies, std::move(done)); });
     if (!id) {
         refuse(id.error(), "the queue takes no message");
         co_return;
@@ -265,7 +266,14 @@ Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
     envelope.size_bytes = chunk_count_ == 0 ? head_bytes : head_bytes + size_bytes_;
     envelope.chunk_count = chunk_count_;
     envelope.message_id = message_id_;
+    envelope.history = {{envelope.accepted_at, context_.node, acceptance_event()}};
     return envelope;
+}
+
+std::string Acceptance::acceptance_event() const {
+    auto what = "accepted from " + origin_.client_address + " on " + origin_.listener;
+    if (!origin_.login.empty()) what += " as " + origin_.login;
+    return sanitise(what, history_text_max);
 }
 
 std::string Acceptance::trace_field() const {

@@ -17,8 +17,9 @@ namespace posthorse::intake {
 // Who asks.
 struct Client {
     config::ListenerKind listener = config::ListenerKind::mx;
-    bool trusted = false;  // its network may submit without AUTH
-    std::string login;     // empty: not authenticated
+    bool trusted = false;      // its network may submit without AUTH
+    std::string login;         // empty: not authenticated
+    std::uint32_t copies = 0;  // that its listener wants; 0: as many as the pool
 };
 
 // Submissions are signed and may go anywhere; mail from strangers only to the relay domains.

@@ -211,9 +211,11 @@ void Connection::check_mail(const std::string& sender) {
         case Door::failed:
             return answer({451, {4, 3, 0}, "the queue cannot take mail now; try later"});
         case Door::open:
+        case Door::draining:
             break;
     }
-    if (stopping_) return answer({421, {4, 3, 2}, "this server stops; try another"});
+    if (stopping_ || context_.door.load(std::memory_order_relaxed) == Door::draining)
+        return answer({421, {4, 3, 2}, "this server stops; try another"});
     answer(admit_sender(context_.sender_policy, client(), sender));
 }
 
@@ -281,7 +283,7 @@ void Connection::answer(const Reply& reply) {
 }
 
 Client Connection::client() const {
-    return {listener_.kind, trusted_, session_.facts().login};
+    return {listener_.kind, trusted_, session_.facts().login, listener_.copies};
 }
 
 Origin Connection::origin() const {

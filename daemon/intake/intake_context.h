@@ -25,7 +25,7 @@ namespace posthorse::intake {
 
 // Whether MAIL is worth asking for. Set on home by node.cc's tick, read on every shard: the queue
 // itself judges again at the end of data.
-enum class Door : std::uint8_t { open, full, failed };
+enum class Door : std::uint8_t { open, full, failed, draining };
 
 struct IntakeContext {
     const config::Config& config;
@@ -42,6 +42,7 @@ struct IntakeContext {
     IntakeMetrics& metrics;
     // Hands a fresh message, claimed by this node, to the scheduler. On home.
     UniqueFunction<void(Envelope)>& accepted;
+    NodeId node;  // this one
 };
 
 }  // namespace posthorse::intake

@@ -100,6 +100,8 @@ public:
     void revive(Now now, Effects& out);
     // No new jobs: what does not run goes back as it was; what runs ends in Reports.
     void stop(Now now, Effects& out);
+    // Goes on after stop().
+    void go_on() { stopping_ = false; }
 
     // How many more messages it would take; 0 when full or stopping.
     std::size_t wanted() const;

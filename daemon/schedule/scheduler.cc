@@ -84,6 +84,12 @@ void Scheduler::stop(UniqueFunction<void()> drained) {
     tell_when_drained();
 }
 
+void Scheduler::go_on() {
+    core_.go_on();
+    drained_ = {};
+    pump();
+}
+
 // --- claims
 
 void Scheduler::pump() {

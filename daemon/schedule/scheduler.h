@@ -55,6 +55,8 @@ public:
     void set_routes(RouteTable routes) { core_.set_routes(std::move(routes)); }
     // No new jobs. `drained` is called once, when every message is back in the queue or settled.
     void stop(UniqueFunction<void()> drained);
+    // Goes on after stop(): the node does not drain any more.
+    void go_on();
 
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after) override;
     void worker_gone(WorkerId worker) override;

@@ -34,19 +34,19 @@ AttemptName attempt_from(const v1::AttemptRecord& record,
     return {id_from(record.id(), field, scope), record.attempt()};
 }
 
-v1::OutcomeRecord::Kind kind_of(OutcomeKind kind) {
+v1::ToldOutcomeRecord::Kind kind_of(OutcomeKind kind) {
     switch (kind) {
         case OutcomeKind::delivered:
-            return v1::OutcomeRecord::KIND_DELIVERED;
+            return v1::ToldOutcomeRecord::KIND_DELIVERED;
         case OutcomeKind::deferred:
-            return v1::OutcomeRecord::KIND_DEFERRED;
+            return v1::ToldOutcomeRecord::KIND_DEFERRED;
         case OutcomeKind::failed:
-            return v1::OutcomeRecord::KIND_FAILED;
+            return v1::ToldOutcomeRecord::KIND_FAILED;
     }
-    return v1::OutcomeRecord::KIND_UNSPECIFIED;
+    return v1::ToldOutcomeRecord::KIND_UNSPECIFIED;
 }
 
-OutcomeKind kind_from(v1::OutcomeRecord::Kind kind, const FrameScope& scope) {
+OutcomeKind kind_from(v1::ToldOutcomeRecord::Kind kind, const FrameScope& scope) {
     for (const auto known : {OutcomeKind::delivered, OutcomeKind::deferred, OutcomeKind::failed}) {
         if (kind_of(known) == kind) return known;
     }
@@ -54,7 +54,7 @@ OutcomeKind kind_from(v1::OutcomeRecord::Kind kind, const FrameScope& scope) {
     return OutcomeKind::deferred;
 }
 
-void put_outcome(const RecipientOutcome& outcome, v1::OutcomeRecord& to) {
+void put_outcome(const RecipientOutcome& outcome, v1::ToldOutcomeRecord& to) {
     to.set_recipient(outcome.recipient);
     to.set_kind(kind_of(outcome.kind));
     auto& status = *to.mutable_status();
@@ -70,7 +70,7 @@ void put_outcome(const RecipientOutcome& outcome, v1::OutcomeRecord& to) {
     status.set_at_ms(to_ms(outcome.status.at));
 }
 
-RecipientOutcome outcome_from(const v1::OutcomeRecord& record, const FrameScope& scope) {
+RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameScope& scope) {
     const auto& status = record.status();
     const auto& reply = status.reply();
     return {.recipient = record.recipient(),

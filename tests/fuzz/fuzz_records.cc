@@ -15,7 +15,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (const auto intent = storage::decode_intent(bytes)) {
         PH_ASSERT(storage::decode_intent(storage::encode(*intent)).value() == *intent);
     }
-    static_cast<void>(storage::decode_mark(bytes));
+    if (const auto outcome = storage::decode_outcome(bytes)) {
+        PH_ASSERT(storage::decode_outcome(storage::encode(*outcome)).value() == *outcome);
+    }
+    if (const auto mark = storage::decode_mark(bytes)) {
+        PH_ASSERT(storage::decode_mark(storage::encode(*mark)).value() == *mark);
+    }
     // The record holds values by address: what was read is compared as it is written.
     if (const auto record = replication::decode_record(std::string(bytes))) {
         const auto octets = replication::encode_record(*record);

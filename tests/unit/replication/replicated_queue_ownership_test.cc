@@ -32,19 +32,19 @@ PartitionState& partition_in(PoolState& state, PartitionId id = first) {
 // The pool takes every partition from this node, or (an accepted value that was never committed)
 // gives them back in their epochs.
 void take_all(Pool& pool) {
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     for (auto& partition : next.partitions) partition.owner.reset();
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     pool.home.run();
 }
 enum class InEpoch : std::uint8_t { same, next };
 void give_all(Pool& pool, InEpoch epoch) {
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     for (auto& partition : next.partitions) {
-        partition.owner = pool.control.self();
+        partition.owner = pool.control->self();
         if (epoch == InEpoch::next) partition.epoch.value += 1;
     }
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     pool.home.run();
 }
 
@@ -58,16 +58,19 @@ TEST_CASE("what the pool takes is given up before anybody is answered") {
     pool.holders.acknowledge_all(second);
     REQUIRE(answer->has_value());
     const auto claimed = waits;
-    CHECK(pool.queue->may_send_dot(claimed));
+    std::optional<Result<void>> recorded;
+    pool.intend(claimed, 1, {0}, recorded);
+    pool.holders.acknowledge_received(second);
+    CHECK(pool.queue->may_send_dot(claimed, 1));
 
     std::optional<Result<void>> unknown;
     pool.commit(pool.begin(), unknown);
     const auto arriving = pool.begin();
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     partition_in(next).owner = second;
-    pool.control.become(next);
+    pool.control->become(next);
     // At once: nothing had to run for it.
-    CHECK_FALSE(pool.queue->may_send_dot(claimed));
+    CHECK_FALSE(pool.queue->may_send_dot(claimed, 1));
     REQUIRE(unknown.has_value());
     CHECK(unknown->error().code == Errc::unknown);
     CHECK(pool.queue->counters().claimed == 0);
@@ -109,9 +112,9 @@ TEST_CASE("what comes back in its epoch goes on: sequences, ids and messages") {
 TEST_CASE("what comes back in its epoch comes back as it is now") {
     Pool pool;
     take_all(pool);
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     partition_in(next).phase = PartitionPhase::closing;
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     give_all(pool, InEpoch::same);
     CHECK(pool.refuses() == Errc::unavailable);
 }
@@ -156,9 +159,9 @@ TEST_CASE("messages that were found for a claim while the partition went are fre
         pool.home.run();
         std::optional<std::vector<Envelope>> claimed;
         pool.queue->claim(9, [&](Result<std::vector<Envelope>> found) { claimed = found.value(); });
-        auto next = pool.control.read();
+        auto next = pool.control->read();
         partition_in(next).owner.reset();
-        pool.control.become(std::move(next));
+        pool.control->become(std::move(next));
         pool.home.run();
         REQUIRE(claimed.has_value());
         CHECK(claimed->empty());
@@ -174,9 +177,9 @@ TEST_CASE("messages that were found for a claim while the partition went are fre
     pool.queue->claim_one(id, [&](Result<Envelope> found) {
         if (!found) refused = found.error().code;
     });
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     partition_in(next).owner.reset();
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     pool.home.run();
     CHECK(refused == Errc::not_found);
     CHECK(pool.queue->idle());
@@ -191,10 +194,10 @@ TEST_CASE("a partition that is taken up later has its attempts in doubt resolved
     take_all(pool);
     CHECK(pool.queue->counters().in_doubt == 0);
     CHECK(pool.open_intents() == 1);
-    auto next = pool.control.read();
-    partition_in(next).owner = pool.control.self();
+    auto next = pool.control->read();
+    partition_in(next).owner = pool.control->self();
     partition_in(next).epoch.value += 1;
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     // A claim that comes at any step finds it in doubt, or not at all.
     std::vector<Envelope> found;
     while (found.empty()) {
@@ -220,13 +223,13 @@ TEST_CASE("a partition that goes while it is taken up is not used, and comes bac
     take_all(pool);
     for (int steps = 0; steps < 4; ++steps) {
         CAPTURE(steps);
-        auto mine = pool.control.read();
-        partition_in(mine).owner = pool.control.self();
-        pool.control.become(mine);
+        auto mine = pool.control->read();
+        partition_in(mine).owner = pool.control->self();
+        pool.control->become(mine);
         for (int i = 0; i < steps; ++i) pool.home.step();
-        auto theirs = pool.control.read();
+        auto theirs = pool.control->read();
         partition_in(theirs).owner.reset();
-        pool.control.become(theirs);
+        pool.control->become(theirs);
         pool.home.run();
         CHECK(pool.claim().empty());
     }
@@ -236,70 +239,15 @@ TEST_CASE("a partition that goes while it is taken up is not used, and comes bac
 
 TEST_CASE("new partitions are used as they come") {
     Pool pool;
-    auto next = pool.control.read();
+    auto next = pool.control->read();
     auto another = partition_in(next);
     another.id = {2};
     another.phase = PartitionPhase::open;
     next.partitions.push_back(another);
     partition_in(next).phase = PartitionPhase::closing;
-    pool.control.become(std::move(next));
+    pool.control->become(std::move(next));
     pool.home.run();
     CHECK(pool.begin().partition() == PartitionId{2});
-}
-
-// ------------------------------------------------------------------ which partition takes a
-// message
-
-namespace {
-
-// A way to other holders that is not there yet.
-class NoWay final : public HolderLinks {
-public:
-    bool carries() const override { return false; }
-    void send(NodeId, const storage::Operation&) override { FAIL("there is no way"); }
-    void on_ack(UniqueFunction<void(const Ack&)>) override {}
-};
-
-}  // namespace
-
-TEST_CASE("without a way to holders a message goes where there are none") {
-    Pool pool({second});
-    auto next = pool.control.read();
-    auto solo = partition_in(next);
-    solo.id = {2};
-    solo.solo = true;
-    solo.in_sync = {pool.control.self()};
-    next.partitions.push_back(solo);
-    pool.control.become(next);
-    pool.home.run();
-    CHECK(pool.begin().partition() == first);  // the solo one is for need
-
-    pool.kill_process();
-    NoWay nobody;
-    pool.store = storage::open_memory_store(pool.disk, pool.home, pool.home).value();
-    ReplicatedQueue::Settings settings;
-    settings.random = [] { return 0u; };
-    pool.queue =
-        std::make_unique<ReplicatedQueue>(pool.clock, *pool.store, pool.control, nobody, settings);
-    pool.queue->start([](Result<void> result) { REQUIRE(result.has_value()); });
-    pool.home.run();
-    CHECK(pool.begin().partition() == PartitionId{2});
-    pool.accepted();
-
-    // One that has become this node's alone will do.
-    next = pool.control.read();
-    partition_in(next).in_sync = {pool.control.self()};
-    partition_in(next).epoch.value += 1;
-    pool.control.become(next);
-    pool.home.run();
-    CHECK(pool.begin().partition() == first);
-
-    partition_in(next).phase = PartitionPhase::closing;
-    partition_in(next, {2}).phase = PartitionPhase::closing;
-    pool.control.become(next);
-    pool.home.run();
-    CHECK(pool.refuses() == Errc::unavailable);
-    pool.kill_process();
 }
 
 // ------------------------------------------------------------------ closing
@@ -307,9 +255,9 @@ TEST_CASE("without a way to holders a message goes where there are none") {
 namespace {
 
 void close(Pool& pool) {
-    auto next = changed(pool.control.read(), ClosePartition{first});
+    auto next = changed(pool.control->read(), ClosePartition{first});
     REQUIRE(next.has_value());
-    pool.control.become(*std::move(next));
+    pool.control->become(*std::move(next));
     pool.home.run();
 }
 
@@ -323,7 +271,7 @@ void tick_seconds(Pool& pool, int seconds) {
 
 std::size_t retirements(const Pool& pool) {
     return static_cast<std::size_t>(std::count_if(
-        pool.control.proposed.begin(), pool.control.proposed.end(),
+        pool.control->proposed.begin(), pool.control->proposed.end(),
         [](const Change& change) { return std::holds_alternative<RetirePartition>(change); }));
 }
 
@@ -337,7 +285,7 @@ TEST_CASE("a closing partition takes nothing new, delivers what it has, and is r
     CHECK(retirements(pool) == 0);  // it is open
     close(pool);
     CHECK(pool.refuses() == Errc::unavailable);
-    CHECK(pool.queue->may_send_dot(id));
+    CHECK(pool.queue->delivering(id));
     tick_seconds(pool, 3);
     CHECK(retirements(pool) == 0);  // one is claimed, one arrives
 
@@ -361,18 +309,18 @@ TEST_CASE("a closing partition takes nothing new, delivers what it has, and is r
                 .has_value());
     tick_seconds(pool, 3);
     CHECK(retirements(pool) == 1);
-    CHECK(pool.control.read().find(first) == nullptr);
+    CHECK(pool.control->read().find(first) == nullptr);
     CHECK(pool.queue->idle());
 }
 
 TEST_CASE("a retirement that the pool refuses is asked for again, not too often") {
     Pool pool;
     close(pool);
-    pool.control.agrees = false;
+    pool.control->agrees = false;
     tick_seconds(pool, 3);
     CHECK(retirements(pool) >= 2);
     CHECK(retirements(pool) <= 4);
-    pool.control.agrees = true;
+    pool.control->agrees = true;
     tick_seconds(pool, 2);
-    CHECK(pool.control.read().find(first) == nullptr);
+    CHECK(pool.control->read().find(first) == nullptr);
 }

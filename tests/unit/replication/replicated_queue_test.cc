@@ -22,7 +22,7 @@ TEST_CASE("alone: a commit is custody, and the message is born claimed") {
     Pool pool;
     const auto id = pool.accepted();
     CHECK(pool.queue->counters().messages == 1);
-    CHECK(pool.queue->may_send_dot(id));
+    CHECK(pool.queue->delivering(id));
     CHECK(pool.claim().empty());
     pool.restart();
     const auto found = pool.claim();
@@ -67,10 +67,9 @@ TEST_CASE(
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
     CHECK(pool.claim().empty());
-    CHECK_FALSE(pool.queue->may_send_dot(id));
-    pool.clock.advance(900ms);
-    pool.queue->tick();
-    CHECK(pool.control.proposed.empty());
+    CHECK_FALSE(pool.queue->delivering(id));
+    pool.tick(900ms);
+    CHECK(pool.control->proposed.empty());
     pool.holders.acknowledge_all(second);
     REQUIRE(answer.has_value());
     CHECK(answer->has_value());
@@ -81,13 +80,11 @@ TEST_CASE("a failing holder is dropped by agreement, and only then the client he
     const auto id = pool.begin();
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
-    pool.control.agrees = false;
-    pool.clock.advance(1s);
-    pool.queue->tick();
-    REQUIRE(pool.control.proposed.size() == 1);
-    CHECK(std::get<DropHolder>(pool.control.proposed.front()).holder == second);
+    pool.control->agrees = false;
+    pool.tick(1s);
+    REQUIRE(pool.control->proposed.size() == 1);
+    CHECK(std::get<DropHolder>(pool.control->proposed.front()).holder == second);
     CHECK_FALSE(answer.has_value());  // proposed is not committed
-    pool.kill_process();
 }
 
 TEST_CASE("an agreed narrower set accepts, in a new epoch that fences the old one") {
@@ -95,9 +92,7 @@ TEST_CASE("an agreed narrower set accepts, in a new epoch that fences the old on
     const auto id = pool.begin();
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
-    pool.clock.advance(1s);
-    pool.queue->tick();
-    pool.home.run();
+    pool.tick(1s);
     REQUIRE(answer.has_value());
     CHECK(answer->has_value());
     pool.queue->park(id, pool.clock.wall());
@@ -114,13 +109,11 @@ TEST_CASE("an agreed narrower set accepts, in a new epoch that fences the old on
 
 TEST_CASE("what no holder confirms is withdrawn, durably, before the client hears a refusal") {
     Pool pool({second});
-    pool.control.agrees = false;
+    pool.control->agrees = false;
     const auto id = pool.begin();
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
-    pool.clock.advance(60s);
-    pool.queue->tick();
-    pool.home.run();
+    pool.tick(60s);
     CHECK_FALSE(answer.has_value());  // the withdrawal waits for the holder like every other change
     CHECK(std::get<storage::Settle>(pool.holders.received[second].back().change).after ==
           std::nullopt);
@@ -134,18 +127,14 @@ TEST_CASE("what no holder confirms is withdrawn, durably, before the client hear
 
 TEST_CASE("unknown is an answer: neither commit nor withdrawal was confirmed") {
     Pool pool({second});
-    pool.control.agrees = false;
+    pool.control->agrees = false;
     const auto id = pool.begin();
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
-    for (int i = 0; i < 2; ++i) {
-        pool.clock.advance(60s);
-        pool.queue->tick();
-        pool.home.run();
-    }
+    for (int i = 0; i < 2; ++i) pool.tick(60s);
     REQUIRE(answer.has_value());
     CHECK(answer->error().code == Errc::unknown);
-    CHECK_FALSE(pool.queue->may_send_dot(id));
+    CHECK_FALSE(pool.queue->delivering(id));
 }
 
 TEST_CASE("a failed sync refuses the commit and every later message") {
@@ -162,9 +151,11 @@ TEST_CASE("a failed sync refuses the commit and every later message") {
 TEST_CASE("without a lease nothing begins, nothing is claimed and no dot is sent (P3)") {
     Pool pool;
     const auto id = pool.accepted();
+    pool.intend(id, 1, {0});
+    CHECK(pool.queue->may_send_dot(id, 1));
     const auto arriving = pool.begin();
-    pool.control.live = false;
-    CHECK_FALSE(pool.queue->may_send_dot(id));
+    pool.control->live = false;
+    CHECK_FALSE(pool.queue->may_send_dot(id, 1));
     CHECK(pool.refuses() == Errc::unavailable);
     std::optional<Result<void>> answer;
     pool.commit(arriving, answer);
@@ -232,6 +223,7 @@ TEST_CASE("a bounce is born with the settlement that causes it, and is due at on
     Settlement ended{
         .id = id, .outcomes = {outcome(0, OutcomeKind::failed), outcome(1, OutcomeKind::failed)}};
     ended.notices.push_back(std::move(notice));
+    pool.wakes = 0;
     REQUIRE(pool.settle(std::move(ended)).has_value());
     CHECK(pool.wakes == 1);
     const auto found = pool.claim();
@@ -270,6 +262,7 @@ TEST_CASE("operators: hold, resume, retry and remove a waiting message") {
     pool.clock.advance(2h);
     CHECK(pool.claim().empty());
     CHECK(pool.find(id)->held_why == "by test");
+    pool.wakes = 0;
     REQUIRE(pool.act(id, Action::resume).has_value());
     CHECK(pool.wakes == 1);
     REQUIRE(pool.claim().size() == 1);
@@ -291,7 +284,7 @@ TEST_CASE("operators reach a message that is being delivered") {
         pool.intend(id, 1, {0});
         REQUIRE(pool.act(id, Action::remove).has_value());
         CHECK(pool.acted == std::vector{std::pair{id, Action::remove}});
-        CHECK_FALSE(pool.queue->may_send_dot(id));
+        CHECK_FALSE(pool.queue->may_send_dot(id, 1));
         CHECK_FALSE(pool.queue->delivering(id));
         CHECK(
             pool.settle({.id = id, .outcomes = {outcome(0, OutcomeKind::deferred)}}).error().code ==
@@ -303,8 +296,9 @@ TEST_CASE("operators reach a message that is being delivered") {
     }
     SUBCASE("hold: the attempt's outcome counts, and no other follows") {
         const auto id = pool.accepted();
+        pool.intend(id, 1, {0});
         REQUIRE(pool.act(id, Action::hold).has_value());
-        CHECK_FALSE(pool.queue->may_send_dot(id));
+        CHECK_FALSE(pool.queue->may_send_dot(id, 1));
         REQUIRE(pool.settle({.id = id,
                              .outcomes = {outcome(0, OutcomeKind::delivered)},
                              .next_due = pool.clock.wall()})
@@ -354,8 +348,8 @@ TEST_CASE("an attempt cut off by a crash is in doubt (P4)") {
         const auto id = pool.accepted();
         pool.intend(id, 1, {0});
         pool.restart();
-        CHECK(pool.bounced == std::vector{id});
         CHECK(pool.claim().empty());
+        CHECK(pool.bounced == std::vector{id});
     }
     SUBCASE("an attempt whose outcome was recorded is not in doubt") {
         Pool pool;

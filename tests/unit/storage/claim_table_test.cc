@@ -105,3 +105,17 @@ TEST_CASE("a message that is changed under its claimer stays claimed, and is fre
     claims.changed_under_claim(next_version(first, at_ms(20)));
     CHECK(claims.begin_scan(partition_a) == DuePosition{at_ms(20), first.id});
 }
+
+TEST_CASE("a partition that is dropped leaves no claim and no fence") {
+    ClaimTable claims;
+    const Envelope other = sample_envelope(sample_id(1, partition_b));
+    claims.fence(partition_a, Epoch{3});
+    claims.born(first, Epoch{3});
+    claims.born(other, Epoch{1});
+    claims.end_scan(partition_a, {at_ms(500), {}});
+    claims.drop(partition_a);
+    CHECK(claims.size() == 1);
+    CHECK_FALSE(claims.is_free(other.id));
+    CHECK(claims.fence_of(partition_a) == Epoch{});
+    CHECK(claims.begin_scan(partition_a) == DuePosition{});
+}

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/storage/samples.h"
@@ -21,6 +22,8 @@ TEST_CASE("keys give back what they were made of") {
     CHECK(due_position(due_key(partition_b, position)) == position);
     CHECK(partition_of(envelope_key(id)) == partition_b);
     CHECK(meta_kind_of(mark_key(partition_a)) == MetaKind::mark);
+    CHECK(meta_kind_of(outcome_key(id, 3)) == MetaKind::outcome);
+    CHECK(outcome_key(id, 3) != outcome_key(id, 4));
     CHECK(meta_kind_of(set_aside_key(partition_a, 'e', "key")) == MetaKind::set_aside);
 }
 
@@ -64,6 +67,18 @@ TEST_CASE("a prefix range ends before the next prefix") {
     CHECK(range_of("ab").to == "ac");
     CHECK(range_of("a\xFF").to == "b");
     CHECK(range_of("\xFF\xFF").to.empty());
+    for (const auto& [key, range] :
+         {std::pair{body_key(sample_id(1), 7), body_range(sample_id(1))},
+          {intent_key(sample_id(1), 7), intent_range(sample_id(1))},
+          {intent_key(sample_id(1), 7), intent_range(partition_a)},
+          {set_aside_key(partition_a, 'e', "key"), set_aside_range(partition_a)},
+          {outcome_key(sample_id(1), 7), partition_range(partition_a)}}) {
+        CHECK(key >= range.from);
+        CHECK(key < range.to);
+    }
+    CHECK(body_key(sample_id(2), 0) >= body_range(sample_id(1)).to);
+    CHECK(intent_key(sample_id(2), 0) >= intent_range(sample_id(1)).to);
+    CHECK(mark_key(partition_b) >= partition_range(partition_a).to);
     const KeyRange all = envelopes_after(partition_a, {});
     CHECK(envelope_key(sample_id(0)) > all.from);
     const KeyRange rest = envelopes_after(partition_a, sample_id(1));

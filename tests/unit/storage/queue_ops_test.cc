@@ -82,7 +82,7 @@ TEST_CASE("every change has a higher version") {
     for (const Envelope& after :
          {hold(before, ""), resume(before, at_ms(1)), retry(before, at_ms(1)),
           park(before, at_ms(1)), mark_warned(before), mark_in_doubt(before, intent, at_ms(1)),
-          *apply_outcomes(before, {}, at_ms(1))})
+          settle_doubts(before, at_ms(1)), *apply_outcomes(before, {}, at_ms(1))})
         CHECK(after.version == before.version + 1);
 }
 
@@ -104,6 +104,81 @@ TEST_CASE("an attempt in doubt is counted for the message and its pending recipi
     CHECK(after.recipients[1].attempts == 1);
     CHECK(after.recipients[1].last.reply.code == 0);
     CHECK(after.recipients[1].last.remote == intent.remote);
+}
+
+TEST_CASE("an attempt in doubt stays open, with all that its intent said, until it is told") {
+    const Intent first{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), sample_node(1)};
+    const Intent second{before.id, 4, {1}, "mx2[192.0.2.2]:25", at_ms(5000), sample_node(2)};
+    const Envelope after =
+        mark_in_doubt(mark_in_doubt(before, first, at_ms(8000)), second, at_ms(9000));
+    CHECK(after.in_doubt == 2);
+    REQUIRE(after.doubts.size() == 2);
+    CHECK(after.doubts[0] == Doubt{3, {0}, first.remote, first.started, first.by});
+    CHECK(after.doubts[1] == Doubt{4, {1}, second.remote, second.started, second.by});
+
+    const std::vector<std::uint32_t> told{3, 99};
+    const Envelope rest = drop_doubts(after, told);
+    REQUIRE(rest.doubts.size() == 1);
+    CHECK(rest.doubts[0].attempt == 4);
+    CHECK(rest.in_doubt == 2);
+    CHECK(rest.version == after.version);
+}
+
+TEST_CASE("an attempt that is in doubt already is not counted again, and its intent can end") {
+    const Intent intent{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), sample_node(1)};
+    const Envelope once = mark_in_doubt(before, intent, at_ms(8000));
+    const Envelope twice = mark_in_doubt(once, intent, at_ms(8000));
+    CHECK(twice.in_doubt == 1);
+    CHECK(twice.doubts == once.doubts);
+    CHECK(twice.recipients == once.recipients);
+    CHECK(settle(once, twice, {}, {3}).ended_attempts.size() == 1);
+}
+
+TEST_CASE("a held message has its doubts, too, and stays held when they are settled") {
+    const Intent intent{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), {}};
+    const Envelope held = mark_in_doubt(hold(before, "asked for"), intent, at_ms(8000));
+    CHECK(held.in_doubt == 1);
+    CHECK(held.doubts.size() == 1);
+    CHECK(held.due_at == never);
+    const Envelope settled = settle_doubts(held, at_ms(9000));
+    CHECK(settled.doubts.empty());
+    CHECK(settled.in_doubt == 1);
+    CHECK(settled.due_at == never);
+    CHECK(settled.version == held.version + 1);
+}
+
+TEST_CASE("when the doubts are settled the message is due, and they count for ever") {
+    const Intent intent{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), {}};
+    const Envelope settled = settle_doubts(mark_in_doubt(before, intent, at_ms(8000)), at_ms(10));
+    CHECK(settled.doubts.empty());
+    CHECK(settled.in_doubt == 1);
+    CHECK(settled.due_at == at_ms(10));
+}
+
+TEST_CASE("a timeline keeps its first event and the newest ones") {
+    Envelope envelope = before;
+    const auto event = [](std::size_t number) {
+        return HistoryEvent{at_ms(static_cast<std::int64_t>(number)), sample_node(1),
+                            "event " + std::to_string(number)};
+    };
+    for (std::size_t number = 0; number < history_events_max; ++number)
+        envelope = note(envelope, event(number));
+    CHECK(envelope.history.size() == history_events_max);
+    CHECK(envelope.history[1] == event(1));
+    envelope = note(note(envelope, event(100)), event(101));
+    REQUIRE(envelope.history.size() == history_events_max);
+    CHECK(envelope.history.front() == event(0));
+    CHECK(envelope.history[1] == event(3));
+    CHECK(envelope.history.back() == event(101));
+    CHECK(envelope.version == before.version);
+}
+
+TEST_CASE("an event is printable and short") {
+    const Envelope envelope =
+        note(before, {at_ms(1), {}, "550 \x1B[31mno\xFF" + std::string(1000, 'x')});
+    const std::string& what = envelope.history.at(0).what;
+    CHECK(what.size() == history_text_max);
+    CHECK(what.starts_with("550 ?[31mno?x"));
 }
 
 TEST_CASE("a settlement names what the store cannot know") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "storage/big_endian.h"
 #include "storage/crc32c.h"
 #include "tests/unit/storage/print_result.h"
 #include "tests/unit/storage/samples.h"
@@ -52,6 +53,34 @@ TEST_CASE("records come back as they went") {
     CHECK(*decode_mark(encode(mark)) == mark);
 }
 
+TEST_CASE("an outcome comes back as it went") {
+    AttemptOutcome outcome{.id = sample_id(3), .attempt = 12, .outcomes = {}};
+    CHECK(*decode_outcome(encode(outcome)) == outcome);
+    outcome.outcomes = {{0, OutcomeKind::delivered, {}},
+                        {1, OutcomeKind::deferred, full_envelope().recipients[0].last},
+                        {7, OutcomeKind::failed, {}}};
+    CHECK(*decode_outcome(encode(outcome)) == outcome);
+}
+
+TEST_CASE("a mark of the first format stands in the epoch of its fence") {
+    // Format, CRC-32C of the rest, fence 5, last sequence 9.
+    const std::string payload("\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\x9", 16);
+    std::string record("\1", 1);
+    append_big_endian(record, crc32c(payload));
+    const Result<PartitionMark> mark = decode_mark(record + payload);
+    REQUIRE(mark);
+    CHECK(mark->fence == Epoch{5});
+    CHECK(mark->position() == Position{Epoch{5}, Sequence{9}});
+    CHECK_FALSE(mark->before);
+}
+
+TEST_CASE("a mark stands where it stood before its copy began, until that is whole") {
+    const Position at{Epoch{3}, Sequence{9}};
+    const Position before{Epoch{2}, Sequence{4}};
+    CHECK(PartitionMark{Epoch{3}, at, std::nullopt}.position() == at);
+    CHECK(PartitionMark{Epoch{3}, at, before}.position() == before);
+}
+
 TEST_CASE("an envelope without doubts and history takes less than 400 bytes") {
     Envelope envelope = full_envelope();
     envelope.doubts.clear();
@@ -86,5 +115,6 @@ TEST_CASE("a record of another release is refused by its format") {
 TEST_CASE("a record of one kind is none of another") {
     const Intent intent{sample_id(1), 9, {0}, "mx", at_ms(77), {}};
     CHECK_FALSE(decode_mark(encode(intent)));
+    CHECK_FALSE(decode_outcome(encode(PartitionMark{})));
     CHECK_FALSE(decode_intent(encode(PartitionMark{})));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/queue_ops.h"
+#include "tests/unit/storage/copy_conformance.h"
 #include "tests/unit/storage/store_session.h"
 
 namespace posthorse::storage {
@@ -428,6 +429,9 @@ void check_queue_store() {
     }
     SUBCASE("grouping") {
         check_grouping<Rig>();
+    }
+    SUBCASE("copies") {
+        check_copies<Rig>();
     }
 }
 

@@ -6,8 +6,8 @@
 #include <fstream>
 #include <functional>
 
-#include "tests/unit/storage/store_session.h"
 #include "tests/unit/storage/store_rigs.h"
+#include "tests/unit/storage/store_session.h"
 
 using namespace posthorse;
 using namespace posthorse::storage;

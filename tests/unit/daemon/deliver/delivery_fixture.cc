@@ -51,7 +51,7 @@ deliver::MessagePort FakeMessages::port() {
                     done({});
                 },
             .may_send_dot =
-                [this](QueueId, Completion<bool> done) {
+                [this](QueueId, std::uint32_t, Completion<bool> done) {
                     std::unique_lock lock(mutex_);
                     ++dots_asked_;
                     const bool permit = permit_;

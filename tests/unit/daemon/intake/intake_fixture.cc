@@ -34,7 +34,7 @@ IntakeFixture::IntakeFixture(config::Config settings)
     store = storage::open_memory_store(disk, shard.get(), shard.get()).value();
     replication::ReplicatedQueue::Settings queue_settings;
     queue_settings.random = [] { return 0u; };
-    queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, holders,
+    queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers, shard.get(),
                                                            queue_settings);
     on_accepted = [this](Envelope envelope) {
         const std::lock_guard lock(mutex_);
@@ -42,7 +42,7 @@ IntakeFixture::IntakeFixture(config::Config settings)
     };
     context = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
         config, trusted, shard.get(), *queue, clock, authenticator, sender_policy, signing_workers,
-        server_tls, signer, door, metrics, on_accepted});
+        server_tls, signer, door, metrics, on_accepted, tests::test_node(4)});
     std::promise<void> started;
     shard.get().post([&] {
         queue->start([&](Result<void>) {

@@ -51,7 +51,7 @@ public:
     storage::MemoryDisk disk;
     std::unique_ptr<storage::QueueStore> store;
     FakeControl control{{}};
-    replication::NoHolders holders;
+    replication::NoPeers peers;
     std::unique_ptr<replication::ReplicatedQueue> queue;
     OneLogin authenticator;
     auth::SenderPolicy sender_policy;

@@ -28,7 +28,7 @@ struct Stage {
         store = storage::open_memory_store(disk, home, home).value();
         replication::ReplicatedQueue::Settings settings;
         settings.random = [] { return 0u; };
-        queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, holders,
+        queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers, home,
                                                                settings);
         queue->start([](Result<void> result) { REQUIRE(result.has_value()); });
         home.run();
@@ -57,7 +57,7 @@ struct Stage {
         envelope.accepted_at = envelope.due_at = clock.wall();
         envelope.expires_at = clock.wall() + 96h;
         envelope.warn_at = clock.wall() + 4h;
-        queue->begin(0, [&](Result<QueueId> id) { envelope.id = id.value(); });
+        queue->begin(0, 0, [&](Result<QueueId> id) { envelope.id = id.value(); });
         bool committed = false;
         queue->commit(envelope, make_chunk(std::string(original)),
                       [&](Result<void> result) { committed = result.has_value(); });
@@ -146,7 +146,7 @@ struct Stage {
     ManualClock clock;
     storage::MemoryDisk disk;
     FakeControl control{{}};
-    FakeHolders holders;
+    replication::NoPeers peers;
     std::unique_ptr<storage::QueueStore> store;
     std::unique_ptr<replication::ReplicatedQueue> queue;
     runtime::Metrics metrics;

@@ -22,7 +22,7 @@ public:
         store = storage::open_memory_store(disk, home, home).value();
         replication::ReplicatedQueue::Settings settings;
         settings.random = [] { return 0u; };
-        queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, holders,
+        queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers, home,
                                                                settings);
         bool started = false;
         queue->start([&](Result<void> result) { started = result.has_value(); });
@@ -49,7 +49,7 @@ public:
     // A message that was accepted and is claimed still.
     Envelope accept(std::vector<std::string> addresses) {
         std::optional<QueueId> id;
-        queue->begin(0, [&](Result<QueueId> minted) { id = minted.value(); });
+        queue->begin(0, 0, [&](Result<QueueId> minted) { id = minted.value(); });
         run_until([&] { return id.has_value(); });
         Envelope envelope;
         envelope.id = *id;
@@ -94,7 +94,7 @@ public:
     runtime::Shard home{0};  // its loop is run by the test
     storage::MemoryDisk disk;
     tests::FakeControl control{{}};
-    tests::FakeHolders holders;
+    replication::NoPeers peers;
     std::unique_ptr<storage::QueueStore> store;
     std::unique_ptr<replication::ReplicatedQueue> queue;
     std::unique_ptr<Scheduler> scheduler;

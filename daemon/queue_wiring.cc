@@ -1,0 +1,43 @@
+#include "daemon/queue_wiring.h"
+
+namespace posthorse {
+
+deliver::MessagePort message_port(runtime::Shard& home, replication::ReplicatedQueue& queue) {
+    return {
+        .read_chunk =
+            [&home, &queue](QueueId id, std::uint32_t index, Completion<Chunk> done) {
+                home.post([&queue, id, index, done = std::move(done)]() mutable {
+                    queue.chunk(id, index, std::move(done));
+                });
+            },
+        .intend =
+            [&home, &queue](Intent intent, Completion<> done) {
+                home.post([&queue, intent = std::move(intent), done = std::move(done)]() mutable {
+                    queue.intend(std::move(intent), std::move(done));
+                });
+            },
+        .may_send_dot =
+            [&home, &queue](QueueId id, std::uint32_t attempt, Completion<bool> done) {
+                home.post([&queue, id, attempt, done = std::move(done)]() mutable {
+                    done(queue.may_send_dot(id, attempt));
+                });
+            }};
+}
+
+void report_doubts(replication::ReplicatedQueue& queue,
+                   report::Reporter& reporter,
+                   const Clock& clock) {
+    queue.on_bounce_in_doubt(
+        [&reporter](Envelope claimed) { reporter.bounce_in_doubt(std::move(claimed)); });
+    queue.on_told([&reporter, &clock](Envelope claimed, std::uint32_t attempt,
+                                      std::vector<RecipientOutcome> outcomes) {
+        const bool others_open = claimed.doubts.size() > 1;
+        Ended ended{.envelope = std::move(claimed),
+                    .outcomes = std::move(outcomes),
+                    .ended_attempts = {attempt}};
+        ended.next_due = others_open ? ended.envelope.due_at : clock.wall();
+        reporter.settle(std::move(ended), [] {});
+    });
+}
+
+}  // namespace posthorse

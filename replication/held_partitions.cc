@@ -168,17 +168,20 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     to->expected = follow.next;
     const Sequence before{follow.next.value - 1};
     to->received = to->durable = before;
-    if (!follow.listing) return;
-    const auto slice = follow.slice;
-    store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
-                 while_alive([this, link, slice](Result<void> begun) {
-                     if (!begun) give_up(link, slice, HolderRefusal::failed);
-                 }));
-    to->target = std::make_shared<ListingTarget>(
+    to->listed = follow.listing;
+    if (follow.listing) begin_copy(*to, before);
+}
+
+// It is whole, up to `before` at least, when the target says so.
+void HeldPartitions::begin_copy(Held& held, Sequence before) {
+    const auto link = held.link;
+    const auto slice = held.slice;
+    held.target = std::make_shared<ListingTarget>(
         slice, storage::Position{slice.epoch, before}, store_,
         [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
         while_alive(
             [this, link, slice](Result<void> done) { whole(link, slice, std::move(done)); }));
+    held.target->begin();
 }
 
 void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
@@ -196,12 +199,17 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     auto* to = held(link, slice);
     if (to == nullptr || !to->expected) return streams_.read_on(link, bytes);
     const bool whole = note_chunks(operate.operation);
-    if (stamp.sequence != *to->expected || (!whole && !to->target)) {
+    const bool can_wait = whole || to->target || to->listed;
+    if (stamp.sequence != *to->expected || !can_wait) {
         streams_.read_on(link, bytes);
         return give_up(link, slice, HolderRefusal::gap);
     }
+    // The body began before the listing did, and is not to be had but from the owner's store.
+    const bool lacks_body = !whole && !to->target;
+    if (lacks_body) begin_copy(*to, Sequence{stamp.sequence.value - 1});
     to->expected->value += 1;
     if (to->target) to->target->operated(operate.operation, whole);
+    if (lacks_body) to->target->want_bodies();
     const bool durable = storage::is_durable(operate.operation);
     store_.apply(std::move(operate.operation),
                  while_alive([this, link, slice, durable, bytes,

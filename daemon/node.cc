@@ -240,7 +240,7 @@ void Node::compose_delivery() {
             sign_notice(std::move(from), std::move(message), std::move(done));
         },
         [](const std::string& line) { log::line(log::Level::info, line); },
-        reporter_settings(config_));
+        reporter_settings(config_, pool_->control().self()));
     deliveries_ = std::make_unique<deliver::DeliveryPool>(
         home(), views(shards_), deliver::lane_settings(config_, {config_.host_name}),
         message_port(home(), *queue_), clock_, metrics_);
@@ -260,9 +260,10 @@ void Node::compose_delivery() {
 
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
-    intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
-        config_, trusted_networks_, home(), *queue_, clock_, authenticator_, sender_policy_,
-        signing_workers_, server_tls_, signer_, door_, intake_metrics_, accepted_});
+    intake_context_ = std::make_unique<intake::IntakeContext>(
+        intake::IntakeContext{config_, trusted_networks_, home(), *queue_, clock_, authenticator_,
+                              sender_policy_, signing_workers_, server_tls_, signer_, door_,
+                              intake_metrics_, accepted_, pool_->control().self()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 

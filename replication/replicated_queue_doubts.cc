@@ -70,7 +70,7 @@ void ReplicatedQueue::decide_doubts(Envelope claimed, std::vector<Envelope>& han
     }
     // What is decided is written down with the attempt that follows, or decided again.
     claimed = storage::settle_doubts(claimed, claimed.due_at);
-    claimed_.emplace(id, Claimed{claimed, {}});
+    claimed_.emplace(id, Claimed{claimed, {}, {}});
     if (settings_.in_doubt == InDoubtPolicy::bounce && bounce_in_doubt_)
         return bounce_in_doubt_(std::move(claimed));
     hand_out.push_back(std::move(claimed));
@@ -112,7 +112,7 @@ void ReplicatedQueue::told_of(ToldAttempt told) {
                                                if (stored) wake();
                                            }));
                          }
-                         claimed_.emplace(id, Claimed{*found, {}});
+                         claimed_.emplace(id, Claimed{*found, {}, {}});
                          told_(*std::move(found), told.attempt.attempt, std::move(told.outcomes));
                      }));
 }

@@ -2,7 +2,6 @@
 
 #include "replication/edge/control_codec.h"
 #include "replication/edge/peer_verdict.h"
-#include "replication/edge/peer_certificate.h"
 
 namespace posthorse::replication {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "proto/types/assert.h"
 #include "proto/types/reply.h"
-#include "replication/edge/peer_certificate.h"
+#include "replication/edge/peer_verdict.h"
 
 namespace posthorse::admin {
 namespace {
@@ -214,7 +214,7 @@ void PeerParts::ended(std::uint64_t number, const grpc::Status& status) {
     if (!status.ok()) {
         call.done(to_error(status, changes(call.request), call.patience));
     } else if (certificates_ == CertificatesName::node &&
-               !replication::carries(*call.context.auth_context(), call.name)) {
+               !replication::carries_name(*call.context.auth_context(), call.name)) {
         call.done(Error{Errc::unavailable, "another name than its own is in the certificate"});
     } else {
         call.done(std::move(call.response));

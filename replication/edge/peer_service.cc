@@ -2,7 +2,6 @@
 
 #include "replication/edge/control_codec.h"
 #include "replication/edge/peer_verdict.h"
-#include "replication/edge/peer_certificate.h"
 
 namespace posthorse::replication {
 namespace {
@@ -35,7 +34,7 @@ grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* cont
         return reactor;
     };
     const auto peer = context->auth_context();
-    if (!is_authenticated(peer.get()))
+    if (peer == nullptr || !peer->IsPeerAuthenticated())
         return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
                              "no_certificate: show one of the pool's authority"));
     // The port takes larger messages, of mail.

@@ -1,7 +1,7 @@
 #include "daemon/admin/parts/node_queue_service.h"
 
 #include "daemon/admin/admin_messages.h"
-#include "replication/edge/peer_certificate.h"
+#include "replication/edge/peer_verdict.h"
 
 namespace posthorse::admin {
 namespace {
@@ -56,7 +56,7 @@ NodeQueueService::Refusal NodeQueueService::check(const grpc::ServerContextBase&
         return {"not_a_member", StatusCode::PERMISSION_DENIED,
                 "not_a_member: the pool does not know the caller"};
     const bool named = certificates_ == CertificatesName::pool ||
-                       replication::carries(*rpc.auth_context(), member->facts.name);
+                       replication::carries_name(*rpc.auth_context(), member->facts.name);
     if (!named)
         return {"wrong_name", StatusCode::PERMISSION_DENIED,
                 "wrong_name: the certificate does not carry the caller's name"};
@@ -80,8 +80,9 @@ NodeQueueService::Unary* NodeQueueService::answer(Rpc* rpc,
                                                   Response* response) {
     using grpc::StatusCode;
     auto* reactor = rpc->DefaultReactor();
+    const auto peer = rpc->auth_context();
     const bool room = ++under_way_ <= calls_max;
-    if (!replication::is_authenticated(rpc->auth_context().get())) {
+    if (peer == nullptr || !peer->IsPeerAuthenticated()) {
         finish(reactor, count({"no_certificate", StatusCode::UNAUTHENTICATED,
                                "no_certificate: show one of the pool's authority"}));
     } else if (!room) {

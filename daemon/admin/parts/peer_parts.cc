@@ -6,8 +6,7 @@
 #include <grpcpp/support/client_callback.h>
 
 #include "proto/types/assert.h"
-#include "proto/types/reply.h"
-#include "replication/edge/peer_certificate.h"
+#include "replication/edge/peer_verdict.h"
 
 namespace posthorse::admin {
 namespace {
@@ -81,7 +80,7 @@ std::string seconds_of(Duration duration) {
 // Of a call that failed.
 Error to_error(const grpc::Status& status, bool may_have_happened, Duration patience) {
     using grpc::StatusCode;
-    const auto said = sanitise(status.error_message(), 300);
+    const auto said = replication::problem_of(status);
     switch (status.error_code()) {
         case StatusCode::NOT_FOUND:
             return {Errc::not_found, said};
@@ -214,7 +213,7 @@ void PeerParts::ended(std::uint64_t number, const grpc::Status& status) {
     if (!status.ok()) {
         call.done(to_error(status, changes(call.request), call.patience));
     } else if (certificates_ == CertificatesName::node &&
-               !replication::carries(*call.context.auth_context(), call.name)) {
+               !replication::carries_name(*call.context.auth_context(), call.name)) {
         call.done(Error{Errc::unavailable, "another name than its own is in the certificate"});
     } else {
         call.done(std::move(call.response));

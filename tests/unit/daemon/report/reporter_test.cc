@@ -145,7 +145,7 @@ struct Stage {
     ManualExecutor home;
     ManualClock clock;
     storage::MemoryDisk disk;
-    FakeControl control{{}};
+    LoneControl control{home};
     replication::NoPeers peers;
     std::unique_ptr<storage::QueueStore> store;
     std::unique_ptr<replication::ReplicatedQueue> queue;

@@ -21,6 +21,7 @@
 #include "daemon/intake/listener.h"
 #include "daemon/node_metrics.h"
 #include "daemon/pool_membership.h"
+#include "daemon/pool_queue_wiring.h"
 #include "daemon/queue_wiring.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
@@ -140,6 +141,7 @@ private:
     UniqueFunction<void(Envelope)> accepted_;
     std::unique_ptr<intake::IntakeContext> intake_context_;
     std::unique_ptr<intake::Listeners> listeners_;
+    std::unique_ptr<PoolQueueWiring> pool_queue_;
     std::unique_ptr<admin::AdminServer> admin_;
     std::unique_ptr<admin::HttpServer> http_;
 
@@ -221,9 +223,11 @@ void Node::compose() {
         clock_, *store_, pool_->control(), pool_->streams(), home(), queue_settings(config_));
     compose_delivery();
     compose_intake();
+    pool_queue_ = std::make_unique<PoolQueueWiring>(config_, home(), clock_, *queue_, *reporter_,
+                                                    *pool_, metrics_);
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket,
-        admin::AdminContext{home(), clock_, *queue_, admin_ports(), pool_->admin_ports()});
+        config_.admin.socket, admin::AdminContext{home(), clock_, pool_queue_->queue(),
+                                                  admin_ports(), pool_->admin_ports()});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);
@@ -236,7 +240,7 @@ void Node::compose_delivery() {
             sign_notice(std::move(from), std::move(message), std::move(done));
         },
         [](const std::string& line) { log::line(log::Level::info, line); },
-        reporter_settings(config_));
+        reporter_settings(config_, pool_->control().self()));
     deliveries_ = std::make_unique<deliver::DeliveryPool>(
         home(), views(shards_), deliver::lane_settings(config_, {config_.host_name}),
         message_port(home(), *queue_), clock_, metrics_);
@@ -256,9 +260,10 @@ void Node::compose_delivery() {
 
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
-    intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
-        config_, trusted_networks_, home(), *queue_, clock_, authenticator_, sender_policy_,
-        signing_workers_, server_tls_, signer_, door_, intake_metrics_, accepted_});
+    intake_context_ = std::make_unique<intake::IntakeContext>(
+        intake::IntakeContext{config_, trusted_networks_, home(), *queue_, clock_, authenticator_,
+                              sender_policy_, signing_workers_, server_tls_, signer_, door_,
+                              intake_metrics_, accepted_, pool_->control().self()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 
@@ -313,7 +318,7 @@ awaitable<Result<void>> Node::open_to_operators() {
             co_return listening;
     }
     if (auto listening = admin_->start(); !listening) co_return listening;
-    co_return Result<void>{};
+    co_return pool_->listen();
 }
 
 awaitable<void> Node::enter_pool() {
@@ -408,6 +413,9 @@ awaitable<void> Node::stop() {
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         deliveries_->join([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
+        pool_queue_->stop([done = std::move(done)]() mutable { done({}); });
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         admin_->stop([done = std::move(done)]() mutable { done({}); });
@@ -540,17 +548,12 @@ admin::StatusValues Node::status() const {
             .disk_free_bytes = stats.disk_free_bytes,
             .accepting = stats.accepting,
             .incoming_sessions = listeners_->sessions(),
-            .outgoing_connections = scheduler_->counters().workers};
+            .outgoing_connections = scheduler_->counters().workers,
+            .queue = queue_->counters()};
 }
 
 admin::AdminPorts Node::admin_ports() {
-    return {.status = [this] { return status(); },
-            .delivering = [this](QueueId id) { return queue_->delivering(id); },
-            .bounce =
-                [this](QueueId id, std::string why, Completion<> done) {
-                    reporter_->bounce(id, std::move(why), std::move(done));
-                },
-            .reload = [this] { return reload(); }};
+    return {.status = [this] { return status(); }, .reload = [this] { return reload(); }};
 }
 
 admin::HttpPorts Node::http_ports() {

@@ -19,11 +19,12 @@ namespace log = runtime::log;
 using boost::asio::awaitable;
 
 // What this release understands of the pool's value and messages; the lowest in a pool counts.
-constexpr std::uint32_t feature_level = 1;
+constexpr std::uint32_t feature_level = 2;  // from 2 on: copies of mail
 constexpr Duration look_timeout = std::chrono::seconds{2};
 constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};
 // Of the time to stop: what the pool needs to agree.
+constexpr Duration tidying_time = std::chrono::seconds{3};
 constexpr Duration agreement_time = std::chrono::seconds{4};
 
 std::string control_directory(const std::string& data_dir) {
@@ -68,12 +69,7 @@ Result<void> PoolMembership::open() {
     if (!copies) return copies.error();
     for (const auto& copy : *copies) set_aside_.push_back(copy.path);
     control_ = *std::move(control);
-    return listen();
-}
-
-replication::PeerStreams& PoolMembership::streams() {
-    if (peers_) return peers_->streams();
-    return no_peers_;
+    return {};
 }
 
 replication::ControlCore::Settings PoolMembership::settings() const {
@@ -140,15 +136,23 @@ Result<void> PoolMembership::listen() {
          .files = {config_.pool.ca_file, config_.pool.certificate_file, config_.pool.key_file},
          .certificates = config_.pool.certificates == "node" ? replication::PeerCertificates::node
                                                              : replication::PeerCertificates::pool,
-         .name = config_.pool.name},
+         .name = config_.pool.name,
+         .services = services_},
         home_,
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
             control_->receive(header, message, std::move(verdict));
-        });
+        },
+        {.judge = [this](const replication::Header& header) { return control_->judge(header); },
+         .header = [this](NodeId to) { return control_->header(to); }});
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
+    streams_.lead_to(peers_->streams());
     return {};
+}
+
+std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& address) {
+    return peers_ ? peers_->channel(address) : nullptr;
 }
 
 void PoolMembership::tick() {
@@ -160,7 +164,9 @@ void PoolMembership::tick() {
 
 void PoolMembership::report_peers() {
     std::set<std::string> now;
-    for (const auto& problem : peers_->problems()) {
+    auto problems = peers_->problems();
+    for (auto& problem : peers_->stream_problems()) problems.push_back(std::move(problem));
+    for (const auto& problem : problems) {
         now.insert(problem.address);
         if (!unreachable_.contains(problem.address))
             log::warning("peer_unreachable", {{"address", problem.address}, {"why", problem.what}});
@@ -209,6 +215,9 @@ admin::PoolPorts PoolMembership::admin_ports() {
 
 void PoolMembership::export_figures(runtime::Metrics& metrics) {
     export_pool(metrics, [this] { return view(); }, [this] { return peer_figures(); });
+    export_streams(metrics, [this] {
+        return peers_ ? peers_->stream_figures() : replication::PeerStreamFigures{};
+    });
 }
 
 bool PoolMembership::has_peers() const {
@@ -241,6 +250,12 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
     boost::asio::steady_timer timer(home_.context());
     const auto left = std::make_shared<bool>(false);
     while (has_peers() && !queue.all_copied() && clock_.boot() + agreement_time < until) {
+        timer.expires_after(poll_every);
+        co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+    // What is copied the pool gives to others in any case; empty partitions would stay behind.
+    const auto tidy_until = std::min(until - agreement_time, clock_.boot() + tidying_time);
+    while (has_peers() && !queue.owns_nothing() && clock_.boot() < tidy_until) {
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }

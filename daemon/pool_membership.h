@@ -6,7 +6,7 @@
 //           take_aside() comes before the queue is opened: a node that the pool disowned begins as
 //           a new one, with an empty queue; the copies stay beside it.
 // Owner     Node; every call on home. The references outlive it.
-// Errors    open() names the file or address, and the mend.
+// Errors    open() and listen() name the file or address, and the mend.
 #pragma once
 
 #include <functional>
@@ -20,6 +20,7 @@
 #include "daemon/admin/admin_ports.h"
 #include "daemon/config/config.h"
 #include "daemon/pool/discovery.h"
+#include "daemon/pool/late_streams.h"
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "replication/edge/embedded_control.h"
@@ -46,7 +47,13 @@ public:
     static Result<void> take_aside(const std::string& data_dir, WallTime now);
 
     Result<void> open();
-    replication::PeerStreams& streams();
+    // Of a pool of one they lead nowhere.
+    replication::PeerStreams& streams() { return streams_; }
+    // Further services of the peer port; before listen(). They outlive stop().
+    void serve(grpc::Service& service) { services_.push_back(&service); }
+    Result<void> listen();
+    // To another node; null without pool.join.
+    std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
     void tick();
@@ -70,7 +77,6 @@ public:
     boost::asio::awaitable<void> stop();
 
 private:
-    Result<void> listen();
     replication::ControlCore::Settings settings() const;
     replication::EmbeddedControl::Ports ports();
     void look(replication::EmbeddedControl::Discovered found);
@@ -88,8 +94,9 @@ private:
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
-    replication::NoPeers no_peers_;
+    LateStreams streams_;
     bool whole_ = false;  // the pool's messages had their copies once since this node is live
+    std::vector<grpc::Service*> services_;
     std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
     std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once

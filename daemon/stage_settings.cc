@@ -39,8 +39,9 @@ schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
     return settings;
 }
 
-report::Reporter::Settings reporter_settings(const config::Config& config) {
+report::Reporter::Settings reporter_settings(const config::Config& config, const NodeId& self) {
     report::Reporter::Settings settings;
+    settings.node = self;
     settings.notices = {config.host_name, config.queue.bounce_lifetime};
     settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
     settings.addresses =

@@ -13,6 +13,6 @@ namespace posthorse {
 replication::ReplicatedQueue::Settings queue_settings(const config::Config& config);
 schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
                                                  schedule::RouteTable routes);
-report::Reporter::Settings reporter_settings(const config::Config& config);
+report::Reporter::Settings reporter_settings(const config::Config& config, const NodeId& self);
 
 }  // namespace posthorse

@@ -17,7 +17,11 @@ HeldPartitions::HeldPartitions(storage::QueueStore& store,
       streams_(streams),
       home_(home),
       pace_(pace),
-      attempts_(attempts) {}
+      attempts_(attempts) {
+    for (const auto& partition : store.partitions()) {
+        if (partition.copying) partial_.insert(partition.id);
+    }
+}
 
 HeldPartitions::~HeldPartitions() = default;
 
@@ -168,6 +172,9 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     to->expected = follow.next;
     const Sequence before{follow.next.value - 1};
     to->received = to->durable = before;
+    // It told a position that it is not at any more: it has parts of what came later.
+    if (!follow.listing && is_partial(follow.slice.partition))
+        return give_up(link, follow.slice, HolderRefusal::gap);
     to->listed = follow.listing;
     if (follow.listing) begin_copy(*to, before);
 }
@@ -176,6 +183,7 @@ void HeldPartitions::take(LinkId link, Follow follow) {
 void HeldPartitions::begin_copy(Held& held, Sequence before) {
     const auto link = held.link;
     const auto slice = held.slice;
+    partial_.insert(slice.partition);
     held.target = std::make_shared<ListingTarget>(
         slice, storage::Position{slice.epoch, before}, store_,
         [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
@@ -189,6 +197,7 @@ void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
     if (to == nullptr) return;
     if (!result) return give_up(link, slice, HolderRefusal::failed);
     to->target.reset();
+    partial_.erase(slice.partition);
     to->durable = to->received;  // EndCopy was synced behind all of them
     owe_ack(slice.partition);
 }
@@ -211,10 +220,14 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     if (to->target) to->target->operated(operate.operation, whole);
     if (lacks_body) to->target->want_bodies();
     const bool durable = storage::is_durable(operate.operation);
+    std::optional<QueueId> born;  // claimed: by its owner, which is not here
+    if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
+        born = commit->envelope.id;
     store_.apply(std::move(operate.operation),
-                 while_alive([this, link, slice, durable, bytes,
+                 while_alive([this, link, slice, durable, bytes, born,
                               sequence = stamp.sequence](Result<void> result) {
                      streams_.read_on(link, bytes);
+                     if (born) store_.release(*born);
                      applied(link, slice, sequence, durable, std::move(result));
                  }));
 }

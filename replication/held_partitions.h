@@ -16,6 +16,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "proto/types/executor.h"
@@ -46,6 +47,10 @@ public:
 
     // Copies are being made whole here.
     std::size_t copying() const;
+    // The copy here was being made whole when the stream, or an earlier process, ended.
+    bool is_partial(PartitionId id) const { return partial_.contains(id); }
+    // This node owns it now, and made it whole itself.
+    void made_whole(PartitionId id) { partial_.erase(id); }
 
 private:
     struct Held {
@@ -87,6 +92,7 @@ private:
     Pace& pace_;
     const AttemptBook& attempts_;
     std::map<PartitionId, Held> held_;
+    std::set<PartitionId> partial_;  // between BeginCopy and EndCopy
     // Chunks that came of bodies without a commit, since this process began: recovery collects
     // what came before.
     std::unordered_map<QueueId, std::uint32_t> arriving_;

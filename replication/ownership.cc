@@ -105,11 +105,10 @@ void Ownership::keep_streams(const PoolState& state) {
 }
 
 void Ownership::own(const PartitionState& state) {
-    const auto taking =
-        std::make_shared<TakeUp>(state, ports_.control.self(), ports_.store, ports_.streams,
-                                 while_alive([this, state](Result<storage::Position> base) {
-                                     taken_up(state, std::move(base));
-                                 }));
+    const auto taking = std::make_shared<TakeUp>(
+        state, ports_.control.self(), held_.is_partial(state.id), ports_.store, ports_.streams,
+        while_alive(
+            [this, state](Result<storage::Position> base) { taken_up(state, std::move(base)); }));
     taking_up_[state.id] = taking;
     taking->begin(ports_.clock.boot());
 }
@@ -118,6 +117,7 @@ void Ownership::own(const PartitionState& state) {
 void Ownership::taken_up(const PartitionState& state, Result<storage::Position> base) {
     const auto keep_alive = taking_up_.extract(state.id);
     if (!base) return events_.taken(state.id, base.error());
+    held_.made_whole(state.id);
     const auto former = former_.extract(state.id);
     const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
     const auto partition = goes_on ? former.mapped()

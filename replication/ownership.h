@@ -73,6 +73,8 @@ public:
     std::size_t held_by_nobody_else() const;
     // Every message has as many holders that stay as it should.
     bool all_copied() const;
+    // Nothing is left to hand over or to retire.
+    bool owns_nothing() const { return partitions_.empty() && handed_.empty(); }
     // This store cannot read the body of a message of its own: a holder's copy replaces it.
     void fetch_body(QueueId id);
     std::uint64_t mended() const;

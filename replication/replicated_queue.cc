@@ -350,7 +350,7 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
            while_alive([this, notices, remembered, settlement = std::move(settlement),
                         done = std::move(done)](Result<void> stored) mutable {
                const bool ok = stored.has_value();
-               if (ok) settled(settlement, remembered);
+               ok ? settled(settlement, remembered) : late(settlement);
                done(std::move(stored));
                if (ok && notices) wake();
            }));
@@ -375,7 +375,8 @@ void ReplicatedQueue::settled(const Settlement& settlement, bool remembered) {
     }
 }
 
-// The pool gave the message to another node while this one sent it: that one will ask.
+// The pool gave the message to another node while this one sent it, or before every holder had its
+// outcome: that one will ask.
 void ReplicatedQueue::late(const Settlement& settlement) {
     for (const auto attempt : settlement.ended_attempts)
         attempts_.late({settlement.id, attempt}, settlement.outcomes);

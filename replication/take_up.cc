@@ -11,12 +11,14 @@ constexpr Duration ask_again = std::chrono::milliseconds{50};
 
 TakeUp::TakeUp(PartitionState state,
                NodeId self,
+               bool partial,
                storage::QueueStore& store,
                PeerStreams& streams,
                Completion<storage::Position> done)
     : state_(std::move(state)),
       slice_{state_.id, state_.epoch},
       self_(self),
+      partial_(partial),
       store_(store),
       streams_(streams),
       done_(std::move(done)) {}
@@ -84,7 +86,8 @@ void TakeUp::consider() {
     const auto furthest = std::max_element(
         others_.begin(), others_.end(),
         [](const auto& one, const auto& other) { return *one.second.at < *other.second.at; });
-    if (furthest == others_.end() || *furthest->second.at <= *own_) return finish(*own_);
+    if (furthest == others_.end() || *furthest->second.at <= *own_)
+        return partial_ ? declare_whole() : finish(*own_);
     source_ = furthest->first;
     target_ = std::make_shared<ListingTarget>(
         slice_, *furthest->second.at, store_,
@@ -94,6 +97,27 @@ void TakeUp::consider() {
             finish(at);
         });
     streams_.send(*source_, Pull{slice_});
+}
+
+void TakeUp::declare_whole() {
+    const auto here = [weak = weak_from_this()](auto call) {
+        return [weak, call = std::move(call)](auto result) {
+            const auto self = weak.lock();
+            if (self && !self->ended_) call(*self, std::move(result));
+        };
+    };
+    store_.intents(
+        slice_.partition, here([here](TakeUp& self, Result<std::vector<Intent>> intents) {
+            if (!intents) return self.finish(intents.error());
+            const auto& slice = self.slice_;
+            self.store_.apply({{slice.partition, slice.epoch, Sequence{0}},
+                               storage::EndCopy{*self.own_, *std::move(intents)}},
+                              here([](TakeUp& whole, Result<void> result) {
+                                  if (!result) return whole.finish(result.error());
+                                  // Like no other copy: it has parts of what came later.
+                                  whole.finish(storage::Position{whole.slice_.epoch, Sequence{0}});
+                              }));
+        }));
 }
 
 // A refusal is no silence, but it is no answer either: who cannot hold it is dropped as well.

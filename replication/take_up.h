@@ -5,8 +5,9 @@
 //           from then on they refuse the old one. Waits for each until it answers; one that is
 //           silent for long is named by silent(), to be dropped by agreement, and the narrower set
 //           takes the partition up anew. When a holder is further than this store, its copy is
-//           listed here first: final outcomes are never undone. Then `done`, with where the copies
-//           stand: the base of this ownership.
+//           listed here first: final outcomes are never undone. A copy that was being made whole
+//           when its owner ended, and than which nobody has a better one, is whole as it is. Then
+//           `done`, with where the copies stand: the base of this ownership.
 // Owner     ReplicatedQueue, on home.
 // Errors    Of the store: to `done`.
 #pragma once
@@ -25,6 +26,7 @@ class TakeUp : public std::enable_shared_from_this<TakeUp> {
 public:
     TakeUp(PartitionState state,
            NodeId self,
+           bool partial,
            storage::QueueStore& store,
            PeerStreams& streams,
            Completion<storage::Position> done);
@@ -49,12 +51,13 @@ private:
     void fenced(Result<storage::Position> at);
     void ask(NodeId node);
     void consider();
-    void pulled(Result<void> result);
+    void declare_whole();
     void finish(Result<storage::Position> at);
 
     const PartitionState state_;
     const Slice slice_;
     const NodeId self_;
+    const bool partial_;  // this node's copy is not whole
     storage::QueueStore& store_;
     PeerStreams& streams_;
     Completion<storage::Position> done_;

@@ -1,46 +1,17 @@
 #include "daemon/admin/admin_calls.h"
 
-#include <algorithm>
+#include <set>
 
-#include "daemon/runtime/log.h"
+#include "daemon/admin/parts/own_part.h"
+#include "daemon/admin/queue_merge.h"
 
 namespace posthorse::admin {
 namespace {
 
-namespace log = runtime::log;
-
-// A page of a listing ends at the first of these, so that no call lasts long and no response
-// approaches the 4 MB that gRPC clients take by default.
-constexpr std::size_t list_looked_at_max = 20'000;
-constexpr std::size_t list_bytes_max = 1024 * 1024;
-
-void audit(const ActOrder& order, const v1::ActResult& result) {
-    log::info("operator_action", {{"action", name_of(order.action)},
-                                  {"id", result.id()},
-                                  {"operator", order.operator_name},
-                                  {"reason", order.reason},
-                                  {"outcome", v1::ActResult::Outcome_Name(result.outcome())},
-                                  {"detail", result.detail()}});
-}
-
-// Requires another action than bounce.
-replication::Action to_action(v1::Action action) {
-    switch (action) {
-        case v1::ACTION_HOLD:
-            return replication::Action::hold;
-        case v1::ACTION_RESUME:
-            return replication::Action::resume;
-        case v1::ACTION_REMOVE:
-            return replication::Action::remove;
-        default:
-            PH_ASSERT(action == v1::ACTION_RETRY);
-            return replication::Action::retry;
-    }
-}
-
-Result<void> without_value(const Result<Envelope>& result) {
-    if (result) return {};
-    return result.error();
+// Where a message is decides what can be said of it.
+Error of_part(const PoolQueue::Part& part, const Error& error) {
+    if (error.code == Errc::not_found) return error;
+    return {error.code, part.title + ": " + error.what};
 }
 
 }  // namespace
@@ -51,54 +22,67 @@ ListCall::ListCall(AdminContext& context,
                    grpc::CallbackServerContext* rpc,
                    ListOrder order,
                    v1::ListMessagesResponse* response)
-    : WalkCall(context, rpc, order.after), order_(std::move(order)), response_(response) {
-    go_on(&ListCall::next_page);
+    : PartsCall(context, rpc), order_(std::move(order)), response_(response) {
+    go_on(&ListCall::begin);
 }
 
-void ListCall::on_page(std::vector<Envelope> page, bool last) {
-    const auto now = context_.clock.wall();
-    for (const auto& envelope : page) {
-        if (full()) {
-            response_->set_next_page_token(order_.after.to_string());
-            return Finish(grpc::Status::OK);
-        }
-        ++looked_at_;
-        order_.after = envelope.id;
-        if (!order_.filter.matches(envelope, delivering(envelope), now)) continue;
-        auto& message = *response_->add_messages();
-        message = to_message(envelope, delivering(envelope));
-        bytes_ += message.ByteSizeLong();
-    }
-    if (!last) return next_page();
+void ListCall::begin() {
+    ask_all(context_.queue.parts(patience(patience_to_show)), Coverage(context_.queue.pool()));
+}
+
+v1::NodeListRequest ListCall::next_request(std::size_t /*part*/) {
+    v1::NodeListRequest request;
+    *request.mutable_filter() = order_.filter;
+    if (order_.after != QueueId{}) request.set_after(order_.after.to_string());
+    request.set_messages_max(static_cast<std::uint32_t>(order_.page_size));
+    return request;
+}
+
+void ListCall::answered(std::size_t part, v1::NodeListResponse response) {
+    pages_.push_back(std::move(response));
+    part_ended(part);
+}
+
+void ListCall::parts_ended() {
+    if (given_up()) return;
+    *response_ = merge_pages(std::move(pages_), order_.page_size, list_bytes_max);
+    fill_missing(*response_);
     Finish(grpc::Status::OK);
-}
-
-bool ListCall::full() const {
-    return static_cast<std::size_t>(response_->messages_size()) >= order_.page_size ||
-           looked_at_ >= list_looked_at_max || bytes_ >= list_bytes_max;
 }
 
 // --- Summarize
 
 SummarizeCall::SummarizeCall(AdminContext& context,
                              grpc::CallbackServerContext* rpc,
-                             QueueFilter filter,
+                             v1::MessageFilter filter,
                              std::size_t domains,
                              v1::SummarizeResponse* response)
-    : WalkCall(context, rpc, QueueId{}),
-      filter_(std::move(filter)),
-      domains_(domains),
-      response_(response) {
-    go_on(&SummarizeCall::next_page);
+    : PartsCall(context, rpc), filter_(std::move(filter)), domains_(domains), response_(response) {
+    go_on(&SummarizeCall::begin);
 }
 
-void SummarizeCall::on_page(std::vector<Envelope> page, bool last) {
-    const auto now = context_.clock.wall();
-    for (const auto& envelope : page) {
-        if (filter_.matches(envelope, delivering(envelope), now)) summary_.add(envelope, now);
-    }
-    if (!last) return next_page();
+void SummarizeCall::begin() {
+    ask_all(context_.queue.parts(patience(patience_to_show)), Coverage(context_.queue.pool()));
+}
+
+v1::NodeSummarizeRequest SummarizeCall::next_request(std::size_t part) {
+    v1::NodeSummarizeRequest request;
+    *request.mutable_filter() = filter_;
+    request.set_after(after_[part]);
+    return request;
+}
+
+void SummarizeCall::answered(std::size_t part, v1::NodeSummarizeResponse response) {
+    summary_.add_total(from_row(response.total()));
+    for (const auto& row : response.domains()) summary_.add_row(from_row(row));
+    after_[part] = response.walked().to();
+    after_[part].empty() ? part_ended(part) : step(part);
+}
+
+void SummarizeCall::parts_ended() {
+    if (given_up()) return;
     *response_ = to_summary(summary_, domains_);
+    fill_missing(*response_);
     Finish(grpc::Status::OK);
 }
 
@@ -106,163 +90,218 @@ void SummarizeCall::on_page(std::vector<Envelope> page, bool last) {
 
 FlushCall::FlushCall(AdminContext& context,
                      grpc::CallbackServerContext* rpc,
-                     std::string operator_name,
+                     v1::FlushRequest request,
                      v1::FlushResponse* response)
-    : WalkCall(context, rpc, QueueId{}),
-      operator_name_(std::move(operator_name)),
-      response_(response) {
-    go_on(&FlushCall::next_page);
+    : PartsCall(context, rpc), request_(std::move(request)), response_(response) {
+    go_on(&FlushCall::begin);
 }
 
-void FlushCall::on_page(std::vector<Envelope> page, bool last) {
-    last_ = last;
-    const auto now = context_.clock.wall();
-    std::erase_if(page, [&](const Envelope& envelope) {
-        return envelope.held || envelope.due_at <= now || delivering(envelope);
-    });
-    if (page.empty()) return page_ended();
-    under_way_ = page.size();
-    for (const auto& envelope : page) {
-        context_.queue.act(envelope.id, replication::Action::retry, "flush",
-                           [this](Result<Envelope> result) { one_ended(result); });
-    }
+void FlushCall::begin() {
+    ask_all(context_.queue.parts(patience(patience_to_change)), Coverage(context_.queue.pool()));
 }
 
-void FlushCall::one_ended(const Result<Envelope>& result) {
-    if (result) {
-        response_->set_flushed(response_->flushed() + 1);
-    } else if (result.error().code != Errc::not_found) {  // delivered meanwhile: nothing failed
-        response_->set_failed(response_->failed() + 1);
-    }
-    if (--under_way_ == 0) page_ended();
+v1::NodeFlushRequest FlushCall::next_request(std::size_t part) {
+    v1::NodeFlushRequest request;
+    request.set_operator_name(request_.operator_name());
+    request.set_dry_run(request_.dry_run());
+    request.set_after(after_[part]);
+    return request;
 }
 
-void FlushCall::page_ended() {
-    if (!last_) return next_page();
-    log::info("operator_action", {{"action", "flush"},
-                                  {"operator", operator_name_},
-                                  {"flushed", response_->flushed()},
-                                  {"failed", response_->failed()}});
+void FlushCall::answered(std::size_t part, v1::NodeFlushResponse response) {
+    response_->set_flushed(response_->flushed() + response.flushed());
+    response_->set_failed(response_->failed() + response.failed());
+    after_[part] = response.walked().to();
+    after_[part].empty() ? part_ended(part) : step(part);
+}
+
+void FlushCall::parts_ended() {
+    if (given_up()) return;
+    fill_missing(*response_);
     Finish(grpc::Status::OK);
 }
 
 // --- Act
 
-ActCall::ActCall(AdminContext& context, grpc::CallbackServerContext* rpc, ActOrder order)
-    : WalkCall(context, rpc, QueueId{}), order_(std::move(order)) {
+ActCall::ActCall(AdminContext& context,
+                 grpc::CallbackServerContext* rpc,
+                 const v1::ActRequest& request,
+                 ActOrder order)
+    : PartsCall(context, rpc), order_(std::move(order)) {
+    common_.set_action(order_.action);
+    common_.set_dry_run(order_.dry_run);
+    common_.set_reason(order_.reason);
+    common_.set_operator_name(order_.operator_name);
+    if (order_.ids.empty()) *common_.mutable_filter() = request.filter();
     go_on(&ActCall::begin);
 }
 
 void ActCall::begin() {
-    began_ = context_.clock.wall();
-    next_batch();
+    if (!order_.ids.empty()) return begin_with_ids();
+    ask_all(context_.queue.parts(patience(patience_to_change)), Coverage(context_.queue.pool()));
 }
 
-void ActCall::next_batch() {
-    if (order_.ids.empty()) return next_page();
-    if (!given_up()) next_ids();
-}
-
-void ActCall::next_ids() {
-    const auto first = order_.ids.begin() + static_cast<std::ptrdiff_t>(ids_taken_);
-    const auto count = std::min(page_messages, order_.ids.size() - ids_taken_);
-    ids_taken_ += count;
-    last_ = ids_taken_ == order_.ids.size();
-    act_on({first, first + static_cast<std::ptrdiff_t>(count)});
-}
-
-void ActCall::on_page(std::vector<Envelope> page, bool last) {
-    last_ = last;
-    std::vector<QueueId> batch;
-    for (const auto& envelope : page) {
-        // What arrived since the operator asked is not what was meant.
-        if (envelope.accepted_at > began_) continue;
-        if (order_.filter.matches(envelope, delivering(envelope), began_)) {
-            batch.push_back(envelope.id);
+// Each id goes to the part that it is in.
+void ActCall::begin_with_ids() {
+    Parts parts;
+    std::map<NodeId, std::size_t> index;
+    std::set<PartitionId> wanted;
+    for (const auto id : order_.ids) {
+        wanted.insert(id.partition());
+        auto part = context_.queue.part_of(id, patience(patience_to_change));
+        if (!part) {
+            refuse({id}, part.error());
+            continue;
         }
+        const auto [at, added] = index.try_emplace(part->node, parts.size());
+        if (added) parts.push_back(std::move(*part));
+        ids_[at->second].push_back(id);
     }
-    act_on(batch);
+    ask_all(std::move(parts), Coverage(context_.queue.pool(), wanted));
 }
 
-void ActCall::act_on(const std::vector<QueueId>& batch) {
-    response_.Clear();
-    if (batch.empty()) return batch_ended();
-    under_way_ = batch.size();
-    for (const auto id : batch) order_.dry_run ? would_act_on(id) : act_on(id);
+v1::NodeActRequest ActCall::next_request(std::size_t part) {
+    auto request = common_;
+    request.set_began_ms(last_[part].began_ms());
+    request.set_after(last_[part].walked().to());
+    auto& left = ids_[part];
+    const auto end = left.begin() + static_cast<std::ptrdiff_t>(
+                                        std::min<std::size_t>(left.size(), node_act_ids_max));
+    asked_[part].assign(left.begin(), end);
+    left.erase(left.begin(), end);
+    for (const auto id : asked_[part]) request.mutable_ids()->add_ids(id.to_string());
+    return request;
 }
 
-void ActCall::act_on(QueueId id) {
-    if (order_.action == v1::ACTION_BOUNCE) {
-        context_.ports.bounce(id, order_.reason, [this, id](Result<void> result) {
-            one_ended(id, to_act_result(id, result));
-        });
+void ActCall::answered(std::size_t part, v1::NodeActResponse response) {
+    Batch batch{part, {}};
+    batch.response.mutable_results()->Swap(response.mutable_results());
+    last_[part] = std::move(response);
+    batch.response.results().empty() ? go_on_or_end(part) : send(std::move(batch));
+}
+
+// What was asked of it may have happened, the rest has not.
+void ActCall::failed(std::size_t part, const Error& error) {
+    refuse(asked_[part], of_part(parts_[part], error));
+    refuse(ids_[part], of_part(parts_[part], {Errc::unavailable, "not tried: " + error.what}));
+    part_ended(part);
+}
+
+bool ActCall::has_more(std::size_t part) const {
+    if (!order_.ids.empty()) return !ids_.at(part).empty();
+    return !last_.at(part).walked().to().empty();
+}
+
+void ActCall::go_on_or_end(std::size_t part) {
+    client_reads_&& has_more(part) ? step(part) : part_ended(part);
+}
+
+void ActCall::refuse(const std::vector<QueueId>& ids, const Error& error) {
+    if (ids.empty()) return;
+    Batch batch;
+    for (const auto id : ids) *batch.response.add_results() = to_act_result(id, error);
+    send(std::move(batch));
+}
+
+void ActCall::send(Batch batch) {
+    if (!client_reads_) {
+        if (batch.part) part_ended(*batch.part);
         return;
     }
-    context_.queue.act(id, to_action(order_.action), order_.reason,
-                       [this, id](Result<Envelope> result) {
-                           one_ended(id, to_act_result(id, without_value(result)));
-                       });
-}
-
-void ActCall::would_act_on(QueueId id) {
-    context_.queue.find(id, [this, id](Result<Envelope> result) {
-        auto answer = to_act_result(id, without_value(result));
-        if (result) answer.set_outcome(v1::ActResult::OUTCOME_WOULD_ACT);
-        one_ended(id, std::move(answer));
-    });
-}
-
-void ActCall::one_ended(QueueId id, v1::ActResult result) {
-    if (!order_.dry_run) audit(order_, result);
-    *response_.add_results() = std::move(result);
-    if (--under_way_ == 0) batch_ended();
-}
-
-void ActCall::batch_ended() {
-    if (response_.results_size() > 0) return StartWrite(&response_);
-    last_ ? Finish(grpc::Status::OK) : next_batch();
+    batches_.push_back(std::move(batch));
+    if (batches_.size() == 1) StartWrite(&batches_.front().response);
 }
 
 void ActCall::OnWriteDone(bool ok) {
-    if (ok && !last_) return go_on(&ActCall::next_batch);
-    // A write that failed means that the client left.
-    Finish(ok ? grpc::Status::OK : grpc::Status::CANCELLED);
+    context_.home.post([this, ok] { written(ok); });
+}
+
+// A write that failed means that the client left. Whatever may finish the call comes last: from
+// then on gRPC may delete it.
+void ActCall::written(bool ok) {
+    std::vector<std::optional<std::size_t>> waited{batches_.front().part};
+    batches_.pop_front();
+    if (!ok) {
+        client_reads_ = false;
+        for (const auto& batch : std::exchange(batches_, {})) waited.push_back(batch.part);
+    } else if (!batches_.empty()) {
+        StartWrite(&batches_.front().response);
+    }
+    if (parts_have_ended()) return parts_ended();  // then no part waited
+    for (const auto& part : waited) {
+        if (part) go_on_or_end(*part);
+    }
+}
+
+void ActCall::parts_ended() {
+    if (!batches_.empty()) return;  // written() comes here again
+    if (!client_reads_) return Finish(grpc::Status::CANCELLED);
+    if (given_up()) return;
+    Batch last;
+    if (!std::exchange(told_missing_, true)) fill_missing(last.response);
+    if (last.response.missing().empty()) return Finish(grpc::Status::OK);
+    send(std::move(last));
+}
+
+// --- GetMessage
+
+GetCall::GetCall(AdminContext& context,
+                 grpc::CallbackServerContext* rpc,
+                 QueueId id,
+                 v1::GetMessageResponse* response)
+    : HomeCall(context, rpc), id_(id), response_(response) {
+    go_on(&GetCall::begin);
+}
+
+void GetCall::begin() {
+    const auto part = context_.queue.part_of(id_, patience(patience_to_show));
+    if (!part) return Finish(to_status(part.error()));
+    v1::NodeGetRequest request;
+    request.set_id(id_.to_string());
+    part->ask(std::move(request), [this, part = *part](Result<v1::NodeGetResponse> answer) {
+        if (!answer) return Finish(to_status(of_part(part, answer.error())));
+        *response_->mutable_message() = std::move(*answer->mutable_message());
+        Finish(grpc::Status::OK);
+    });
 }
 
 // --- ReadMessage
 
 ReadCall::ReadCall(AdminContext& context, grpc::CallbackServerContext* rpc, QueueId id)
     : HomeCall(context, rpc), id_(id) {
-    go_on(&ReadCall::begin);
+    go_on(&ReadCall::next_piece);
 }
 
-void ReadCall::begin() {
-    context_.queue.find(id_, [this](Result<Envelope> envelope) {
-        if (!envelope) return Finish(to_status(envelope.error()));
-        chunk_count_ = envelope->chunk_count;
-        next_chunk();
-    });
-}
-
-void ReadCall::next_chunk() {
+void ReadCall::next_piece() {
     if (given_up()) return;
-    if (next_ > chunk_count_) return Finish(grpc::Status::OK);
-    context_.queue.chunk(id_, next_++, [this](Result<Chunk> chunk) {
-        if (chunk) return send(*chunk);
-        const bool gone = chunk.error().code == Errc::not_found;
-        Finish(gone ? grpc::Status{grpc::StatusCode::ABORTED,
-                                   "the message left the queue while it was read"}
-                    : to_status(chunk.error()));
+    if (last_.last()) return Finish(grpc::Status::OK);
+    const auto part = context_.queue.part_of(id_, patience(patience_to_show));
+    if (!part) return Finish(to_status(part.error()));
+    v1::NodeReadRequest request;
+    request.set_id(id_.to_string());
+    request.set_chunk(last_.next_chunk());
+    request.set_offset(last_.next_offset());
+    part->ask(std::move(request), [this, part = *part](Result<v1::NodeReadResponse> piece) {
+        if (!piece) return fail(of_part(part, piece.error()));
+        take(std::move(*piece));
     });
 }
 
-void ReadCall::send(const Chunk& chunk) {
-    response_.set_content(*chunk);
+void ReadCall::fail(const Error& error) {
+    const bool begun = last_.next_chunk() > 0 || last_.next_offset() > 0;
+    if (!begun || error.code != Errc::not_found) return Finish(to_status(error));
+    Finish({grpc::StatusCode::ABORTED, "the message left the queue while it was read"});
+}
+
+void ReadCall::take(v1::NodeReadResponse piece) {
+    last_ = std::move(piece);
+    response_.mutable_content()->swap(*last_.mutable_content());
+    if (response_.content().empty()) return next_piece();
     StartWrite(&response_);
 }
 
 void ReadCall::OnWriteDone(bool ok) {
-    if (ok) return go_on(&ReadCall::next_chunk);
+    if (ok) return go_on(&ReadCall::next_piece);
     Finish(grpc::Status::CANCELLED);
 }
 

@@ -1,12 +1,20 @@
 // The calls of the admin service that take more than one step, each an object of its own.
 //
-// Place     Made by admin_service.cc for a request that it has checked.
-// Contract  A call lives on the home executor: it reads the queue page by page there, looks at
-//           every step whether its client still waits, and finishes there, once. gRPC's threads
-//           only start it, tell it that a write is done, and end it.
+// Place     Made by admin_service.cc for a request that it has checked. They ask the parts of
+//           pool_queue.h, several at a time, and put the answers together.
+// Contract  A call lives on the home executor: it asks step by step there, looks before every step
+//           whether its client still waits, and finishes there, once. gRPC's threads only start it,
+//           tell it that a write is done, and end it.
+//           A part that fails is not asked again in the call; the response names it as missing.
 // Owner     Itself: gRPC calls OnDone last, and that deletes it.
-// Bounds    One page of the queue, and one message on its way out.
+// Bounds    One step of each part; of a listing, as much as those hold.
 #pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
@@ -14,11 +22,11 @@
 #include "daemon/admin/admin_messages.h"
 #include "daemon/admin/admin_ports.h"
 #include "daemon/admin/admin_requests.h"
+#include "daemon/admin/coverage.h"
+#include "daemon/admin/pool_queue.h"
+#include "daemon/admin/queue_summary.h"
 
 namespace posthorse::admin {
-
-// Envelopes in one step; also how many actions are under way at once.
-inline constexpr std::size_t page_messages = 100;
 
 // `Base` is one of gRPC's server reactors.
 template <class Base>
@@ -34,11 +42,17 @@ protected:
     void go_on(void (Call::*step)()) {
         context_.home.post([this, step] { (static_cast<Call*>(this)->*step)(); });
     }
+    bool client_left() const { return rpc_->IsCancelled(); }
     // True when nobody waits for the answer any more; the call is then finished.
     bool given_up() {
-        if (!rpc_->IsCancelled()) return false;
+        if (!client_left()) return false;
         this->Finish({grpc::StatusCode::CANCELLED, "the client left or its deadline passed"});
         return true;
+    }
+    // For a step of a part: the client shall hear what is missing before its own patience ends.
+    Duration patience(Duration most) const {
+        const WallTime deadline = std::chrono::floor<Duration>(rpc_->deadline());
+        return std::clamp((deadline - context_.clock.wall()) / 2, Duration{1}, most);
     }
 
     AdminContext& context_;
@@ -47,42 +61,68 @@ private:
     grpc::CallbackServerContext* rpc_;
 };
 
-// A call that walks the whole queue.
-template <class Base>
-class WalkCall : public HomeCall<Base> {
+// A call that asks several parts, each in as many steps as it takes.
+template <class Base, class Request, class Response>
+class PartsCall : public HomeCall<Base> {
 public:
-    WalkCall(AdminContext& context, grpc::CallbackServerContext* rpc, QueueId after)
-        : HomeCall<Base>(context, rpc), after_(after) {}
+    using HomeCall<Base>::HomeCall;
 
 protected:
-    // `last`: the queue ends with this page. Called on home.
-    virtual void on_page(std::vector<Envelope> page, bool last) = 0;
+    using Parts = std::vector<PoolQueue::Part>;
 
-    void next_page() {
-        if (this->given_up()) return;
-        this->context_.queue.list(after_, page_messages,
-                                  [this](Result<std::vector<Envelope>> page) {
-                                      if (!page) return this->Finish(to_status(page.error()));
-                                      if (!page->empty()) after_ = page->back().id;
-                                      const bool last = page->size() < page_messages;
-                                      on_page(std::move(*page), last);
-                                  });
+    // What to ask of a part next. Then what it answered: call step() for the next one, or
+    // part_ended().
+    virtual Request next_request(std::size_t part) = 0;
+    virtual void answered(std::size_t part, Response response) = 0;
+    virtual void failed(std::size_t part, const Error& /*error*/) { part_ended(part); }
+    // Nothing is under way any more.
+    virtual void parts_ended() = 0;
+
+    void ask_all(Parts parts, Coverage coverage) {
+        parts_ = std::move(parts);
+        coverage_.emplace(std::move(coverage));
+        running_ = parts_.size();
+        if (running_ == 0) return parts_ended();
+        for (std::size_t part = 0; part < parts_.size(); ++part) step(part);
     }
-    bool delivering(const Envelope& envelope) const {
-        return this->context_.ports.delivering(envelope.id);
+    void step(std::size_t part) {
+        if (this->client_left()) return part_ended(part);
+        parts_[part].ask(next_request(part), [this, part](Result<Response> response) {
+            if (response) {
+                coverage_->walked(parts_[part].node, response->walked());
+                answered(part, std::move(*response));
+            } else {
+                coverage_->failed(parts_[part].node, response.error());
+                failed(part, response.error());
+            }
+        });
     }
+    void part_ended(std::size_t /*part*/) {
+        if (--running_ == 0) parts_ended();
+    }
+    bool parts_have_ended() const { return running_ == 0; }
+    template <class Missing>
+    void fill_missing(Missing& out) const {
+        for (auto& part : coverage_->missing(this->context_.queue.pool())) {
+            *out.add_missing() = std::move(part);
+        }
+    }
+
+    Parts parts_;
 
 private:
-    QueueId after_;
+    std::optional<Coverage> coverage_;  // from ask_all() on
+    std::size_t running_ = 0;
 };
 
 struct ListOrder {
-    QueueFilter filter;
+    v1::MessageFilter filter;
     std::size_t page_size = 0;
     QueueId after;
 };
 
-class ListCall final : public WalkCall<grpc::ServerUnaryReactor> {
+class ListCall final
+    : public PartsCall<grpc::ServerUnaryReactor, v1::NodeListRequest, v1::NodeListResponse> {
 public:
     ListCall(AdminContext& context,
              grpc::CallbackServerContext* rpc,
@@ -90,87 +130,125 @@ public:
              v1::ListMessagesResponse* response);
 
 private:
-    void on_page(std::vector<Envelope> page, bool last) override;
-    bool full() const;
+    void begin();
+    v1::NodeListRequest next_request(std::size_t part) override;
+    void answered(std::size_t part, v1::NodeListResponse response) override;
+    void parts_ended() override;
 
     ListOrder order_;
     v1::ListMessagesResponse* response_;
-    std::size_t looked_at_ = 0;
-    std::size_t bytes_ = 0;
+    std::vector<v1::NodeListResponse> pages_;
 };
 
-class SummarizeCall final : public WalkCall<grpc::ServerUnaryReactor> {
+class SummarizeCall final : public PartsCall<grpc::ServerUnaryReactor,
+                                             v1::NodeSummarizeRequest,
+                                             v1::NodeSummarizeResponse> {
 public:
     SummarizeCall(AdminContext& context,
                   grpc::CallbackServerContext* rpc,
-                  QueueFilter filter,
+                  v1::MessageFilter filter,
                   std::size_t domains,
                   v1::SummarizeResponse* response);
 
 private:
-    void on_page(std::vector<Envelope> page, bool last) override;
+    void begin();
+    v1::NodeSummarizeRequest next_request(std::size_t part) override;
+    void answered(std::size_t part, v1::NodeSummarizeResponse response) override;
+    void parts_ended() override;
 
-    QueueFilter filter_;
+    v1::MessageFilter filter_;
     std::size_t domains_;
     v1::SummarizeResponse* response_;
+    std::map<std::size_t, std::string> after_;  // by part
     QueueSummary summary_;
 };
 
-class FlushCall final : public WalkCall<grpc::ServerUnaryReactor> {
+class FlushCall final
+    : public PartsCall<grpc::ServerUnaryReactor, v1::NodeFlushRequest, v1::NodeFlushResponse> {
 public:
     FlushCall(AdminContext& context,
               grpc::CallbackServerContext* rpc,
-              std::string operator_name,
+              v1::FlushRequest request,
               v1::FlushResponse* response);
 
 private:
-    void on_page(std::vector<Envelope> page, bool last) override;
-    void one_ended(const Result<Envelope>& result);
-    void page_ended();
+    void begin();
+    v1::NodeFlushRequest next_request(std::size_t part) override;
+    void answered(std::size_t part, v1::NodeFlushResponse response) override;
+    void parts_ended() override;
 
-    std::string operator_name_;
+    v1::FlushRequest request_;
     v1::FlushResponse* response_;
-    std::size_t under_way_ = 0;
-    bool last_ = false;
+    std::map<std::size_t, std::string> after_;  // by part
 };
 
-class ActCall final : public WalkCall<grpc::ServerWriteReactor<v1::ActResponse>> {
+class ActCall final : public PartsCall<grpc::ServerWriteReactor<v1::ActResponse>,
+                                       v1::NodeActRequest,
+                                       v1::NodeActResponse> {
 public:
-    ActCall(AdminContext& context, grpc::CallbackServerContext* rpc, ActOrder order);
+    ActCall(AdminContext& context,
+            grpc::CallbackServerContext* rpc,
+            const v1::ActRequest& request,
+            ActOrder order);
     void OnWriteDone(bool ok) override;
 
 private:
-    void begin();
-    void next_batch();
-    void next_ids();
-    void on_page(std::vector<Envelope> page, bool last) override;
-    void act_on(const std::vector<QueueId>& batch);
-    void act_on(QueueId id);
-    void would_act_on(QueueId id);
-    void one_ended(QueueId id, v1::ActResult result);
-    void batch_ended();
+    // What goes to the client; the part whose answer it is goes on when it is written.
+    struct Batch {
+        std::optional<std::size_t> part;
+        v1::ActResponse response;
+    };
 
+    void begin();
+    void begin_with_ids();
+    v1::NodeActRequest next_request(std::size_t part) override;
+    void answered(std::size_t part, v1::NodeActResponse response) override;
+    void failed(std::size_t part, const Error& error) override;
+    void parts_ended() override;
+
+    bool has_more(std::size_t part) const;
+    void go_on_or_end(std::size_t part);
+    void refuse(const std::vector<QueueId>& ids, const Error& error);
+    void send(Batch batch);
+    void written(bool ok);
+
+    v1::NodeActRequest common_;  // of all requests
     ActOrder order_;
-    WallTime began_{};
-    std::size_t ids_taken_ = 0;
-    std::size_t under_way_ = 0;
-    bool last_ = false;
-    v1::ActResponse response_;
+    std::map<std::size_t, std::vector<QueueId>> ids_;    // by part: those not asked for yet
+    std::map<std::size_t, std::vector<QueueId>> asked_;  // and those that are
+    std::map<std::size_t, v1::NodeActResponse> last_;    // by part, without its results
+    std::deque<Batch> batches_;                          // the first is being written
+    bool client_reads_ = true;
+    bool told_missing_ = false;
 };
 
+class GetCall final : public HomeCall<grpc::ServerUnaryReactor> {
+public:
+    GetCall(AdminContext& context,
+            grpc::CallbackServerContext* rpc,
+            QueueId id,
+            v1::GetMessageResponse* response);
+
+private:
+    void begin();
+
+    QueueId id_;
+    v1::GetMessageResponse* response_;
+};
+
+// Each piece is asked of whoever owns the message then.
 class ReadCall final : public HomeCall<grpc::ServerWriteReactor<v1::ReadMessageResponse>> {
 public:
     ReadCall(AdminContext& context, grpc::CallbackServerContext* rpc, QueueId id);
     void OnWriteDone(bool ok) override;
 
 private:
-    void begin();
-    void next_chunk();
-    void send(const Chunk& chunk);
+    void next_piece();
+    void take(v1::NodeReadResponse piece);
+    void fail(const Error& error);
 
     QueueId id_;
-    std::uint32_t chunk_count_ = 0;
-    std::uint32_t next_ = 0;
+    v1::NodeReadResponse last_;
     v1::ReadMessageResponse response_;
 };
 

@@ -1,5 +1,8 @@
 #include "daemon/admin/admin_messages.h"
 
+#include <algorithm>
+
+#include "daemon/admin/member_name.h"
 #include "proto/types/reply.h"
 
 namespace posthorse::admin {
@@ -57,11 +60,20 @@ void fill(v1::Origin& out, const Origin& origin) {
     out.set_tls(safe(origin.tls));
 }
 
-void fill(v1::DomainSummary& out, const SummaryRow& row) {
-    out.set_domain(safe(row.domain));
-    out.set_messages(row.messages);
-    out.set_recipients(row.recipients);
-    for (const auto count : row.by_age) out.add_messages_by_age(count);
+void fill(v1::UndecidedAttempt& out, const Doubt& doubt, const replication::PoolState& pool) {
+    out.set_attempt(doubt.attempt);
+    out.set_remote(safe(doubt.remote));
+    *out.mutable_start_time() = to_timestamp(doubt.started);
+    out.set_recipients(static_cast<std::uint32_t>(doubt.recipients.size()));
+    out.set_node_id(doubt.by.to_string());
+    out.set_node_name(name_of(pool, doubt.by));
+}
+
+void fill(v1::Event& out, const HistoryEvent& event, const replication::PoolState& pool) {
+    *out.mutable_time() = to_timestamp(event.at);
+    out.set_node_id(event.node.to_string());
+    out.set_node_name(name_of(pool, event.node));
+    out.set_what(safe(event.what));
 }
 
 }  // namespace
@@ -101,7 +113,9 @@ google::protobuf::Timestamp to_timestamp(WallTime time) {
     return stamp;
 }
 
-v1::Message to_message(const Envelope& envelope, bool delivering) {
+v1::Message to_message(const Envelope& envelope,
+                       bool delivering,
+                       const replication::PoolState& pool) {
     v1::Message out;
     out.set_id(envelope.id.to_string());
     out.set_state(to_proto(state_of(envelope, delivering)));
@@ -115,6 +129,15 @@ v1::Message to_message(const Envelope& envelope, bool delivering) {
     out.set_message_id(safe(envelope.message_id));
     fill(*out.mutable_origin(), envelope.origin);
     for (const auto& recipient : envelope.recipients) fill(*out.add_recipients(), recipient);
+    for (const auto& doubt : envelope.doubts) fill(*out.add_undecided(), doubt, pool);
+    return out;
+}
+
+v1::Message to_full_message(const Envelope& envelope,
+                            bool delivering,
+                            const replication::PoolState& pool) {
+    auto out = to_message(envelope, delivering, pool);
+    for (const auto& event : envelope.history) fill(*out.add_history(), event, pool);
     return out;
 }
 
@@ -140,14 +163,32 @@ v1::ActResult to_act_result(QueueId id, const Result<void>& result) {
     return out;
 }
 
+v1::DomainSummary to_row(const SummaryRow& row) {
+    v1::DomainSummary out;
+    out.set_domain(safe(row.domain));
+    out.set_messages(row.messages);
+    out.set_recipients(row.recipients);
+    for (const auto count : row.by_age) out.add_messages_by_age(count);
+    return out;
+}
+
+SummaryRow from_row(const v1::DomainSummary& row) {
+    SummaryRow out{
+        .domain = row.domain(), .messages = row.messages(), .recipients = row.recipients()};
+    const auto ages =
+        std::min(out.by_age.size(), static_cast<std::size_t>(row.messages_by_age_size()));
+    std::copy_n(row.messages_by_age().begin(), ages, out.by_age.begin());
+    return out;
+}
+
 v1::SummarizeResponse to_summary(const QueueSummary& summary, std::size_t domains) {
     v1::SummarizeResponse out;
     for (const auto bound : age_bounds) {
         out.add_age_bounds()->set_seconds(std::chrono::seconds{bound}.count());
     }
-    fill(*out.mutable_total(), summary.total());
+    *out.mutable_total() = to_row(summary.total());
     const auto rows = summary.largest(domains);
-    for (const auto& row : rows) fill(*out.add_domains(), row);
+    for (const auto& row : rows) *out.add_domains() = to_row(row);
     out.set_domains_left_out(summary.domain_count() - rows.size());
     return out;
 }

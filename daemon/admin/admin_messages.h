@@ -1,7 +1,7 @@
 // What the admin API answers, as messages of posthorse/v1/admin.proto. Pure.
 //
-// Place     admin_calls.h and admin_service.h fill their responses with it. The way in is
-//           admin_requests.h.
+// Place     admin_service.h, admin_calls.h and parts/own_part.h fill their responses with it. The
+//           way in is admin_requests.h.
 // Contract  Every text that a stranger sent leaves as printable ASCII: proto3 strings must be
 //           UTF-8, and operators read them on terminals.
 #pragma once
@@ -12,13 +12,23 @@
 #include "daemon/admin/queue_summary.h"
 #include "posthorse/v1/admin.pb.h"
 #include "proto/types/result.h"
+#include "replication/core/pool_state.h"
 
 namespace posthorse::admin {
 
 grpc::Status to_status(const Error& error);
 
-v1::Message to_message(const Envelope& envelope, bool delivering);
+// `pool` tells the names of nodes.
+v1::Message to_message(const Envelope& envelope,
+                       bool delivering,
+                       const replication::PoolState& pool);
+// With its history.
+v1::Message to_full_message(const Envelope& envelope,
+                            bool delivering,
+                            const replication::PoolState& pool);
 v1::ActResult to_act_result(QueueId id, const Result<void>& result);
+v1::DomainSummary to_row(const SummaryRow& row);
+SummaryRow from_row(const v1::DomainSummary& row);
 v1::SummarizeResponse to_summary(const QueueSummary& summary, std::size_t domains);
 google::protobuf::Timestamp to_timestamp(WallTime time);
 

@@ -1,4 +1,5 @@
-// What the admin API asks of the rest of the node: node.cc joins these to the stages.
+// What the admin API asks of the rest of the node beside the queue: node.cc joins these to the
+// stages.
 //
 // Contract  Every function is called on the home executor, which runs until the server has stopped.
 #pragma once
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/admin/pool_queue.h"
 #include "proto/types/executor.h"
 #include "proto/types/ids.h"
 #include "proto/types/result.h"
@@ -15,7 +17,7 @@
 
 namespace posthorse::admin {
 
-// The node's figures beside those that the queue counts itself.
+// The node's figures.
 struct StatusValues {
     NodeId node;
     std::string host_name;
@@ -27,15 +29,11 @@ struct StatusValues {
     bool accepting = true;
     std::uint64_t incoming_sessions = 0;
     std::uint64_t outgoing_connections = 0;
+    replication::QueueCounters queue;
 };
 
 struct AdminPorts {
     std::function<StatusValues()> status;
-    // Is the message handed out for delivery?
-    std::function<bool(QueueId)> delivering;
-    // Fails the pending recipients of a message and tells its sender. Completes when that is
-    // durable.
-    std::function<void(QueueId, std::string why, Completion<> done)> bounce;
     // Reads maps, keys and certificates anew; returns what could not be read.
     std::function<std::vector<std::string>()> reload;
 };
@@ -67,7 +65,7 @@ struct PoolPorts {
 struct AdminContext {
     Executor& home;
     const Clock& clock;
-    replication::ReplicatedQueue& queue;
+    const PoolQueue& queue;
     AdminPorts ports;
     PoolPorts pool = {};
 };

@@ -69,9 +69,27 @@ Result<std::string> parse_id_prefix(const std::string& text) {
     return id->to_string().substr(0, text.size());
 }
 
-Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids) {
-    if (ids.ids_size() == 0 || ids.ids_size() > act_ids_max) {
-        return invalid("ids: give 1 to " + std::to_string(act_ids_max) + " ids, not " +
+// A text that is looked for.
+Result<std::string> parse_text(const char* field, const std::string& text) {
+    constexpr std::size_t bytes_max = 256;
+    if (text.size() <= bytes_max) return lowered(text);
+    return invalid(std::string("filter: ") + field + " must have at most " +
+                   std::to_string(bytes_max) + " octets");
+}
+
+// Without its angle brackets.
+Result<std::string> parse_message_id(const std::string& text) {
+    auto parsed = parse_text("message_id", text);
+    if (!parsed || text.empty()) return parsed;
+    if (parsed->starts_with('<')) parsed->erase(0, 1);
+    if (parsed->ends_with('>')) parsed->pop_back();
+    if (parsed->empty()) return invalid("filter: message_id is empty between its brackets");
+    return parsed;
+}
+
+Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids, int most) {
+    if (ids.ids_size() == 0 || ids.ids_size() > most) {
+        return invalid("ids: give 1 to " + std::to_string(most) + " ids, not " +
                        std::to_string(ids.ids_size()));
     }
     std::vector<QueueId> parsed;
@@ -86,10 +104,24 @@ Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids) {
     return parsed;
 }
 
+// All of an order but its target. `Request` is ActRequest or NodeActRequest.
+template <class Request>
+Result<ActOrder> parse_action(const Request& request) {
+    if (request.action() == v1::ACTION_UNSPECIFIED || !v1::Action_IsValid(request.action())) {
+        return invalid("action: give one of RETRY, HOLD, RESUME, REMOVE, BOUNCE");
+    }
+    return ActOrder{.action = request.action(),
+                    .ids = {},
+                    .filter = {},
+                    .dry_run = request.dry_run(),
+                    .reason = safe(request.reason()),
+                    .operator_name = safe(request.operator_name())};
+}
+
 Result<void> parse_target(const v1::ActRequest& request, ActOrder& order) {
     switch (request.target_case()) {
         case v1::ActRequest::kIds: {
-            auto ids = parse_ids(request.ids());
+            auto ids = parse_ids(request.ids(), act_ids_max);
             if (!ids) return ids.error();
             order.ids = std::move(*ids);
             return {};
@@ -123,6 +155,17 @@ Result<QueueId> parse_id(const std::string& text) {
     return *id;
 }
 
+Result<QueueId> parse_after(const char* field, const std::string& text) {
+    if (text.empty()) return QueueId{};
+    const auto after = QueueId::parse(text);
+    if (!after) return invalid(std::string(field) + " is not one that an answer gave");
+    return *after;
+}
+
+std::string parse_operator(const std::string& name) {
+    return safe(name);
+}
+
 Result<QueueFilter> parse_filter(const v1::MessageFilter& filter) {
     auto sender = parse_pattern("sender", filter.sender());
     if (!sender) return sender.error();
@@ -136,13 +179,23 @@ Result<QueueFilter> parse_filter(const v1::MessageFilter& filter) {
     if (!newer) return newer.error();
     auto prefix = parse_id_prefix(filter.id_prefix());
     if (!prefix) return prefix.error();
+    auto message_id = parse_message_id(filter.message_id());
+    if (!message_id) return message_id.error();
+    auto reply = parse_text("reply", filter.reply());
+    if (!reply) return reply.error();
+    auto text = parse_text("text", filter.text());
+    if (!text) return text.error();
     return QueueFilter{.sender = std::move(*sender),
                        .recipient = std::move(*recipient),
                        .domain = filter.domain().empty() ? "" : domain_of(filter.domain()),
                        .state = *state,
                        .older_than = *older,
                        .newer_than = *newer,
-                       .id_prefix = std::move(*prefix)};
+                       .id_prefix = std::move(*prefix),
+                       .in_doubt = filter.in_doubt(),
+                       .message_id = std::move(*message_id),
+                       .reply = std::move(*reply),
+                       .text = std::move(*text)};
 }
 
 Result<std::size_t> parse_count(const char* field,
@@ -158,17 +211,26 @@ Result<std::size_t> parse_count(const char* field,
 }
 
 Result<ActOrder> parse_act(const v1::ActRequest& request) {
-    if (request.action() == v1::ACTION_UNSPECIFIED || !v1::Action_IsValid(request.action())) {
-        return invalid("action: give one of RETRY, HOLD, RESUME, REMOVE, BOUNCE");
-    }
-    ActOrder order{.action = request.action(),
-                   .ids = {},
-                   .filter = {},
-                   .dry_run = request.dry_run(),
-                   .reason = safe(request.reason()),
-                   .operator_name = safe(request.operator_name())};
-    const auto target = parse_target(request, order);
+    auto order = parse_action(request);
+    if (!order) return order;
+    const auto target = parse_target(request, *order);
     if (!target) return target.error();
+    return order;
+}
+
+Result<ActOrder> parse_act(const v1::NodeActRequest& request) {
+    auto order = parse_action(request);
+    if (!order) return order;
+    if (request.has_ids()) {
+        auto ids = parse_ids(request.ids(), node_act_ids_max);
+        if (!ids) return ids.error();
+        order->ids = std::move(*ids);
+        return order;
+    }
+    if (!request.has_filter()) return invalid("target: give ids or a filter");
+    auto filter = parse_filter(request.filter());
+    if (!filter) return filter.error();
+    order->filter = std::move(*filter);
     return order;
 }
 

@@ -1,4 +1,5 @@
-// What operators ask for, checked: from messages of posthorse/v1/admin.proto to values. Pure.
+// What operators ask for, checked: from messages of admin.proto and node_queue.proto to values.
+// Pure.
 //
 // Errors    Malformed input is Errc::invalid and names the field and the form it must have.
 #pragma once
@@ -8,11 +9,16 @@
 
 #include "daemon/admin/queue_filter.h"
 #include "posthorse/v1/admin.pb.h"
+#include "posthorse/v1/node_queue.pb.h"
 #include "proto/types/result.h"
 
 namespace posthorse::admin {
 
 Result<QueueId> parse_id(const std::string& text);
+// Where a walk begins; empty: before every message.
+Result<QueueId> parse_after(const char* field, const std::string& text);
+// For logs.
+std::string parse_operator(const std::string& name);
 Result<QueueFilter> parse_filter(const v1::MessageFilter& filter);
 
 // A request's count with its default: `given` must be 0 (the default) to `most`.
@@ -32,5 +38,7 @@ struct ActOrder {
 };
 inline constexpr int act_ids_max = 1000;
 Result<ActOrder> parse_act(const v1::ActRequest& request);
+inline constexpr int node_act_ids_max = 100;
+Result<ActOrder> parse_act(const v1::NodeActRequest& request);
 
 }  // namespace posthorse::admin

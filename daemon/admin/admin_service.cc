@@ -25,21 +25,18 @@ public:
 using UnaryRefusal = Refusal<grpc::ServerUnaryReactor>;
 
 Result<ListOrder> parse_list(const v1::ListMessagesRequest& request) {
-    auto filter = parse_filter(request.filter());
+    const auto filter = parse_filter(request.filter());
     if (!filter) return filter.error();
     const auto size =
         parse_count("page_size", request.page_size(), list_page_standard, list_page_most);
     if (!size) return size.error();
-    if (request.page_token().empty()) return ListOrder{std::move(*filter), *size, QueueId{}};
-    const auto after = QueueId::parse(request.page_token());
-    if (!after) {
-        return Error{Errc::invalid, "page_token: give the next_page_token of the page before"};
-    }
-    return ListOrder{std::move(*filter), *size, *after};
+    const auto after = parse_after("page_token", request.page_token());
+    if (!after) return after.error();
+    return ListOrder{request.filter(), *size, *after};
 }
 
-v1::GetStatusResponse to_status_response(const StatusValues& values,
-                                         const replication::QueueCounters& counters) {
+v1::GetStatusResponse to_status_response(const StatusValues& values) {
+    const auto& counters = values.queue;
     v1::GetStatusResponse out;
     out.set_node_id(values.node.to_string());
     out.set_host_name(values.host_name);
@@ -79,7 +76,7 @@ AdminService::Unary* AdminService::GetStatus(Rpc* rpc,
                                              v1::GetStatusResponse* response) {
     auto* reactor = rpc->DefaultReactor();
     context_.home.post([this, reactor, response] {
-        *response = to_status_response(context_.ports.status(), context_.queue.counters());
+        *response = to_status_response(context_.ports.status());
         reactor->Finish(grpc::Status::OK);
     });
     return reactor;
@@ -98,16 +95,7 @@ AdminService::Unary* AdminService::GetMessage(Rpc* rpc,
                                               v1::GetMessageResponse* response) {
     const auto id = parse_id(request->id());
     if (!id) return new UnaryRefusal(id.error());
-    auto* reactor = rpc->DefaultReactor();
-    context_.home.post([this, reactor, response, id = *id] {
-        context_.queue.find(id, [this, reactor, response](Result<Envelope> envelope) {
-            if (!envelope) return reactor->Finish(to_status(envelope.error()));
-            *response->mutable_message() =
-                to_message(*envelope, context_.ports.delivering(envelope->id));
-            reactor->Finish(grpc::Status::OK);
-        });
-    });
-    return reactor;
+    return new GetCall(context_, rpc, *id, response);
 }
 
 grpc::ServerWriteReactor<v1::ReadMessageResponse>* AdminService::ReadMessage(
@@ -121,24 +109,25 @@ grpc::ServerWriteReactor<v1::ActResponse>* AdminService::Act(Rpc* rpc,
                                                              const v1::ActRequest* request) {
     auto order = parse_act(*request);
     if (!order) return new Refusal<grpc::ServerWriteReactor<v1::ActResponse>>(order.error());
-    return new ActCall(context_, rpc, std::move(*order));
+    return new ActCall(context_, rpc, *request, std::move(*order));
 }
 
 AdminService::Unary* AdminService::Flush(Rpc* rpc,
                                          const v1::FlushRequest* request,
                                          v1::FlushResponse* response) {
-    return new FlushCall(context_, rpc, request->operator_name(), response);
+    return new FlushCall(context_, rpc, *request, response);
 }
 
 AdminService::Unary* AdminService::Summarize(Rpc* rpc,
                                              const v1::SummarizeRequest* request,
                                              v1::SummarizeResponse* response) {
-    auto filter = parse_filter(request->filter());
-    if (!filter) return new UnaryRefusal(filter.error());
+    if (const auto filter = parse_filter(request->filter()); !filter) {
+        return new UnaryRefusal(filter.error());
+    }
     const auto domains = parse_count("domains_max", request->domains_max(),
                                      summary_domains_standard, summary_domains_most);
     if (!domains) return new UnaryRefusal(domains.error());
-    return new SummarizeCall(context_, rpc, std::move(*filter), *domains, response);
+    return new SummarizeCall(context_, rpc, request->filter(), *domains, response);
 }
 
 AdminService::Unary* AdminService::Reload(Rpc* rpc,

@@ -51,6 +51,9 @@ void add_filter(CLI::App& command, const Options& options) {
         ->check(duration_check);
     command.add_option("--newer-than", filter.newer_than, "")->check(duration_check);
     command.add_option("--id", filter.id_prefix, "beginning of the queue id");
+    command.add_flag("--in-doubt", filter.in_doubt, "an attempt's end is not known");
+    command.add_option("--message-id", filter.message_id, "of the header field");
+    command.add_option("--reply", filter.reply, "occurs in the last reply to a recipient");
 }
 
 template <v1::Action action>
@@ -96,6 +99,15 @@ void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) 
     ls.add_option("--limit", options->limit, "stop after so many")->check(CLI::PositiveNumber);
     add_json(ls, options);
 
+    auto& search = add(queue, context, options, "search", "list what holds a text", run_ls);
+    search
+        .add_option("text", options->filter.text,
+                    "occurs in sender, recipient, message-id or last reply")
+        ->required();
+    add_filter(search, options);
+    search.add_option("--limit", options->limit, "stop after so many")->check(CLI::PositiveNumber);
+    add_json(search, options);
+
     auto& show = add(queue, context, options, "show", "all about messages", run_show);
     show.add_option("ids", options->ids, "queue ids")->required();
     add_json(show, options);
@@ -104,8 +116,10 @@ void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) 
     cat.add_option("id", options->ids, "queue id")->required()->expected(1);
 
     add_actions(queue, context, options);
-    add_json(add(queue, context, options, "flush", "make all due now but held ones", run_flush),
-             options);
+    auto& flush =
+        add(queue, context, options, "flush", "make all due now but held ones", run_flush);
+    flush.add_flag("--dry-run", options->dry_run, "count what would be made due, do nothing");
+    add_json(flush, options);
 
     auto& summary = add(queue, context, options, "summary", "ages by destination", run_summary);
     add_filter(summary, options);

@@ -3,7 +3,8 @@
 //
 // Place     daemon/main.cc adds them to its CLI11 app and returns the exit code.
 // Contract  They speak only gRPC over the admin socket. Results go to `out`, complaints to `err`.
-//           Exit codes: 0 done; 1 not found or refused; 2 usage; 3 no node answers.
+//           Exit codes: 0 done; 1 not found or refused; 2 usage; 3 no node answers; 75 a part of
+//           the pool did not answer, which `err` names.
 // Bounds    Listings are printed page by page.
 #pragma once
 

@@ -43,13 +43,16 @@ CliFailure AdminClient::failure(const grpc::Status& status) const {
     if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
         return {CliExit::usage, status.error_message()};
     }
-    // UNAVAILABLE is also a node's own answer (no lease, stopping); then the channel is up.
+    // UNAVAILABLE is also a node's own answer (no lease, no owner); then the channel is up.
     const bool connected = channel_->GetState(false) == GRPC_CHANNEL_READY;
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !connected) {
         return {CliExit::unreachable,
                 "no node answers on " + socket_path_ + " (" + status.error_message() +
                     "): start it with `posthorse serve`, run this as the node's user, or name "
                     "its socket with --socket PATH"};
+    }
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+        return {CliExit::incomplete, status.error_message()};
     }
     return {CliExit::refused, status.error_message()};
 }

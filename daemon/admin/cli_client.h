@@ -2,7 +2,8 @@
 //
 // Contract  One object a command; calls block.
 // Errors    A failed call becomes a CliFailure: `unreachable` when no node answers on the socket,
-//           `usage` when the node finds the request malformed, else `refused`.
+//           `usage` when the node finds the request malformed, `incomplete` when it cannot be
+//           done now, else `refused`.
 #pragma once
 
 #include <memory>
@@ -21,6 +22,7 @@ enum class CliExit : int {
     refused = 1,      // not found, or the node could not do it
     usage = 2,        // the command line is wrong
     unreachable = 3,  // no node answers
+    incomplete = 75,  // a part of the pool did not answer: try again (EX_TEMPFAIL of sysexits.h)
 };
 
 struct CliFailure {

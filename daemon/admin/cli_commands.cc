@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <istream>
 #include <ostream>
+#include <set>
 
 #include "daemon/admin/cli_json.h"
 #include "daemon/admin/cli_text.h"
@@ -40,6 +41,10 @@ v1::MessageFilter to_filter(const CliFilter& filter) {
     if (!filter.older_than.empty()) set_duration(*out.mutable_older_than(), filter.older_than);
     if (!filter.newer_than.empty()) set_duration(*out.mutable_newer_than(), filter.newer_than);
     out.set_id_prefix(filter.id_prefix);
+    out.set_in_doubt(filter.in_doubt);
+    out.set_message_id(filter.message_id);
+    out.set_reply(filter.reply);
+    out.set_text(filter.text);
     return out;
 }
 
@@ -74,6 +79,27 @@ void print_page(AdminCliContext& context,
     }
 }
 
+// What did not answer, each part said once.
+class MissingParts {
+public:
+    MissingParts(AdminCliContext& context, const CliOptions& options)
+        : context_(context), options_(options) {}
+
+    void say(const google::protobuf::RepeatedPtrField<v1::MissingPart>& parts) {
+        for (const auto& part : parts) {
+            const auto line = options_.json ? "{\"missing\":" + to_json(part) + "}"
+                                            : "posthorse: " + missing_text(part);
+            if (said_.insert(line).second) context_.err << line << '\n';
+        }
+    }
+    CliExit exit() const { return said_.empty() ? CliExit::ok : CliExit::incomplete; }
+
+private:
+    AdminCliContext& context_;
+    const CliOptions& options_;
+    std::set<std::string> said_;
+};
+
 // --- acting
 
 struct ActTotals {
@@ -100,13 +126,15 @@ grpc::Status act(AdminCliContext& context,
                  AdminClient& client,
                  const CliOptions& options,
                  const v1::ActRequest& request,
-                 ActTotals& totals) {
+                 ActTotals& totals,
+                 MissingParts& missing) {
     grpc::ClientContext call;
     const auto stream = client.stub().Act(&call, request);
     for (v1::ActResponse batch; stream->Read(&batch);) {
         for (const auto& result : batch.results()) {
             print_result(context, options, request.action(), result, totals);
         }
+        missing.say(batch.missing());
     }
     return stream->Finish();
 }
@@ -155,10 +183,15 @@ CliExit complain(AdminCliContext& context, const CliFailure& failure) {
     return failure.exit;
 }
 
+CliExit worse(CliExit one, CliExit other) {
+    return std::max(one, other);
+}
+
 CliExit run_ls(AdminCliContext& context, const CliOptions& options) {
     auto client = connect(context, options);
     if (!client) return CliExit::usage;
     QueueTable table(context.clock.wall());
+    MissingParts missing(context, options);
     v1::ListMessagesRequest request;
     *request.mutable_filter() = to_filter(options.filter);
     auto left = options.limit;
@@ -171,10 +204,11 @@ CliExit run_ls(AdminCliContext& context, const CliOptions& options) {
         if (!status.ok()) return complain(context, client->failure(status));
         left -= static_cast<std::uint64_t>(page.messages_size());
         print_page(context, options, page, table);
+        missing.say(page.missing());
         request.set_page_token(page.next_page_token());
     } while (!request.page_token().empty() && left > 0);
     if (!options.json) context.out << table.footer(!is_empty(request.filter()));
-    return CliExit::ok;
+    return missing.exit();
 }
 
 CliExit run_show(AdminCliContext& context, const CliOptions& options) {
@@ -189,7 +223,7 @@ CliExit run_show(AdminCliContext& context, const CliOptions& options) {
         v1::GetMessageResponse response;
         const auto status = client->stub().GetMessage(&call, request, &response);
         if (!status.ok()) {
-            worst = std::max(worst, complain(context, client->failure(status)));
+            worst = worse(worst, complain(context, client->failure(status)));
             continue;
         }
         const auto& message = response.message();
@@ -224,12 +258,13 @@ CliExit run_act(AdminCliContext& context, const CliOptions& options, v1::Action 
     common.set_reason(options.reason);
     common.set_operator_name(operator_name());
     ActTotals totals;
+    MissingParts missing(context, options);
     for (const auto& request :
          act_requests(common, options, filter, gather_ids(context, options))) {
-        const auto status = act(context, *client, options, request, totals);
+        const auto status = act(context, *client, options, request, totals, missing);
         if (!status.ok()) return complain(context, client->failure(status));
     }
-    return end_of_act(context, options, totals);
+    return worse(end_of_act(context, options, totals), missing.exit());
 }
 
 CliExit run_flush(AdminCliContext& context, const CliOptions& options) {
@@ -237,6 +272,7 @@ CliExit run_flush(AdminCliContext& context, const CliOptions& options) {
     if (!client) return CliExit::usage;
     v1::FlushRequest request;
     request.set_operator_name(operator_name());
+    request.set_dry_run(options.dry_run);
     grpc::ClientContext call;
     v1::FlushResponse response;
     const auto status = client->stub().Flush(&call, request, &response);
@@ -244,10 +280,13 @@ CliExit run_flush(AdminCliContext& context, const CliOptions& options) {
     if (options.json) {
         context.out << to_json(response) << '\n';
     } else {
-        context.out << "-- " << response.flushed() << " made due now, " << response.failed()
-                    << " not\n";
+        context.out << "-- " << response.flushed()
+                    << (options.dry_run ? " would be made due now, " : " made due now, ")
+                    << response.failed() << " not\n";
     }
-    return response.failed() == 0 ? CliExit::ok : CliExit::refused;
+    MissingParts missing(context, options);
+    missing.say(response.missing());
+    return worse(response.failed() == 0 ? CliExit::ok : CliExit::refused, missing.exit());
 }
 
 CliExit run_summary(AdminCliContext& context, const CliOptions& options) {
@@ -262,7 +301,9 @@ CliExit run_summary(AdminCliContext& context, const CliOptions& options) {
     const auto status = client->stub().Summarize(&call, request, &response);
     if (!status.ok()) return complain(context, client->failure(status));
     context.out << (options.json ? to_json(response) + '\n' : summary_text(response));
-    return CliExit::ok;
+    MissingParts missing(context, options);
+    missing.say(response.missing());
+    return missing.exit();
 }
 
 CliExit run_status(AdminCliContext& context, const CliOptions& options) {

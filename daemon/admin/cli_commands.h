@@ -20,6 +20,10 @@ struct CliFilter {
     std::string older_than;  // checked durations
     std::string newer_than;
     std::string id_prefix;
+    bool in_doubt = false;
+    std::string message_id;
+    std::string reply;
+    std::string text;
 };
 
 // The options of all commands; one command runs in a process.
@@ -43,6 +47,8 @@ struct CliOptions {
 // nullopt: the configuration could not tell the socket, which is said already.
 std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options);
 CliExit complain(AdminCliContext& context, const CliFailure& failure);
+// The exit code of what has taken several steps: an incomplete answer counts most.
+CliExit worse(CliExit one, CliExit other);
 
 CliExit run_ls(AdminCliContext& context, const CliOptions& options);
 CliExit run_show(AdminCliContext& context, const CliOptions& options);

@@ -34,6 +34,41 @@ std::string bound_name(const google::protobuf::Duration& bound) {
     return fmt::format("<{}m", bound.seconds() / 60);
 }
 
+// "2 attempts, 1 undecided".
+std::string in_doubt_text(const v1::Message& message) {
+    std::string text = counted(message.attempts_in_doubt(), "attempt");
+    if (message.undecided_size() > 0) {
+        text += fmt::format(", {} undecided", message.undecided_size());
+    }
+    return text;
+}
+
+std::string node_title(const std::string& name, const std::string& id) {
+    return name.empty() ? id.substr(0, 8) : name;
+}
+
+std::string undecided_text(const v1::UndecidedAttempt& attempt) {
+    return fmt::format("{}  attempt {} at {}, by {}, {}: its end is not known yet",
+                       format_time(attempt.start_time()), attempt.attempt(), attempt.remote(),
+                       node_title(attempt.node_name(), attempt.node_id()),
+                       counted(attempt.recipients(), "recipient"));
+}
+
+std::string history_text(const v1::Message& message) {
+    std::size_t width = 0;
+    for (const auto& event : message.history()) {
+        width = std::max(width, node_title(event.node_name(), event.node_id()).size());
+    }
+    std::string text;
+    for (const auto& event : message.history()) {
+        text +=
+            field(text.empty() ? "history" : "",
+                  fmt::format("{}  {:<{}}  {}", format_time(event.time()),
+                              node_title(event.node_name(), event.node_id()), width, event.what()));
+    }
+    return text;
+}
+
 std::string summary_row(const v1::DomainSummary& row, std::string_view name, int width) {
     std::string text =
         fmt::format("{:>{}} {:>7} {:>7}", name, width, row.messages(), row.recipients());
@@ -131,6 +166,9 @@ std::string QueueTable::row(const v1::Message& message) {
     if (!message.held_reason().empty()) {
         text += fmt::format("{:>27}held: {}\n", "", message.held_reason());
     }
+    if (message.attempts_in_doubt() > 0) {
+        text += fmt::format("{:>27}in doubt: {}\n", "", in_doubt_text(message));
+    }
     return text;
 }
 
@@ -162,8 +200,9 @@ std::string message_text(const v1::Message& message) {
             field("helo", origin.helo()) + field("login", origin.login()) +
             field("protocol", origin.protocol()) + field("tls", origin.tls());
     if (message.attempts_in_doubt() > 0) {
-        text += field("in doubt", counted(message.attempts_in_doubt(), "attempt"));
+        text += field("in doubt", in_doubt_text(message));
     }
+    for (const auto& attempt : message.undecided()) text += field("", undecided_text(attempt));
     for (const auto& recipient : message.recipients()) {
         const auto state =
             short_name(*v1::RecipientState_descriptor()->FindValueByNumber(recipient.state()));
@@ -173,7 +212,7 @@ std::string message_text(const v1::Message& message) {
         text +=
             field("", format_time(recipient.last_attempt_time()) + "  " + last_attempt(recipient));
     }
-    return text;
+    return text + history_text(message);
 }
 
 std::string summary_text(const v1::SummarizeResponse& summary) {
@@ -205,6 +244,23 @@ std::string status_text(const v1::GetStatusResponse& status) {
            field("disk free", format_size(status.disk_free_bytes())) +
            field("sessions", fmt::format("{} in, {} out", status.incoming_sessions(),
                                          status.outgoing_connections()));
+}
+
+std::string missing_text(const v1::MissingPart& part) {
+    const bool owned = !part.node_id().empty();
+    std::string whose = owned ? node_title(part.node_name(), part.node_id()) : "";
+    if (part.partitions_size() > 0) {
+        whose +=
+            fmt::format("{}partition{} {}", owned ? " with " : "",
+                        part.partitions_size() == 1 ? "" : "s", fmt::join(part.partitions(), ", "));
+    }
+    std::string holders;
+    if (part.held_by_size() > 0) {
+        holders =
+            fmt::format("; {}held by {}", owned ? "also " : "", fmt::join(part.held_by(), ", "));
+    }
+    return fmt::format("missing: {}{}{}{}", whose, whose.empty() ? "" : ": ", part.reason(),
+                       holders);
 }
 
 std::string act_result_text(v1::Action action, const v1::ActResult& result) {

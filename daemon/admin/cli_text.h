@@ -47,5 +47,7 @@ std::string message_text(const v1::Message& message);
 std::string summary_text(const v1::SummarizeResponse& summary);
 std::string status_text(const v1::GetStatusResponse& status);
 std::string act_result_text(v1::Action action, const v1::ActResult& result);
+// Without a line end.
+std::string missing_text(const v1::MissingPart& part);
 
 }  // namespace posthorse::admin

@@ -42,6 +42,16 @@ std::string title_of(const Member& member) {
     return member.facts.name.empty() ? id : member.facts.name + " (" + id + ")";
 }
 
+std::string title_of(const replication::PoolState& state, const NodeId& node) {
+    const auto* member = state.member(node);
+    return sanitise(member == nullptr ? node.to_string().substr(0, short_id) : title_of(*member));
+}
+
+std::string name_of(const replication::PoolState& state, const NodeId& node) {
+    const auto* member = state.member(node);
+    return member == nullptr ? std::string{} : sanitise(member->facts.name, name_bytes_max);
+}
+
 Result<const Member*> find_member(const replication::PoolState& state, const std::string& given) {
     if (given.empty() || given.size() > name_bytes_max) {
         return Error{Errc::invalid, "a member is named by its name, its id, or at least " +

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "daemon/admin/member_name.h"
 #include "daemon/admin/pool_figures.h"
 #include "proto/types/reply.h"
 
@@ -29,15 +30,10 @@ std::optional<Duration> lease_left(const PoolView& view, const NodeId& node) {
     return found == view.status.leases.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::string name_of(const PoolView& view, const NodeId& node) {
-    const auto* member = view.committed.member(node);
-    return member == nullptr ? std::string{} : safe(member->facts.name);
-}
-
 void fill(v1::ThisNode& out, const PoolView& view) {
     const auto& status = view.status;
     out.set_id(status.self.to_string());
-    out.set_name(view.name.empty() ? name_of(view, status.self) : safe(view.name));
+    out.set_name(view.name.empty() ? name_of(view.committed, status.self) : safe(view.name));
     out.set_phase(safe(status.phase));
     out.set_waits_for(safe(status.waits_for));
     out.set_incarnation(status.incarnation.counter);
@@ -68,7 +64,7 @@ void fill(v1::Partition& out, const PartitionState& partition, const PoolView& v
     out.set_id(partition.id.value);
     if (partition.owner) {
         out.set_owner_id(partition.owner->to_string());
-        out.set_owner_name(name_of(view, *partition.owner));
+        out.set_owner_name(name_of(view.committed, *partition.owner));
     }
     for (const auto& node : partition.in_sync) out.add_in_sync_ids(node.to_string());
     out.set_epoch(partition.epoch.value);

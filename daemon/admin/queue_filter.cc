@@ -9,15 +9,19 @@ char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), lower);
-    return out;
-}
-
 // `wanted` is in lower case.
 bool equals_lowered(std::string_view text, std::string_view wanted) {
     return std::ranges::equal(text, wanted, {}, lower);
+}
+
+bool contains_lowered(std::string_view text, std::string_view wanted) {
+    return wanted.empty() || !std::ranges::search(text, wanted, {}, lower).empty();
+}
+
+std::string_view without_brackets(std::string_view message_id) {
+    if (message_id.starts_with('<')) message_id.remove_prefix(1);
+    if (message_id.ends_with('>')) message_id.remove_suffix(1);
+    return message_id;
 }
 
 std::string_view domain_view(std::string_view address) {
@@ -38,6 +42,19 @@ bool has_recipient(const Envelope& envelope, const AddressPattern& pattern) {
     });
 }
 
+bool reply_contains(const Envelope& envelope, std::string_view wanted) {
+    return std::ranges::any_of(envelope.recipients, [&](const Recipient& recipient) {
+        return recipient.last.at != WallTime{} &&
+               contains_lowered(recipient.last.reply.to_line(), wanted);
+    });
+}
+
+bool recipient_contains(const Envelope& envelope, std::string_view wanted) {
+    return std::ranges::any_of(envelope.recipients, [&](const Recipient& recipient) {
+        return contains_lowered(recipient.address, wanted);
+    });
+}
+
 bool state_matches(MessageState wanted, const Envelope& envelope, bool delivering) {
     if (wanted == MessageState::in_doubt) return envelope.in_doubt > 0;
     return state_of(envelope, delivering) == wanted;
@@ -49,6 +66,12 @@ MessageState state_of(const Envelope& envelope, bool delivering) {
     if (envelope.held) return MessageState::held;
     if (delivering) return MessageState::active;
     return envelope.in_doubt > 0 ? MessageState::in_doubt : MessageState::deferred;
+}
+
+std::string lowered(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), lower);
+    return out;
 }
 
 std::string domain_of(std::string_view address) {
@@ -70,7 +93,7 @@ bool AddressPattern::matches(std::string_view address) const {
 
 bool QueueFilter::empty() const {
     return !sender && !recipient && domain.empty() && !state && !older_than && !newer_than &&
-           id_prefix.empty();
+           id_prefix.empty() && !in_doubt && message_id.empty() && reply.empty() && text.empty();
 }
 
 bool QueueFilter::matches(const Envelope& envelope, bool delivering, WallTime now) const {
@@ -78,10 +101,22 @@ bool QueueFilter::matches(const Envelope& envelope, bool delivering, WallTime no
     if (older_than && age <= *older_than) return false;
     if (newer_than && age >= *newer_than) return false;
     if (state && !state_matches(*state, envelope, delivering)) return false;
+    if (in_doubt && envelope.in_doubt == 0) return false;
     if (sender && !sender->matches(envelope.sender)) return false;
     if (!id_prefix.empty() && !envelope.id.to_string().starts_with(id_prefix)) return false;
     if (!domain.empty() && !waits_for_domain(envelope, domain)) return false;
-    return !recipient || has_recipient(envelope, *recipient);
+    if (recipient && !has_recipient(envelope, *recipient)) return false;
+    return texts_match(envelope);
+}
+
+bool QueueFilter::texts_match(const Envelope& envelope) const {
+    if (!message_id.empty() && !equals_lowered(without_brackets(envelope.message_id), message_id)) {
+        return false;
+    }
+    if (!reply.empty() && !reply_contains(envelope, reply)) return false;
+    return text.empty() || contains_lowered(envelope.sender, text) ||
+           contains_lowered(envelope.message_id, text) || recipient_contains(envelope, text) ||
+           reply_contains(envelope, text);
 }
 
 }  // namespace posthorse::admin

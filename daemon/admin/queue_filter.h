@@ -1,9 +1,9 @@
 // Which messages an operator means, as a value and a pure question.
 //
-// Place     Made by admin_messages.h from a request, asked by admin_calls.cc for each envelope.
+// Place     Made by admin_requests.h from a request, asked by parts/own_part.h for each envelope.
 // Contract  Everything that is set must match; an empty filter matches all. Letter case does not
 //           matter, in local parts neither: operators type what they remember.
-// Bounds    One pass over an envelope's recipients.
+// Bounds    A few passes over an envelope's recipients.
 #pragma once
 
 #include <optional>
@@ -23,6 +23,7 @@ MessageState state_of(const Envelope& envelope, bool delivering);
 
 // The part behind the last '@', in lower case; the whole when there is none ("postmaster").
 std::string domain_of(std::string_view address);
+std::string lowered(std::string_view text);
 
 // One address, every address of a domain, or the null sender.
 class AddressPattern {
@@ -47,10 +48,17 @@ struct QueueFilter {
     std::optional<MessageState> state;        // in_doubt also matches held and active ones
     std::optional<Duration> older_than;       // than this since it was accepted
     std::optional<Duration> newer_than;
-    std::string id_prefix;  // as QueueId prints it
+    std::string id_prefix;   // as QueueId prints it
+    bool in_doubt = false;   // true: with an attempt in doubt, whatever its state
+    std::string message_id;  // of the header field; lower case, without angle brackets
+    std::string reply;       // occurs in the last reply to a recipient; lower case
+    std::string text;        // occurs in sender, recipient, message-id or last reply; lower case
 
     bool empty() const;
     bool matches(const Envelope& envelope, bool delivering, WallTime now) const;
+
+private:
+    bool texts_match(const Envelope& envelope) const;
 };
 
 }  // namespace posthorse::admin

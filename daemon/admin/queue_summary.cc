@@ -30,6 +30,12 @@ void count(SummaryRow& row, std::size_t bucket, std::uint64_t recipients) {
     row.by_age[bucket] += 1;
 }
 
+void count(SummaryRow& sum, const SummaryRow& row) {
+    sum.messages += row.messages;
+    sum.recipients += row.recipients;
+    for (std::size_t age = 0; age < row.by_age.size(); ++age) sum.by_age[age] += row.by_age[age];
+}
+
 }  // namespace
 
 void QueueSummary::add(const Envelope& envelope, WallTime now) {
@@ -42,6 +48,14 @@ void QueueSummary::add(const Envelope& envelope, WallTime now) {
         count(row_for(*first), bucket, static_cast<std::uint64_t>(last - first));
         first = last;
     }
+}
+
+void QueueSummary::add_total(const SummaryRow& total) {
+    count(total_, total);
+}
+
+void QueueSummary::add_row(const SummaryRow& row) {
+    count(row_for(row.domain), row);
 }
 
 std::vector<SummaryRow> QueueSummary::largest(std::size_t limit) const {
@@ -58,7 +72,7 @@ std::vector<SummaryRow> QueueSummary::largest(std::size_t limit) const {
 }
 
 SummaryRow& QueueSummary::row_for(const std::string& domain) {
-    const bool room = rows_.size() < domains_max;
+    const bool room = rows_.size() < limit_;
     const std::string& key = room || rows_.contains(domain) ? domain : other_domains;
     auto& row = rows_[key];
     row.domain = key;

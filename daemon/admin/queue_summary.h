@@ -1,10 +1,12 @@
 // How long mail has been waiting, by destination domain: what Postfix's qshape shows.
 //
-// Place     Fed by admin_calls.cc with one envelope after the other.
+// Place     Each node counts its part (parts/own_part.cc), the node that was asked adds the parts
+// up
+//           (admin_calls.cc).
 // Contract  Counts messages with pending recipients, by the age since they were accepted. A message
 //           to several domains counts in each of their rows and once in the total.
-// Bounds    Memory grows with the number of domains up to domains_max; messages to any further one
-//           are counted in the row `other_domains`.
+// Bounds    Memory grows with the number of domains up to a limit; messages to any further one are
+//           counted in the row `other_domains`.
 #pragma once
 
 #include <array>
@@ -38,7 +40,12 @@ public:
     // A domain name cannot have this form, so the row cannot be mistaken for a domain's.
     static constexpr const char* other_domains = "(others)";
 
+    explicit QueueSummary(std::size_t limit = domains_max) : limit_(limit) {}
+
     void add(const Envelope& envelope, WallTime now);
+    // What was counted elsewhere.
+    void add_total(const SummaryRow& total);
+    void add_row(const SummaryRow& row);
 
     const SummaryRow& total() const { return total_; }
     // The `limit` largest rows by messages, ties by name.
@@ -48,6 +55,7 @@ public:
 private:
     SummaryRow& row_for(const std::string& domain);
 
+    std::size_t limit_;
     SummaryRow total_;
     std::unordered_map<std::string, SummaryRow> rows_;
 };

@@ -266,7 +266,14 @@ Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
     envelope.size_bytes = chunk_count_ == 0 ? head_bytes : head_bytes + size_bytes_;
     envelope.chunk_count = chunk_count_;
     envelope.message_id = message_id_;
+    envelope.history = {{envelope.accepted_at, context_.node, acceptance_event()}};
     return envelope;
+}
+
+std::string Acceptance::acceptance_event() const {
+    auto what = "accepted from " + origin_.client_address + " on " + origin_.listener;
+    if (!origin_.login.empty()) what += " as " + origin_.login;
+    return sanitise(what, history_text_max);
 }
 
 std::string Acceptance::trace_field() const {

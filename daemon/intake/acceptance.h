@@ -59,6 +59,7 @@ private:
     void log_refusal(const Error& error, const char* what) const;
     void log_accepted(const Envelope& envelope) const;
     Envelope make_envelope(std::uint64_t head_bytes) const;
+    std::string acceptance_event() const;  // for its history
     std::string trace_field() const;
 
     IntakeContext& context_;

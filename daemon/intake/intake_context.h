@@ -42,6 +42,7 @@ struct IntakeContext {
     IntakeMetrics& metrics;
     // Hands a fresh message, claimed by this node, to the scheduler. On home.
     UniqueFunction<void(Envelope)>& accepted;
+    NodeId node;  // this one
 };
 
 }  // namespace posthorse::intake

@@ -1,5 +1,6 @@
 #include "daemon/report/reporter.h"
 
+#include "daemon/report/history.h"
 #include "daemon/runtime/log.h"
 
 namespace posthorse::report {
@@ -45,6 +46,7 @@ public:
 
 private:
     void log_attempts(const Reporter& reporter) const;
+    std::vector<HistoryEvent> events(const Reporter& reporter) const;
     void tell(const Reporter& reporter, const Error& error) const;
     void stored(Reporter& reporter, const std::vector<mail::DsnKind>& sent, Result<void> result);
 };
@@ -81,8 +83,10 @@ void Reporter::Settling::sign_next(Reporter& reporter, std::shared_ptr<Settling>
                 auto& give_up = self->when_unsigned;
                 return give_up(living, self, signature.error());
             }
-            self->notices.push_back(make_notice(self->ended.envelope, std::move(*signature), *text,
-                                                living.settings_.notices, now));
+            auto& notice = self->notices.emplace_back(make_notice(
+                self->ended.envelope, std::move(*signature), *text, living.settings_.notices, now));
+            notice.envelope.history.push_back(
+                {now, living.settings_.node, "notice about " + self->id().to_string()});
             self->owed.pop_back();
             sign_next(living, std::move(self), std::move(head));
         });
@@ -100,7 +104,8 @@ void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> sel
                                        .next_due = self->ended.next_due,
                                        .notices = std::move(self->notices),
                                        .warned = self->decision.warned,
-                                       .ended_attempts = self->ended.ended_attempts};
+                                       .ended_attempts = self->ended.ended_attempts,
+                                       .events = self->events(reporter)};
     reporter.queue_.settle(std::move(settlement), [weak = std::weak_ptr(reporter.alive_), self,
                                                    sent](Result<void> result) {
         const auto alive = weak.lock();
@@ -122,6 +127,15 @@ void Reporter::Settling::log_attempts(const Reporter& reporter) const {
         reporter.log_line_(
             delivery_line(ended.envelope, decision.outcomes[i], reporter.settings_.addresses));
     }
+}
+
+std::vector<HistoryEvent> Reporter::Settling::events(const Reporter& reporter) const {
+    const auto& node = reporter.settings_.node;
+    auto events =
+        attempt_events(ended.envelope, std::span(decision.outcomes).first(attempted), node);
+    const auto told = notice_events(decision, node, reporter.clock_.wall());
+    events.insert(events.end(), told.begin(), told.end());
+    return events;
 }
 
 void Reporter::Settling::tell(const Reporter& reporter, const Error& error) const {
@@ -214,8 +228,13 @@ void Reporter::bounce_in_doubt(Envelope claimed) {
         0,
         {5, 4, 2},
         "the end of an attempt is not known; it may have been delivered, and is not tried again"};
-    auto decision = fail_all(claimed, reason, clock_.wall());
-    auto settling = Settling::make({.envelope = std::move(claimed)}, std::move(decision));
+    const auto now = clock_.wall();
+    auto decision = fail_doubtful(claimed, reason, now);
+    std::vector<std::uint32_t> attempts;
+    for (const auto& doubt : claimed.doubts) attempts.push_back(doubt.attempt);
+    auto settling = Settling::make(
+        {.envelope = std::move(claimed), .ended_attempts = std::move(attempts), .next_due = now},
+        std::move(decision));
     settling->done = [](Result<void>) {};
     settling->when_unsigned = [](Reporter& reporter, std::shared_ptr<Settling> self, const Error&) {
         reporter.queue_.park(self->id(), self->ended.envelope.due_at);

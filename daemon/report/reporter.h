@@ -8,6 +8,7 @@
 //           be is not sent, and the failures that it would tell of are not final yet: they are
 //           tried again `unsigned_retry` later. What was delivered is settled all the same. A
 //           header that cannot be read is left out of the notice; the notice is not left out.
+//           What the attempts met goes into the message's history with the settlement.
 // Owner     node.cc. Everything it refers to must outlive it; completions that come after its end
 //           do nothing. Home executor only.
 // Errors    A settlement that fails is logged: the queue's store has failed or the lease is gone,
@@ -38,6 +39,7 @@ public:
 
     struct Settings {
         NoticeSettings notices;
+        NodeId node;  // this one, in what is noted in a message's history
         Duration unsigned_retry = std::chrono::minutes{15};
         replication::InDoubtPolicy in_doubt = replication::InDoubtPolicy::resend;
         Addresses addresses = Addresses::shown;
@@ -60,8 +62,8 @@ public:
     // being delivered. unavailable: the notice cannot be signed; nothing was changed.
     void bounce(QueueId id, std::string why, Completion<> done);
 
-    // InDoubtPolicy::bounce at a start: `claimed` has attempts whose end nobody knows. Without a
-    // signature it is held.
+    // InDoubtPolicy::bounce: `claimed` has attempts whose end nobody knows. Those recipients that
+    // they may have reached fail. Without a signature it is held.
     void bounce_in_doubt(Envelope claimed);
 
 private:

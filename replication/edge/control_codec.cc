@@ -48,27 +48,6 @@ std::vector<std::string> known_from(const google::protobuf::RepeatedPtrField<std
     return known;
 }
 
-void put_header(const Header& header, v1::PeerHeader& to) {
-    to.set_pool_id(header.pool_id);
-    to.set_pool_incarnation(header.pool_incarnation);
-    to.set_from(node_octets(header.from));
-    put(header.incarnation, *to.mutable_incarnation());
-    to.set_name(header.name);
-    to.set_address(header.address);
-    if (header.to) to.set_to(node_octets(*header.to));
-}
-
-Header header_from(const v1::PeerHeader& from, Faults& faults) {
-    faults.require(!from.address().empty(), "header.address", "must not be empty");
-    return {.pool_id = pool_id_from(from.pool_id(), "header.pool_id", faults),
-            .pool_incarnation = from.pool_incarnation(),
-            .from = node_from(from.from(), "header.from", faults),
-            .incarnation = incarnation_from(from.incarnation()),
-            .name = text_from(from.name(), codec::text_bytes_max, "header.name", faults),
-            .address = address_from(from.address(), "header.address", faults),
-            .to = optional_node_from(from.to(), "header.to", faults)};
-}
-
 // ------------------------------------------------------------------ the agreement, elections
 
 void put_message(const StartJoin& message, v1::DeliverRequest& to) {
@@ -411,8 +390,29 @@ Message message_from(const v1::DeliverRequest& from, Faults& faults) {
 
 }  // namespace
 
+void put(const Header& header, v1::PeerHeader& to) {
+    to.set_pool_id(header.pool_id);
+    to.set_pool_incarnation(header.pool_incarnation);
+    to.set_from(node_octets(header.from));
+    put(header.incarnation, *to.mutable_incarnation());
+    to.set_name(header.name);
+    to.set_address(header.address);
+    if (header.to) to.set_to(node_octets(*header.to));
+}
+
+Header header_from(const v1::PeerHeader& record, Faults& faults) {
+    faults.require(!record.address().empty(), "header.address", "must not be empty");
+    return {.pool_id = pool_id_from(record.pool_id(), "header.pool_id", faults),
+            .pool_incarnation = record.pool_incarnation(),
+            .from = node_from(record.from(), "header.from", faults),
+            .incarnation = incarnation_from(record.incarnation()),
+            .name = text_from(record.name(), codec::text_bytes_max, "header.name", faults),
+            .address = address_from(record.address(), "header.address", faults),
+            .to = optional_node_from(record.to(), "header.to", faults)};
+}
+
 void encode(const Header& header, const Message& message, v1::DeliverRequest& to) {
-    put_header(header, *to.mutable_header());
+    put(header, *to.mutable_header());
     std::visit([&](const auto& one) { put_message(one, to); }, message);
 }
 

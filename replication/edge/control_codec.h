@@ -14,9 +14,12 @@
 
 namespace posthorse::v1 {
 class DeliverRequest;
-}
+class PeerHeader;
+}  // namespace posthorse::v1
 
 namespace posthorse::replication {
+
+class Faults;
 
 struct Received {
     Header header;
@@ -25,6 +28,10 @@ struct Received {
 
 void encode(const Header& header, const Message& message, v1::DeliverRequest& to);
 Result<Received> decode(const v1::DeliverRequest& request);
+
+// Of a stream, too.
+void put(const Header& header, v1::PeerHeader& to);
+Header header_from(const v1::PeerHeader& record, Faults& faults);
 
 std::string encode_message(const Header& header, const Message& message);
 Result<Received> decode_message(const std::string& octets);

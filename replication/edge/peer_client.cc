@@ -1,80 +1,15 @@
 #include "replication/edge/peer_client.h"
 
 #include <grpc/support/time.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/resource_quota.h>
-#include <grpcpp/support/channel_arguments.h>
+#include <grpcpp/client_context.h>
 
 #include "posthorse/v1/pool.grpc.pb.h"
 #include "proto/types/assert.h"
 #include "replication/edge/control_codec.h"
+#include "replication/edge/peer_channel.h"
+#include "replication/edge/peer_verdict.h"
 
 namespace posthorse::replication {
-namespace {
-
-constexpr int connect_ms = 2'000;
-constexpr int backoff_least_ms = 200;
-constexpr int backoff_most_ms = 1'000;
-constexpr int ping_every_ms = 5'000;
-constexpr int ping_answer_ms = 5'000;
-constexpr int idle_ms = 5 * 60 * 1'000;
-constexpr int resolve_again_ms = 1'000;  // a container that begins anew has another address
-constexpr std::size_t problem_bytes_max = 300;
-
-grpc::ChannelArguments arguments() {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(peer_message_bytes_max);
-    arguments.SetMaxSendMessageSize(peer_message_bytes_max);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_least_ms);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_most_ms);
-    arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, resolve_again_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_every_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ping_answer_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
-    arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, idle_ms);
-    // Channels share nothing: what fails at one address delays no other.
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // whatever the environment says
-    arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-    arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-    return arguments;
-}
-
-// As a URI, in which the brackets of an IPv6 address have no place. The scheme stands before what a
-// peer may have said, so that it names a host and nothing else.
-std::string target(const std::string& address) {
-    std::string target = "dns:///";
-    for (const char c : address) {
-        switch (c) {
-            case '[':
-                target += "%5B";
-                break;
-            case ']':
-                target += "%5D";
-                break;
-            case '%':
-                target += "%25";
-                break;
-            default:
-                target += c;
-        }
-    }
-    return target;
-}
-
-std::string problem_of(const grpc::Status& status) {
-    std::string problem = status.error_message().substr(0, problem_bytes_max);
-    for (char& c : problem) {
-        if (c < 0x20 || c > 0x7E) c = '?';
-    }
-    return problem.empty() ? "failed without a reason" : problem;
-}
-
-}  // namespace
-
 struct PeerClient::Peer {
     std::shared_ptr<grpc::Channel> channel;
     std::unique_ptr<v1::Pool::Stub> stub;
@@ -119,7 +54,7 @@ PeerClient::Peer* PeerClient::peer(const std::string& address) {
     if (const auto found = peers_.find(address); found != peers_.end()) return found->second.get();
     if (!make_room()) return nullptr;
     auto peer = std::make_unique<Peer>();
-    peer->channel = grpc::CreateCustomChannel(target(address), credentials_, arguments());
+    peer->channel = make_peer_channel(address, credentials_, peer_message_bytes_max);
     peer->stub = v1::Pool::NewStub(peer->channel);
     return peers_.emplace(address, std::move(peer)).first->second.get();
 }

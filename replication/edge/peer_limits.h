@@ -8,8 +8,15 @@
 
 namespace posthorse::replication {
 
-// --- one message; a pool's value of 64 members and 1,024 partitions takes a fifth of it
+// --- one message about the pool; a value of 64 members and 1,024 partitions takes a fifth of it
 inline constexpr int peer_message_bytes_max = 1024 * 1024;
+
+// --- one message of a stream of mail. Frames that wait go together up to the first; the largest
+// that goes alone is the settlement of a message for a thousand recipients, with its notices. The
+// port as a whole takes messages up to the second.
+inline constexpr std::size_t exchange_batch_bytes = 512 * 1024;
+inline constexpr int exchange_message_bytes_max = 8 * 1024 * 1024;
+static_assert(exchange_message_bytes_max > peer_message_bytes_max);
 
 // --- on the way to an address
 inline constexpr std::size_t peer_calls_max = 64;
@@ -19,9 +26,13 @@ inline constexpr std::size_t peer_addresses_max = 256;
 // --- coming in
 inline constexpr int peer_streams_max = 64;           // of one connection
 inline constexpr std::size_t peer_waiting_max = 512;  // messages that wait for home, of all peers
-inline constexpr std::size_t peer_memory_bytes = 32 * 1024 * 1024;
+inline constexpr std::size_t peer_memory_bytes = 64 * 1024 * 1024;
+inline constexpr std::size_t exchange_streams_max = 256;  // of all peers
+// Frames of one stream that home has, and has not worked off: nothing is read above it.
+inline constexpr std::size_t exchange_unread_bytes = 4 * 1024 * 1024;
 
-// Why a message that came was not taken: Refusal, by its number, then what the transport finds.
+// Why a message or a stream that came was not taken: Refusal, by its number, then what the
+// transport finds.
 inline constexpr std::size_t refused_malformed = 6;
 inline constexpr std::size_t refused_wrong_name = 7;
 inline constexpr std::size_t refused_no_certificate = 8;

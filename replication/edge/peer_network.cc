@@ -9,6 +9,7 @@
 #include "proto/types/assert.h"
 #include "replication/edge/peer_client.h"
 #include "replication/edge/peer_credentials.h"
+#include "replication/edge/peer_exchange.h"
 #include "replication/edge/peer_server.h"
 
 namespace posthorse::replication {
@@ -42,6 +43,14 @@ std::string reason_name(std::size_t reason) {
     }
 }
 
+template <class Counts>
+std::map<std::string, std::uint64_t> by_name(const Counts& counts) {
+    std::map<std::string, std::uint64_t> named;
+    for (std::size_t reason = 1; reason < refused_reasons; ++reason)
+        named[reason_name(reason)] = counts[reason];
+    return named;
+}
+
 }  // namespace
 
 PeerNetwork::PeerNetwork(Settings settings, Executor& home)
@@ -53,7 +62,8 @@ PeerNetwork::~PeerNetwork() {
 
 Result<std::unique_ptr<PeerNetwork>> PeerNetwork::open(Settings settings,
                                                        Executor& home,
-                                                       Receive receive) {
+                                                       Receive receive,
+                                                       Identity identity) {
     prepare_grpc();
     auto network = std::unique_ptr<PeerNetwork>(new PeerNetwork(std::move(settings), home));
     const auto& set = network->settings_;
@@ -63,13 +73,17 @@ Result<std::unique_ptr<PeerNetwork>> PeerNetwork::open(Settings settings,
     if (!credentials) return credentials.error();
     network->credentials_ = *std::move(credentials);
     auto& counters = *network->counters_;
+    const auto channels = network->credentials_->channel();
+    network->exchange_ = std::make_unique<PeerExchange>(
+        home, set.certificates, std::move(identity.judge), std::move(identity.header), channels);
     network->server_ = std::make_unique<PeerServer>(
         home, std::make_unique<PeerService>(set.certificates, home, std::move(receive), counters));
-    auto opened = network->server_->open(set.address, set.port, network->credentials_->server(),
-                                         set.services);
+    auto services = set.services;
+    services.push_back(&network->exchange_->service());
+    auto opened =
+        network->server_->open(set.address, set.port, network->credentials_->server(), services);
     if (!opened) return opened.error();
-    network->client_ = std::make_unique<PeerClient>(network->credentials_->channel(), home,
-                                                    set.deadline, counters);
+    network->client_ = std::make_unique<PeerClient>(channels, home, set.deadline, counters);
     network->parts_running_ = 2;
     return network;
 }
@@ -86,19 +100,37 @@ Result<void> PeerNetwork::reload() {
     return credentials_->reload();
 }
 
+PeerStreams& PeerNetwork::streams() {
+    return *exchange_;
+}
+
 PeerNetworkFigures PeerNetwork::figures() const {
     PeerNetworkFigures figures{.sent = counters_->sent,
                                .failed = counters_->failed,
                                .dropped = counters_->dropped,
                                .received = counters_->received,
                                .certificate_expires = credentials_->expires()};
-    for (std::size_t reason = 1; reason < refused_reasons; ++reason)
-        figures.refused[reason_name(reason)] = counters_->refused[reason];
+    figures.refused = by_name(counters_->refused);
     return figures;
+}
+
+PeerStreamFigures PeerNetwork::stream_figures() const {
+    const auto& counters = exchange_->counters();
+    return {.up = exchange_->up(),
+            .in = exchange_->in(),
+            .frames_sent = counters.frames_sent,
+            .octets_sent = counters.octets_sent,
+            .frames_received = counters.frames_received,
+            .octets_received = counters.octets_received,
+            .refused = by_name(counters.refused)};
 }
 
 std::vector<PeerProblem> PeerNetwork::problems() const {
     return client_->problems();
+}
+
+std::vector<PeerProblem> PeerNetwork::stream_problems() const {
+    return exchange_->problems();
 }
 
 std::uint16_t PeerNetwork::port() const {
@@ -108,8 +140,9 @@ std::uint16_t PeerNetwork::port() const {
 void PeerNetwork::stop(UniqueFunction<void()> done) {
     PH_ASSERT(!stopped_ && parts_running_ == 2);
     stopped_ = std::move(done);
+    exchange_->end();
     client_->stop([this] { part_stopped(); });
-    server_->stop([this] { part_stopped(); });
+    server_->stop([this] { exchange_->join([this] { part_stopped(); }); });
 }
 
 void PeerNetwork::part_stopped() {

@@ -37,7 +37,7 @@ void set_bounds(grpc::ServerBuilder& builder) {
     grpc::ResourceQuota quota("peers");
     quota.Resize(peer_memory_bytes).SetMaxThreads(threads_max);
     builder.SetResourceQuota(quota);
-    builder.SetMaxReceiveMessageSize(peer_message_bytes_max);
+    builder.SetMaxReceiveMessageSize(exchange_message_bytes_max);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, peer_streams_max);
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, metadata_bytes_max);
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshake_ms);

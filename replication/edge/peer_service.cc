@@ -1,10 +1,7 @@
 #include "replication/edge/peer_service.h"
 
-#include <algorithm>
-
-#include <grpc/grpc_security_constants.h>
-
 #include "replication/edge/control_codec.h"
+#include "replication/edge/peer_verdict.h"
 
 namespace posthorse::replication {
 namespace {
@@ -18,36 +15,6 @@ struct Unanswered {
     }
 };
 using Answer = std::unique_ptr<grpc::ServerUnaryReactor, Unanswered>;
-
-// Host names know no case, and a certificate's names are host names as a rule.
-bool same_name(std::string_view one, std::string_view other) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::equal(one.begin(), one.end(), other.begin(), other.end(),
-                      [&](char a, char b) { return lower(a) == lower(b); });
-}
-
-bool carries(const grpc::AuthContext& peer, const std::string& name) {
-    const auto names = peer.FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME);
-    return std::any_of(names.begin(), names.end(), [&](const grpc::string_ref& one) {
-        return same_name({one.data(), one.size()}, name);
-    });
-}
-
-grpc::StatusCode code_of(Refusal refusal) {
-    switch (refusal) {
-        case Refusal::none:
-            return grpc::StatusCode::OK;
-        case Refusal::other_pool:
-        case Refusal::stale_incarnation:
-        case Refusal::wrong_node:
-            return grpc::StatusCode::FAILED_PRECONDITION;
-        case Refusal::not_a_member:
-            return grpc::StatusCode::PERMISSION_DENIED;
-        case Refusal::not_ready:
-            return grpc::StatusCode::UNAVAILABLE;
-    }
-    return grpc::StatusCode::INTERNAL;
-}
 
 }  // namespace
 
@@ -67,14 +34,18 @@ grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* cont
         return reactor;
     };
     const auto peer = context->auth_context();
-    if (peer == nullptr || !peer->IsPeerAuthenticated())
+    if (!is_authenticated(peer.get()))
         return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
                              "no_certificate: show one of the pool's authority"));
+    // The port takes larger messages, of mail.
+    if (request->ByteSizeLong() > peer_message_bytes_max)
+        return finish(refuse(refused_malformed, StatusCode::RESOURCE_EXHAUSTED,
+                             "malformed: larger than a message about the pool may be"));
     auto received = decode(*request);
     if (!received)
         return finish(refuse(refused_malformed, StatusCode::INVALID_ARGUMENT,
                              "malformed: " + received.error().what));
-    if (certificates_ == PeerCertificates::node && !carries(*peer, received->header.name))
+    if (certificates_ == PeerCertificates::node && !carries_name(*peer, received->header.name))
         return finish(refuse(refused_wrong_name, StatusCode::PERMISSION_DENIED,
                              "wrong_name: the certificate does not carry the name in the header"));
     if (!has_place())
@@ -110,8 +81,8 @@ void PeerService::arrived(grpc::ServerUnaryReactor* reactor, Header header, Mess
 }
 
 grpc::Status PeerService::judged(Refusal refusal) {
-    if (refusal == Refusal::none) return grpc::Status::OK;
-    return refuse(static_cast<std::size_t>(refusal), code_of(refusal), to_string(refusal));
+    if (refusal != Refusal::none) ++counters_.refused[static_cast<std::size_t>(refusal)];
+    return status_of(refusal);
 }
 
 }  // namespace posthorse::replication

@@ -107,6 +107,12 @@ def reach(hosts) -> set[tuple[int, int]]:
     return found
 
 
+def failure(client, server) -> str:
+    """What a client hears that cannot connect."""
+    command = [*client.wrapper, sys.executable, "-c", CONNECT, server.address]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
 def test_links_are_cut_and_healed():
     every = set(itertools.permutations(range(3), 2))
     with Network(3) as network:
@@ -120,6 +126,10 @@ def test_links_are_cut_and_healed():
         network.heal()
         network.cut((a, b))
         assert reach(network.hosts) == every - {(0, 1), (1, 0)}
+        network.heal()
+        network.reset((b, c))
+        assert reach(network.hosts) == every - {(1, 2), (2, 1)}
+        assert "refused" in failure(b, c) or "reset" in failure(b, c)
         network.heal()
         network.cut_one_way(c, a)  # of a connection either direction is needed
         assert reach(network.hosts) == every - {(0, 2), (2, 0)}

@@ -1,5 +1,7 @@
 """`./dev try`: a node, a server that receives, one that defers, and a mail to each, step by step.
 
+With --pool it is the story of tryout_pool.py.
+
 Contract  Every step says `ok` or the run ends non-zero with the reason. Then the node and both
           servers stay up, with addresses, login and next commands printed, until Ctrl-C or SIGTERM.
           With --once, with CI set, or without a terminal it ends after showing.
@@ -13,6 +15,7 @@ import ssl
 import sys
 import tempfile
 import textwrap
+from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -39,12 +42,18 @@ def mail_to(recipient: str) -> EmailMessage:
     return mail
 
 
-def submit(node: Node, recipient: str) -> None:
+def submit(node: Node, recipient: str) -> str:
+    """The reply to the end of data."""
     context = ssl.create_default_context(cafile=node.certificates.ca)
-    with smtplib.SMTP_SSL("localhost", node.ports["submissions"], context=context) as client:
+    with smtplib.SMTP_SSL(node.address, node.ports["submissions"], context=context) as client:
         client.login(LOGIN, PASSWORD)
-        client.send_message(mail_to(recipient))
+        client.mail(LOGIN)
+        client.rcpt(recipient)
+        code, text = client.data(mail_to(recipient).as_bytes(policy=policy.SMTP))
+        if code != 250:
+            raise AssertionError(f"the answer to the message is {code} {text.decode()}")
         ok(f"submitted to {recipient} over {client.sock.version()} with AUTH, answered 250")
+    return text.decode()
 
 
 def prepare(folder: Path, sink: Sink, refusing: Sink) -> tuple[Node, list[Key]]:
@@ -76,6 +85,12 @@ def show_deferred(node: Node, refusing: Sink) -> None:
     wait.until(lambda: any(LATER in str(message) for message in node.queue()), "it is listed")
     ok(f"the other server (port {refusing.port}) answered 421, and `posthorse queue ls` shows:")
     print(textwrap.indent(node.cli("queue", "ls").rstrip(), "      | "))
+
+
+def wait_for_a_signal() -> None:
+    stop_signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
+    signal.sigwait(stop_signals)
 
 
 def show_next(node: Node) -> None:
@@ -117,7 +132,6 @@ def scratch_folder() -> Path:
 
 
 def run(arguments: list[str]) -> None:
-    stop_signals = {signal.SIGINT, signal.SIGTERM}
     with Sink() as sink, Sink("defer") as refusing:
         node, keys = prepare(scratch_folder(), sink, refusing)
         with node:
@@ -128,14 +142,17 @@ def run(arguments: list[str]) -> None:
             show_deferred(node, refusing)
             if stays_up(arguments):
                 show_next(node)
-                signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
-                signal.sigwait(stop_signals)
+                wait_for_a_signal()
         ok("the node stopped")
 
 
 def main() -> int:
     try:
-        run(sys.argv[1:])
+        if "--pool" in sys.argv:
+            import tryout_pool  # which imports this module
+            tryout_pool.run(sys.argv[1:])
+        else:
+            run(sys.argv[1:])
     except Exception as error:  # whatever it is, the reader wants to see it last
         print(f"FAILED  {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return 1

@@ -23,8 +23,11 @@ def _new_key(path: Path) -> None:
              str(path))
 
 
-def make(folder: Path) -> Certificates:
-    """Makes authority, key and certificate for localhost and *.posthorse.test in `folder`."""
+def make(folder: Path, *more: str) -> Certificates:
+    """Makes authority, key and certificate for localhost and *.posthorse.test in `folder`.
+
+    `more`: further names, as "IP:192.0.2.1".
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, request, extensions = folder / "ca.key", folder / "server.csr", folder / "names.cnf"
     made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
@@ -33,7 +36,7 @@ def make(folder: Path) -> Certificates:
              "-subj", "/CN=Posthorse test authority")
     _new_key(made.key)
     _openssl("req", "-new", "-key", str(made.key), "-subj", "/CN=localhost", "-out", str(request))
-    extensions.write_text(f"subjectAltName={NAMES}\n")
+    extensions.write_text(f"subjectAltName={','.join((NAMES, *more))}\n")
     _openssl("x509", "-req", "-in", str(request), "-CA", str(made.ca), "-CAkey", str(ca_key),
              "-CAcreateserial", "-days", "30", "-extfile", str(extensions), "-out", str(made.chain))
     return made

@@ -2,8 +2,8 @@
 
 Contract  A host has one address; all hosts and this process (`gateway`) reach each other, and
           nothing reaches the outside. A cut drops packets where they arrive, by the address of
-          their sender: so it has a direction, and ends standing connections too. This process is
-          never cut off.
+          their sender: so it has a direction, and standing connections fall silent. A reset
+          answers them, so that they end at once. This process is never cut off.
 Owner     `with Network(3)`. Everything goes at the end of it, or at exit; what a run that was
           killed left behind, its processes among it, goes when the next network begins: names
           carry the id of the process that made them.
@@ -28,9 +28,10 @@ NAME = re.compile(PREFIX + r"(\d+)-")
 HUB_ADDRESS, FIRST_ADDRESS = 1, 11
 HOSTS_MAX = 200
 
-# Senders whose packets a host drops.
-RULES = ("table inet cut { set senders { type ipv4_addr; }; chain arriving { "
-         "type filter hook input priority 0; ip saddr @senders drop; }; }")
+# Senders whose packets a host drops, and those whose connections it resets.
+RULES = ("table inet cut { set senders { type ipv4_addr; }; set refused { type ipv4_addr; }; "
+         "chain arriving { type filter hook input priority 0; ip saddr @senders drop; "
+         "ip saddr @refused tcp flags & rst == 0 reject with tcp reset; }; }")
 
 _numbers = itertools.count(1)
 
@@ -101,7 +102,8 @@ class Network:
         self.gateway = f"{self._subnet}.{HUB_ADDRESS}"
         self.hosts: list[Host] = []
         self._cut: set[tuple[Host, Host]] = set()  # from, to
-        self._dropped: dict[Host, frozenset[str]] = {}
+        self._reset: set[tuple[Host, Host]] = set()
+        self._in_force: dict[tuple[Host, str], frozenset[str]] = {}  # by nft's set
         atexit.register(self.close)
         self._make(size)
 
@@ -139,7 +141,7 @@ class Network:
         _run(["ip", "-n", host.name, "-batch", "-"],
              f"address add {host.address}/24 dev eth0\nlink set eth0 up\nlink set lo up\n")
         self._nft(host, RULES)
-        self._dropped[host] = frozenset()
+        self._in_force.update({(host, "senders"): frozenset(), (host, "refused"): frozenset()})
         self.hosts.append(host)
         return host
 
@@ -150,11 +152,18 @@ class Network:
 
     def cut(self, *links: tuple[Host, Host]) -> None:
         """Both ways."""
-        self._change(self._cut | {way for a, b in links for way in ((a, b), (b, a))})
+        self._cut |= both_ways(links)
+        self._enforce()
 
     def cut_one_way(self, sender: Host, receiver: Host) -> None:
         """What `sender` sends does not arrive any more; what it is sent does."""
-        self._change(self._cut | {(sender, receiver)})
+        self._cut.add((sender, receiver))
+        self._enforce()
+
+    def reset(self, *links: tuple[Host, Host]) -> None:
+        """Connections between them are broken, new ones refused: not silence, but a closed door."""
+        self._reset |= both_ways(links)
+        self._enforce()
 
     def isolate(self, host: Host) -> None:
         self.split([host])
@@ -165,16 +174,23 @@ class Network:
         self.cut(*[(a, b) for a in inside for b in self.hosts if b not in inside])
 
     def heal(self) -> None:
-        self._change(set())
+        self._cut, self._reset = set(), set()
+        self._enforce()
 
-    def _change(self, cut: set[tuple[Host, Host]]) -> None:
-        self._cut = cut
-        for host in self.hosts:
-            senders = frozenset(a.address for a, b in cut if b == host)
-            if senders == self._dropped[host]:
-                continue
-            rules = "flush set inet cut senders\n"
-            if senders:
-                rules += f"add element inet cut senders {{ {', '.join(sorted(senders))} }}\n"
-            self._nft(host, rules)
-            self._dropped[host] = senders
+    def _enforce(self) -> None:
+        for name, ways in (("senders", self._cut), ("refused", self._reset)):
+            for host in self.hosts:
+                self._fill(host, name, frozenset(a.address for a, b in ways if b == host))
+
+    def _fill(self, host: Host, name: str, senders: frozenset[str]) -> None:
+        if senders == self._in_force[(host, name)]:
+            return
+        rules = f"flush set inet cut {name}\n"
+        if senders:
+            rules += f"add element inet cut {name} {{ {', '.join(sorted(senders))} }}\n"
+        self._nft(host, rules)
+        self._in_force[(host, name)] = senders
+
+
+def both_ways(links: Iterable[tuple[Host, Host]]) -> set[tuple[Host, Host]]:
+    return {way for a, b in links for way in ((a, b), (b, a))}

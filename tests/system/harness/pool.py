@@ -81,7 +81,11 @@ class PoolNode(Node):
     def empty_disk(self) -> None:
         """The next start is that of a new machine under this name."""
         self._disks += 1
-        self.data = self.folder / f"data-{self._disks}"
+        self.use_disk(self.folder / f"data-{self._disks}")
+
+    def use_disk(self, data: Path) -> None:
+        """From its next start on."""
+        self.data = data
         self.write_config(self._settings)
 
     def pause(self) -> None:
@@ -95,7 +99,7 @@ class Pool:
     def __init__(self, size: int, settings: dict | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
         self.network = Network(size)
-        self.sink = Sink(keep_content=False, host=self.network.gateway)
+        self.servers = self.make_servers()
         self.watch = Watch()
         self.authority = Authority(self.folder / "ca")
         self.certificate = self.authority.issue("pool")
@@ -106,15 +110,23 @@ class Pool:
         for host in self.network.hosts:
             self.add_node(host, merged(shared, settings or {}))
 
+    def make_servers(self) -> dict[str, Sink]:
+        """By the domain whose mail they receive."""
+        return {"sink.test": Sink(keep_content=False, host=self.network.gateway)}
+
+    @property
+    def sink(self) -> Sink:
+        return self.servers["sink.test"]
+
     def add_node(self, host: Host, settings: dict) -> PoolNode:
         """With the pool's certificate and join list unless `settings` say otherwise."""
         ours = {
             "pool": self.certificate,
             "intake": {"trusted_networks": [f"{self.network.gateway}/32"],
                        "sessions_per_client_max": 1000},
-            "delivery": {"route": [{
-                "domain": "sink.test",
-                "next_hop": f"smtp:[{self.network.gateway}]:{self.sink.port}"}]},
+            "delivery": {"route": [
+                {"domain": domain, "next_hop": f"smtp:[{self.network.gateway}]:{server.port}"}
+                for domain, server in self.servers.items()]},
         }
         node = PoolNode(host, self.folder / f"n{len(self.nodes) + 1}", self._tls,
                         merged(ours, settings))
@@ -123,7 +135,8 @@ class Pool:
         return node
 
     def __enter__(self) -> "Pool":
-        self.sink.__enter__()
+        for server in self.servers.values():
+            server.__enter__()
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -131,7 +144,8 @@ class Pool:
         for node in self.nodes:
             if node.running():
                 node.kill()
-        self.sink.__exit__()
+        for server in self.servers.values():
+            server.__exit__()
         self.network.close()
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -32,8 +32,16 @@ Node::Node() {
     status.started_at = noon;
     home.start();
     start_queue();
+    const PoolReader reader{[this]() -> const replication::PoolState& { return control.read(); },
+                            control.self()};
+    own_ = std::make_unique<OwnPart>(clock, queue_ports(), reader);
+    pool_queue = std::make_unique<PoolQueue>(
+        reader, *own_, [this](const replication::Member& member, Duration within) {
+            patience = within;
+            return other_parts.at(member.id);
+        });
     server = std::make_unique<AdminServer>(
-        socket(), AdminContext{home, clock, *queue, ports(), pool_ports()});
+        socket(), AdminContext{home, clock, *pool_queue, ports(), pool_ports()});
     require(server->start());
 }
 
@@ -50,18 +58,32 @@ void Node::start_queue() {
     on_home([this] {
         store_ = require(storage::open_memory_store(disk_, home, home));
         queue = std::make_unique<replication::ReplicatedQueue>(
-            clock, *store_, control_, peers_, home,
+            clock, *store_, control, peers_, home,
             replication::ReplicatedQueue::Settings{.random = [] { return 0u; }});
     });
     require(wait<void>([this](Completion<> done) { queue->start(std::move(done)); }));
 }
 
 AdminPorts Node::ports() {
-    return {.status = [this] { return status; },
-            .delivering = [this](QueueId id) { return delivering.contains(id); },
-            .bounce = [this](QueueId id, std::string why,
-                             Completion<> done) { bounce(id, std::move(why), std::move(done)); },
+    return {.status =
+                [this] {
+                    auto values = status;
+                    values.queue = queue->counters();
+                    return values;
+                },
             .reload = [this] { return reload_problems; }};
+}
+
+QueuePorts Node::queue_ports() {
+    auto own = admin::queue_ports(*queue);
+    own.delivering = [this](QueueId id) { return delivering.contains(id); };
+    own.bounce = [this](QueueId id, std::string why, Completion<> done) {
+        bounce(id, std::move(why), std::move(done));
+    };
+    own.audit = [this](runtime::log::Fields fields) {
+        audited.push_back(runtime::log::format("operator_action", fields));
+    };
+    return own;
 }
 
 // A proposal is answered later, as by a leader elsewhere.

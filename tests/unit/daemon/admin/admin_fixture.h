@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include <doctest/doctest.h>
 
 #include "daemon/admin/admin_server.h"
+#include "daemon/admin/parts/own_part.h"
 #include "daemon/runtime/shard.h"
 #include "storage/memory_store.h"
 #include "tests/unit/daemon/admin/envelopes.h"
@@ -90,6 +92,8 @@ public:
     // What the ports do and saw; touched on home.
     StatusValues status;
     std::set<QueueId> delivering;
+    std::vector<std::string> audited;  // one line each
+    Duration patience{};               // with the part of another member, the last time
     std::vector<std::string> reload_problems;
     std::function<void(QueueId, std::string, Completion<>)> bounce;
     PoolView pool;
@@ -97,18 +101,22 @@ public:
     std::vector<replication::Change> proposals;
     std::vector<std::vector<NodeId>> begun_without;
 
+    tests::FakeControl control{{}};  // this node is test_node(1), and alone
+    std::map<NodeId, std::shared_ptr<QueuePart>> other_parts;  // of the other members
     std::unique_ptr<replication::ReplicatedQueue> queue;
+    std::unique_ptr<PoolQueue> pool_queue;  // of this node and the others
     std::unique_ptr<AdminServer> server;
 
 private:
     void start_queue();
     AdminPorts ports();
+    QueuePorts queue_ports();
     PoolPorts pool_ports();
 
     storage::MemoryDisk disk_;
     replication::NoPeers peers_;
     std::unique_ptr<storage::QueueStore> store_;
-    tests::FakeControl control_{{}};
+    std::unique_ptr<OwnPart> own_;
 };
 
 }  // namespace posthorse::admin::test

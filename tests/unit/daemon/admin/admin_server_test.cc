@@ -24,7 +24,7 @@ using test::Node;
 // A second server for the node's queue, on a path of its own.
 std::unique_ptr<AdminServer> server_at(Node& node, const std::string& path) {
     return std::make_unique<AdminServer>(path,
-                                         AdminContext{node.home, node.clock, *node.queue, {}});
+                                         AdminContext{node.home, node.clock, *node.pool_queue, {}});
 }
 
 void stop(AdminServer& server) {

@@ -114,7 +114,8 @@ TEST_CASE("queue flush and summary, status and reload") {
     Node node;
     node.add("a@test", {"b@slow.test"});
     CHECK(run(node, {"queue", "flush"}).out == "-- 1 made due now, 0 not\n");
-    CHECK(run(node, {"queue", "flush", "--json"}).out == "{\"flushed\":0,\"failed\":0}\n");
+    CHECK(run(node, {"queue", "flush", "--json"}).out ==
+          "{\"flushed\":0,\"failed\":0,\"missing\":[]}\n");
     CHECK(has(run(node, {"queue", "summary"}).out, "slow.test       1       1"));
     CHECK(has(run(node, {"queue", "summary", "--json"}).out, "\"domain\":\"slow.test\""));
     CHECK(has(run(node, {"status"}).out, "host         node.test\n"));

@@ -39,6 +39,10 @@ TEST_CASE("any part that is set makes a filter not empty") {
     CHECK_FALSE(QueueFilter{.older_than = 0ms}.empty());
     CHECK_FALSE(QueueFilter{.newer_than = 1ms}.empty());
     CHECK_FALSE(QueueFilter{.id_prefix = "0"}.empty());
+    CHECK_FALSE(QueueFilter{.in_doubt = true}.empty());
+    CHECK_FALSE(QueueFilter{.message_id = "a@b"}.empty());
+    CHECK_FALSE(QueueFilter{.reply = "full"}.empty());
+    CHECK_FALSE(QueueFilter{.text = "x"}.empty());
 }
 
 TEST_CASE("address patterns: what is one and what is not") {
@@ -132,6 +136,47 @@ TEST_CASE("an id prefix, from nothing to the whole") {
     auto other = text;
     other.back() = other.back() == '0' ? '1' : '0';
     CHECK_FALSE(matches({.id_prefix = other}, sample()));
+}
+
+TEST_CASE("attempts in doubt are found in every state") {
+    auto envelope = sample();
+    CHECK_FALSE(matches({.in_doubt = true}, envelope));
+    envelope.in_doubt = 1;
+    CHECK(matches({.in_doubt = true}, envelope));
+    envelope.held = true;
+    CHECK(matches({.in_doubt = true}, envelope));
+    CHECK(matches({.state = MessageState::held, .in_doubt = true}, envelope));
+    CHECK_FALSE(matches({.state = MessageState::active, .in_doubt = true}, envelope));
+}
+
+TEST_CASE("a message-id is matched whole, with or without its brackets") {
+    auto envelope = sample();
+    CHECK_FALSE(matches({.message_id = "abc@example.org"}, envelope));
+    envelope.message_id = "<Abc@Example.org>";
+    CHECK(matches({.message_id = "abc@example.org"}, envelope));
+    CHECK_FALSE(matches({.message_id = "bc@example.org"}, envelope));
+    envelope.message_id = "abc@example.org";
+    CHECK(matches({.message_id = "abc@example.org"}, envelope));
+}
+
+TEST_CASE("a reply is found by what occurs in it, codes too; before an attempt there is none") {
+    auto envelope = sample();
+    envelope.recipients[1].last.reply = {450, {4, 2, 2}, "Mailbox is FULL"};
+    CHECK_FALSE(matches({.reply = "full"}, envelope));
+    envelope.recipients[1].last.at = noon;
+    CHECK(matches({.reply = "full"}, envelope));
+    CHECK(matches({.reply = "450 4.2.2 mailbox"}, envelope));
+    CHECK_FALSE(matches({.reply = "empty"}, envelope));
+}
+
+TEST_CASE("a text is found in the sender, a recipient, the message-id or a reply") {
+    auto envelope = sample();
+    envelope.message_id = "<77@mid.test>";
+    envelope.recipients[0].last = {.reply = {451, {}, "Greylisted"}, .at = noon};
+    for (const auto* text : {"anna", "example.org", "carol@", "77@mid", "greylist"}) {
+        CHECK_MESSAGE(matches({.text = text}, envelope), text);
+    }
+    CHECK_FALSE(matches({.text = "dave"}, envelope));
 }
 
 TEST_CASE("all parts must match") {

@@ -58,6 +58,11 @@ TEST_CASE("submission: STARTTLS, AUTH, and the message is in custody before 250 
     CHECK(answer.ends_with(accepted[0].id.to_string()));
     CHECK(accepted[0].origin.protocol == "ESMTPSA");
     CHECK(accepted[0].origin.login == "ann@example.org");
+    REQUIRE(accepted[0].history.size() == 1);
+    CHECK(accepted[0].history[0].what ==
+          "accepted from 127.0.0.1 on submission as ann@example.org");
+    CHECK(accepted[0].history[0].at == accepted[0].accepted_at);
+    CHECK(accepted[0].history[0].node == intake.context->node);
     const auto stored = intake.stored(accepted[0]);
     CHECK(stored.size() == accepted[0].size_bytes);
     CHECK(stored.starts_with("Received: from client.example.org"));
@@ -93,6 +98,7 @@ TEST_CASE("port 25: no relay for strangers, and the message is not altered") {
     CHECK(send_message(client, "Subject: bare\r\n\r\nbody").starts_with("250"));
     const auto accepted = intake.accepted();
     REQUIRE(accepted.size() == 1);
+    CHECK(accepted[0].history.at(0).what == "accepted from 127.0.0.1 on mx");
     const auto stored = intake.stored(accepted[0]);
     CHECK(stored.ends_with("Subject: bare\r\n\r\nbody\r\n"));
     CHECK(stored.find("Message-ID:") == std::string::npos);

@@ -1,0 +1,194 @@
+"""A pool that mail goes through, with everything that the ledger wants to know of it.
+
+Contract  Every domain has a `RecordingSink` of its own; bounces go to `box.test`. What is done to
+          nodes by this class is in the log of faults. `verdict` compares what clients sent with
+          what arrived, what is listed and what was done.
+"""
+
+import email
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from harness import wait
+from harness.crowd import Crowd, Habits
+from harness.doubts import DoubtWatch
+from harness.ledger import Evidence, Rules, Verdict, judge
+from harness.network import Host
+from harness.node import merged
+from harness.pool import Pool, PoolNode
+from harness.recording_sink import Mode, RecordingSink
+from harness.records import Dump, FaultLog, Notice, Queued, Sent
+
+MAILBOX = "box.test"
+# Retries soon enough for a proof; at most as many connections as a small machine likes.
+QUICK = {"queue": {"min_retry_age": "1s", "max_retry_age": "3s", "delay_warning": "0s",
+                   "in_doubt_wait": "4s"},
+         "delivery": {"connections_max": 40, "connections_per_destination_max": 20,
+                      "idle_connection": "1s"}}
+
+
+def notices_in(mailbox: RecordingSink) -> list[Notice]:
+    """What its messages say has failed, and of which message."""
+    found = []
+    for attempt in mailbox.attempts():
+        if not attempt.arrived:
+            continue
+        report = email.message_from_bytes(mailbox.contents[attempt.message_id])
+        about, failed = "", []
+        for part in report.walk():
+            if part.get_content_type() == "text/rfc822-headers":
+                original = email.message_from_string(part.get_payload())
+                about = original.get("Message-ID", "").strip("<> ")
+            elif part.get("Final-Recipient") and part.get("Action") == "failed":
+                failed.append(part["Final-Recipient"].split(";", 1)[1].strip())
+        found.append(Notice(attempt, about, tuple(failed)))
+    return found
+
+
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's
+
+
+def partition_of(queue_id: str) -> int:
+    """48 bits of time, 32 of partition, 48 more."""
+    number = 0
+    for digit in queue_id:
+        number = 32 * number + DIGITS.index(digit)
+    return number >> 48 & 0xFFFF_FFFF
+
+
+def queued(message: dict) -> Queued:
+    pending = tuple(one["address"] for one in message["recipients"] if one["state"] == "pending")
+    return Queued(message["id"], message["message_id"], pending, message["attempts_in_doubt"])
+
+
+class MailPool(Pool):
+    def __init__(self, size: int, domains: dict[str, str | Mode] | None = None,
+                 settings: dict | None = None, small_windows: bool = False) -> None:
+        self._domains = domains or {"sink.test": "accept"}
+        self._small_windows = small_windows
+        self.log = FaultLog()
+        self.dumps: list[Dump] = []
+        super().__init__(size, merged(QUICK, settings or {}))
+        self.doubts = DoubtWatch(self)
+
+    def __enter__(self) -> "MailPool":
+        super().__enter__()
+        self.doubts.__enter__()
+        return self
+
+    def __exit__(self, kind, *rest) -> None:
+        self.doubts.__exit__()
+        super().__exit__(kind, *rest)
+
+    def make_servers(self) -> dict[str, RecordingSink]:
+        gateway = self.network.gateway
+        servers = {domain: RecordingSink(gateway, mode, small_window=self._small_windows)
+                   for domain, mode in self._domains.items()}
+        return {**servers, MAILBOX: RecordingSink(gateway, keep_content=True)}
+
+    # ------------------------------------------------------------------ mail
+
+    def doors(self, nodes: Iterable[PoolNode] | None = None) -> list[tuple[str, int]]:
+        nodes = self.nodes if nodes is None else nodes
+        return [(node.address, node.ports["mx"]) for node in nodes]
+
+    def crowd(self, habits: Habits = Habits(), name: str = "crowd", seed: int = 1,
+              nodes: Iterable[PoolNode] | None = None) -> Crowd:
+        return Crowd(self.doors(nodes), habits, name, seed)
+
+    def set_modes(self, mode: str | Mode) -> None:
+        """Of all receiving servers but the mailbox."""
+        for domain in self._domains:
+            self.servers[domain].set_mode(mode)
+
+    def running(self) -> list[PoolNode]:
+        return [node for node in self.nodes if node.running()]
+
+    # ------------------------------------------------------------------ faults
+
+    def kill(self, *nodes: PoolNode) -> None:
+        addresses = [node.address for node in nodes]
+        self.log.begin("kill", *addresses)
+        for node in nodes:
+            node.kill()
+        self.log.end("kill", *addresses)
+
+    def leave(self, node: PoolNode, timeout_s: float = 130) -> float:
+        """SIGTERM, and the seconds until it has ended with exit code 0."""
+        self.log.begin("leave", node.address)
+        began = time.monotonic()
+        node.stop(timeout_s)
+        self.log.end("leave", node.address)
+        return time.monotonic() - began
+
+    def destroy_disk(self, node: PoolNode) -> None:
+        """Of a node that has ended; its next start is on an empty one."""
+        shutil.rmtree(node.data)
+        node.empty_disk()
+
+    def pause(self, node: PoolNode) -> None:
+        self.log.begin("pause", node.address)
+        node.pause()
+
+    def go_on(self, node: PoolNode) -> None:
+        node.go_on()
+        self.log.end("pause", node.address)
+
+    def cut_off(self, *hosts: Host) -> None:
+        """What happens to links is up to the caller; these lose peers by it."""
+        self.log.begin("cut", *[host.address for host in hosts])
+
+    def heal(self) -> None:
+        self.network.heal()
+        self.log.end("cut")
+
+    # ------------------------------------------------------------------ what became of it
+
+    def dump(self, node: PoolNode) -> Dump:
+        at = time.monotonic()
+        found = Dump(node.address, at, tuple(queued(message) for message in node.queue()))
+        self.dumps.append(found)
+        return found
+
+    def ids(self, node: PoolNode) -> set[str]:
+        """Queue ids that it lists."""
+        return {message.queue_id for message in self.dump(node).messages}
+
+    def owned(self, ids: Iterable[str]) -> dict[str, int]:
+        """How many of these messages each node owns, by its name; empty: nobody does."""
+        pool = self.fresh(self.running()[0])
+        owners = {partition.id: partition.owner_name for partition in pool.partitions}
+        return dict(Counter(owners.get(partition_of(one), "") for one in ids))
+
+    def count(self, node: PoolNode, domain: str) -> int:
+        """Messages for a domain, of the whole pool, as this node says."""
+        answer = node.cli("queue", "summary", "--json", "--domain", domain)
+        return json.loads(answer)["total"]["messages"]
+
+    def drain(self, timeout_s: float = 120) -> float:
+        """Waits until no node lists anything: seconds."""
+        began = time.monotonic()
+        left: list[str] = []
+
+        def empty() -> bool:
+            left[:] = [f"{node.name}: {node.status()['messages']}" for node in self.running()]
+            return all(line.endswith(" 0") for line in left) and not any(
+                self.dump(node).messages for node in self.running())
+
+        try:
+            wait.until(empty, "every queue is empty", timeout_s, every_s=0.3)
+        except wait.GaveUp as gave_up:
+            raise AssertionError(f"{gave_up}\n{', '.join(left)}\n{self.described()}") from None
+        return time.monotonic() - began
+
+    def evidence(self, sent: Iterable[Sent]) -> Evidence:
+        attempts = [attempt for domain in self._domains
+                    for attempt in self.servers[domain].attempts()]
+        return Evidence(list(sent), attempts, notices_in(self.servers[MAILBOX]), self.dumps,
+                        self.log.whole(), self.log.minorities, self.doubts.seen())
+
+    def verdict(self, sent: Iterable[Sent], rules: Rules = Rules()) -> Verdict:
+        return judge(self.evidence(sent), rules)

@@ -1,0 +1,123 @@
+"""Whatever happens to nodes, links and disks, no mail is lost, and none comes twice without cause.
+
+Clients hand in mail all the time, to destinations that take it at once, late, not at all, with lost
+replies, or only later. Meanwhile, by chance (the seed is printed, `--seed N` takes it again): kill
+-9, SIGSTOP, leaving, halves, cut and one-way links, closed doors, slow, failing and full disks, an
+empty disk, a disk of yesterday, damaged records, all killed at once; some on top of each other.
+Then everything heals, the queue drains, and the ledger (harness/ledger.py) must find every promise
+kept: what came twice was in flight at a fault of its node. And no two nodes owned one partition.
+
+Bounded: three nodes, every fault once. --full [--minutes N]: three and five nodes in turns.
+"""
+
+import contextlib
+import random
+import time
+from dataclasses import dataclass
+
+from harness.crowd import Habits
+from harness.mail_pool import MailPool
+from harness.recording_sink import Mode
+from proofs.figures import Figures, require
+from proofs.moments import AGREE_S, spread
+from proofs.storm import (EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, STOP_BUDGET_S, Fault,
+                          SmallDisk, Storm)
+
+DOMAINS = {"sink.test": "accept", "slow.test": "slow", "none.test": "bounce",
+           "grey.test": "greylist", "flaky.test": Mode(delay_s=(0, 0.2), lost=0.05),
+           "later.test": "defer"}
+EPISODE_S = 150.0   # of a full run, until it is calm and judged
+DRAIN_S = 180.0
+
+
+@dataclass(frozen=True)
+class Run:
+    full: bool
+    lease_s: float
+    figures: Figures
+    rng: random.Random
+
+    def pool(self, size: int) -> MailPool:
+        return MailPool(size, DOMAINS, {
+            "stop_budget": f"{STOP_BUDGET_S}s",
+            "pool": {"lease_ttl": f"{self.lease_s:.0f}s"},
+            "queue": {"max_retry_age": "8s", "disk_floor_bytes": FLOOR_BYTES,
+                      "write_buffer_bytes": 16 << 20}})
+
+
+def once_each(rng: random.Random) -> list[tuple[Fault, ...]]:
+    """Some of them two at a time."""
+    faults = rng.sample(HARMLESS, len(HARMLESS))
+    plan: list[tuple[Fault, ...]] = []
+    while faults:
+        plan.append(tuple(faults.pop() for _ in range(min(len(faults), rng.choice((1, 1, 2))))))
+    plan += [(fault,) for fault in LOSING + EVERYTHING]
+    return rng.sample(plan, len(plan))
+
+
+def blow(storm: Storm, faults: tuple[Fault, ...]) -> None:
+    if faults[0] in LOSING + EVERYTHING:
+        storm.whole()
+    with contextlib.ExitStack() as stack:
+        for fault in faults:
+            stack.enter_context(storm.blow(fault))
+            storm.lasts(0, 0.3)
+        storm.lasts(0.3, 2)
+    storm.lasts(0, 0.5)
+
+
+def episode(run: Run, size: int, for_s: float | None) -> Storm:
+    """One pool through every fault, again and again when there is time."""
+    with run.pool(size) as pool:
+        small = SmallDisk(pool.nodes[-1])
+        try:
+            pool.start()
+            storm = Storm(pool, run.lease_s, run.rng, small)
+            over = time.monotonic() + (for_s or 0)
+            habits = Habits(domains=tuple(DOMAINS), rate=30)
+            with pool.crowd(habits, "chaos", run.rng.randrange(1 << 30)) as crowd:
+                plan = once_each(run.rng)
+                while plan or time.monotonic() < over:
+                    plan = plan or once_each(run.rng)
+                    blow(storm, plan.pop())
+                    if for_s and time.monotonic() > over:
+                        break
+                sent = crowd.stop()
+            calm_and_judged(run, storm, sent)
+        finally:
+            small.close()
+    return storm
+
+
+def calm_and_judged(run: Run, storm: Storm, sent: list) -> None:
+    pool, at = storm.pool, time.monotonic()
+    for node in pool.nodes:
+        storm.launch(node)
+    pool.settled(timeout_s=2 * AGREE_S)
+    calm_s = time.monotonic() - at
+    pool.set_modes("accept")
+    drained_s = pool.drain(DRAIN_S)
+    faults = ", ".join(f"{name} {count}" for name, count in sorted(storm.counts.items()))
+    add = run.figures.add
+    add(f"{len(pool.nodes)} nodes", faults)
+    add("  calm after the last fault, drained", f"{calm_s:.1f} s, {drained_s:.1f} s")
+    if storm.whole_s:
+        add("  until all had its copies again: median, worst", spread(storm.whole_s))
+    run.figures.add_verdict(pool.verdict(sent))
+    overlaps = pool.watch.history.overlaps()
+    require(not overlaps, "\n".join(overlaps[:20]))
+
+
+def main(full: bool, minutes: float = 30, seed: int | None = None) -> None:
+    figures = Figures("mail under faults")
+    seed = random.SystemRandom().randrange(1 << 30) if seed is None else seed
+    run = Run(full, 10 if full else 3, figures, random.Random(seed))
+    figures.add("seed; lease", f"{seed}; {run.lease_s:.0f} s")
+    print(f"seed {seed}", flush=True)
+    over = time.monotonic() + 60 * minutes
+    episode(run, 3, EPISODE_S if full else None)
+    size = 5
+    while full and time.monotonic() < over:
+        episode(run, size, EPISODE_S)
+        size = 8 - size
+    figures.show()

@@ -258,8 +258,10 @@ void OwnedPartition::stands(NodeId node, PeerProgress& progress, const Standing&
 
 void OwnedPartition::acknowledged(NodeId node, PeerProgress& progress, const Ack& ack) {
     if (!progress.acknowledged(ack)) return;
-    if (newcomer_ && newcomer_->node == node)
+    if (invited() == node) {
+        newcomer_->received = std::max(newcomer_->received, ack.received);
         newcomer_->durable = std::max(newcomer_->durable, ack.durable);
+    }
     OwnerFsm::Effects effects;
     fsm_.acknowledged(node, ack.received, ack.durable, effects);
     carry_out(effects);
@@ -335,7 +337,7 @@ void OwnedPartition::tend_newcomer(BootTime now, Due& due) {
         return carry_out(effects);
     }
     if (progress_.at(node).phase() != PeerProgress::Phase::following) return;
-    if (!fsm_.binds(node)) fsm_.bind(node, newcomer_->durable);
+    if (!fsm_.binds(node)) fsm_.bind(node, newcomer_->received, newcomer_->durable);
     if (now < newcomer_->again_at || !fsm_.covers(node)) return;
     newcomer_->proposed = state_.epoch;
     newcomer_->again_at = now + propose_again;

@@ -208,9 +208,18 @@ class Node:
 
     def queue_and_missing(self) -> tuple[list[dict], list[dict]]:
         """The same, when parts of the pool's queue may be out of reach, and which are."""
-        answer = answer_of("--config", str(self.config), "queue", "ls", "--json")
+        return self._whole_or_not("queue", "ls", "--json")
+
+    def summary_and_missing(self, *filters: str) -> tuple[dict, list[dict]]:
+        """`queue summary --json`, likewise."""
+        [summary], missing = self._whole_or_not("queue", "summary", "--json", *filters)
+        return summary, missing
+
+    def _whole_or_not(self, *arguments: str) -> tuple[list[dict], list[dict]]:
+        """What is on standard output, and what on standard error."""
+        answer = answer_of("--config", str(self.config), *arguments)
         if answer.returncode not in (0, INCOMPLETE):
-            raise AssertionError(f"posthorse queue ls exited {answer.returncode}: "
+            raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
                                  f"{answer.stderr.strip()}")
         missing = [json.loads(line)["missing"] for line in answer.stderr.splitlines()
                    if line.startswith("{")]

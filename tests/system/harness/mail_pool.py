@@ -6,7 +6,6 @@ Contract  Every domain has a `RecordingSink` of its own; bounces go to `box.test
 """
 
 import email
-import json
 import shutil
 import time
 from collections import Counter
@@ -149,13 +148,36 @@ class MailPool(Pool):
 
     def dump(self, node: PoolNode) -> Dump:
         at = time.monotonic()
-        found = Dump(node.address, at, tuple(queued(message) for message in node.queue()))
+        listed, missing = node.queue_and_missing()
+        found = Dump(node.address, at, tuple(queued(message) for message in listed),
+                     tuple(f"{part['partitions']} {part['reason']}" for part in missing))
         self.dumps.append(found)
         return found
 
-    def ids(self, node: PoolNode) -> set[str]:
-        """Queue ids that it lists."""
-        return {message.queue_id for message in self.dump(node).messages}
+    def copied(self, timeout_s: float = 90) -> float:
+        """Waits until every message has its copies: seconds."""
+        began = time.monotonic()
+
+        def nothing_lacks() -> bool:
+            return all(node.status()["under_replicated"] == 0 for node in self.running())
+
+        wait.until(nothing_lacks, "every message has its copies", timeout_s, every_s=0.2)
+        return time.monotonic() - began
+
+    def forget_the_dead(self) -> int:
+        """An operator says that nodes whose disks are gone will never come back: how many."""
+        leader = self.settled()
+        ours = {self.fresh(node).this_node.id for node in self.running()}
+
+        def ended() -> bool:
+            return not any(member.live for member in self.fresh(leader).members
+                           if member.id not in ours)
+
+        wait.until(ended, "the leases of dead nodes end", 60)
+        dead = [member.id for member in self.fresh(leader).members if member.id not in ours]
+        for node_id in dead:
+            leader.cli("node", "remove", node_id, "--force", "--yes")
+        return len(dead)
 
     def owned(self, ids: Iterable[str]) -> dict[str, int]:
         """How many of these messages each node owns, by its name; empty: nobody does."""
@@ -164,9 +186,9 @@ class MailPool(Pool):
         return dict(Counter(owners.get(partition_of(one), "") for one in ids))
 
     def count(self, node: PoolNode, domain: str) -> int:
-        """Messages for a domain, of the whole pool, as this node says."""
-        answer = node.cli("queue", "summary", "--json", "--domain", domain)
-        return json.loads(answer)["total"]["messages"]
+        """Messages for a domain, of what this node reaches of the pool."""
+        summary, _ = node.summary_and_missing("--domain", domain)
+        return summary["total"]["messages"]
 
     def drain(self, timeout_s: float = 120) -> float:
         """Waits until no node lists anything: seconds."""
@@ -174,14 +196,16 @@ class MailPool(Pool):
         left: list[str] = []
 
         def empty() -> bool:
-            left[:] = [f"{node.name}: {node.status()['messages']}" for node in self.running()]
-            return all(line.endswith(" 0") for line in left) and not any(
-                self.dump(node).messages for node in self.running())
+            dumps = [self.dump(node) for node in self.running()]
+            left[:] = [f"{dump.node}: {len(dump.messages)} {' '.join(dump.missing)}"
+                       for dump in dumps]
+            return not any(dump.messages or dump.missing for dump in dumps)
 
         try:
             wait.until(empty, "every queue is empty", timeout_s, every_s=0.3)
-        except wait.GaveUp as gave_up:
-            raise AssertionError(f"{gave_up}\n{', '.join(left)}\n{self.described()}") from None
+        except wait.GaveUp:
+            raise AssertionError(f"after {timeout_s:.0f} s the queue is not empty: "
+                                 f"{'; '.join(left)}\n{self.described()}") from None
         return time.monotonic() - began
 
     def evidence(self, sent: Iterable[Sent]) -> Evidence:

@@ -25,6 +25,7 @@ from harness.processes import Process, descendants, status_kib
 
 BINARY = Path(os.environ.get("POSTHORSE", "build/daemon/posthorse")).absolute()
 LOGIN, PASSWORD = "rider@posthorse.test", "a-fresh-horse"
+INCOMPLETE = 75  # the exit code of a command that did not reach the whole queue
 LISTENERS = {"submission": "submission", "submissions": "submissions", "mx": "mx"}
 
 
@@ -37,10 +38,16 @@ def merged(base: dict, changes: dict) -> dict:
     return out
 
 
+def answer_of(*arguments: str, stdin: str = "",
+              timeout_s: float = 60) -> subprocess.CompletedProcess:
+    """A command of the binary, whatever it says."""
+    return subprocess.run([str(BINARY), *arguments], input=stdin, capture_output=True, text=True,
+                          timeout=timeout_s, check=False)
+
+
 def run_posthorse(*arguments: str, stdin: str = "", timeout_s: float = 60) -> str:
     """A command of the binary; its standard output. Raises with its message when it fails."""
-    answer = subprocess.run([str(BINARY), *arguments], input=stdin, capture_output=True, text=True,
-                            timeout=timeout_s, check=False)
+    answer = answer_of(*arguments, stdin=stdin, timeout_s=timeout_s)
     if answer.returncode:
         raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
                              f"{answer.stderr.strip() or answer.stdout.strip()}")
@@ -198,6 +205,25 @@ class Node:
         """`queue ls --json`: one object a line."""
         lines = self.cli("queue", "ls", "--json", *filters).splitlines()
         return [json.loads(line) for line in lines]
+
+    def queue_and_missing(self) -> tuple[list[dict], list[dict]]:
+        """The same, when parts of the pool's queue may be out of reach, and which are."""
+        return self._whole_or_not("queue", "ls", "--json")
+
+    def summary_and_missing(self, *filters: str) -> tuple[dict, list[dict]]:
+        """`queue summary --json`, likewise."""
+        [summary], missing = self._whole_or_not("queue", "summary", "--json", *filters)
+        return summary, missing
+
+    def _whole_or_not(self, *arguments: str) -> tuple[list[dict], list[dict]]:
+        """What is on standard output, and what on standard error."""
+        answer = answer_of("--config", str(self.config), *arguments)
+        if answer.returncode not in (0, INCOMPLETE):
+            raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
+                                 f"{answer.stderr.strip()}")
+        missing = [json.loads(line)["missing"] for line in answer.stderr.splitlines()
+                   if line.startswith("{")]
+        return [json.loads(line) for line in answer.stdout.splitlines()], missing
 
     def status(self) -> dict:
         """`status --json`: messages, active, attempts_in_doubt and more."""

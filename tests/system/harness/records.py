@@ -86,6 +86,7 @@ class Dump:
     node: str
     at: float
     messages: tuple[Queued, ...]
+    missing: tuple[str, ...] = ()  # what it could not reach
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,15 @@ empty disk, a disk of yesterday, damaged records, all killed at once; some on to
 Then everything heals, the queue drains, and the ledger (harness/ledger.py) must find every promise
 kept: what came twice was in flight at a fault of its node. And no two nodes owned one partition.
 
-Bounded: three nodes, every fault once. --full [--minutes N]: three and five nodes in turns.
+What a node takes alone (pool.when_short = "degrade") is lost with its disk, as it says: pools that
+do so keep their disks here, the others ("refuse") lose some, one at a time.
+
+Bounded: three nodes, every fault once. --full [--minutes N]: pools of three and of five, and of
+both kinds, in turns.
 """
 
 import contextlib
+import itertools
 import random
 import time
 from dataclasses import dataclass
@@ -37,21 +42,21 @@ class Run:
     figures: Figures
     rng: random.Random
 
-    def pool(self, size: int) -> MailPool:
+    def pool(self, size: int, when_short: str) -> MailPool:
         return MailPool(size, DOMAINS, {
             "stop_budget": f"{STOP_BUDGET_S}s",
-            "pool": {"lease_ttl": f"{self.lease_s:.0f}s"},
+            "pool": {"lease_ttl": f"{self.lease_s:.0f}s", "when_short": when_short},
             "queue": {"max_retry_age": "8s", "disk_floor_bytes": FLOOR_BYTES,
                       "write_buffer_bytes": 16 << 20}})
 
 
-def once_each(rng: random.Random) -> list[tuple[Fault, ...]]:
+def once_each(rng: random.Random, disks_go: bool) -> list[tuple[Fault, ...]]:
     """Some of them two at a time."""
     faults = rng.sample(HARMLESS, len(HARMLESS))
     plan: list[tuple[Fault, ...]] = []
     while faults:
         plan.append(tuple(faults.pop() for _ in range(min(len(faults), rng.choice((1, 1, 2))))))
-    plan += [(fault,) for fault in LOSING + EVERYTHING]
+    plan += [(fault,) for fault in EVERYTHING + (LOSING if disks_go else ())]
     return rng.sample(plan, len(plan))
 
 
@@ -66,27 +71,23 @@ def blow(storm: Storm, faults: tuple[Fault, ...]) -> None:
     storm.lasts(0, 0.5)
 
 
-def episode(run: Run, size: int, for_s: float | None) -> Storm:
-    """One pool through every fault, again and again when there is time."""
-    with run.pool(size) as pool:
+def episode(run: Run, size: int, when_short: str, for_s: float = 0) -> None:
+    """One pool through every fault; again and again, or not all, when there is a time for it."""
+    with run.pool(size, when_short) as pool:
         small = SmallDisk(pool.nodes[-1])
         try:
             pool.start()
             storm = Storm(pool, run.lease_s, run.rng, small)
-            over = time.monotonic() + (for_s or 0)
+            over, plan = time.monotonic() + for_s, []
             habits = Habits(domains=tuple(DOMAINS), rate=30)
             with pool.crowd(habits, "chaos", run.rng.randrange(1 << 30)) as crowd:
-                plan = once_each(run.rng)
-                while plan or time.monotonic() < over:
-                    plan = plan or once_each(run.rng)
+                while not storm.counts or (time.monotonic() < over if for_s else plan):
+                    plan = plan or once_each(run.rng, when_short == "refuse")
                     blow(storm, plan.pop())
-                    if for_s and time.monotonic() > over:
-                        break
                 sent = crowd.stop()
             calm_and_judged(run, storm, sent)
         finally:
             small.close()
-    return storm
 
 
 def calm_and_judged(run: Run, storm: Storm, sent: list) -> None:
@@ -95,11 +96,12 @@ def calm_and_judged(run: Run, storm: Storm, sent: list) -> None:
         storm.launch(node)
     pool.settled(timeout_s=2 * AGREE_S)
     calm_s = time.monotonic() - at
+    pool.forget_the_dead()
     pool.set_modes("accept")
     drained_s = pool.drain(DRAIN_S)
     faults = ", ".join(f"{name} {count}" for name, count in sorted(storm.counts.items()))
     add = run.figures.add
-    add(f"{len(pool.nodes)} nodes", faults)
+    add(f"{len(pool.nodes)} nodes: faults", faults)
     add("  calm after the last fault, drained", f"{calm_s:.1f} s, {drained_s:.1f} s")
     if storm.whole_s:
         add("  until all had its copies again: median, worst", spread(storm.whole_s))
@@ -115,9 +117,9 @@ def main(full: bool, minutes: float = 30, seed: int | None = None) -> None:
     figures.add("seed; lease", f"{seed}; {run.lease_s:.0f} s")
     print(f"seed {seed}", flush=True)
     over = time.monotonic() + 60 * minutes
-    episode(run, 3, EPISODE_S if full else None)
-    size = 5
+    if not full:
+        episode(run, 3, "refuse")
+    kinds = itertools.cycle(itertools.product((3, 5), ("refuse", "degrade")))
     while full and time.monotonic() < over:
-        episode(run, size, EPISODE_S)
-        size = 8 - size
+        episode(run, *next(kinds), EPISODE_S)
     figures.show()

@@ -28,24 +28,28 @@ class Run:
     lease_s: float
     figures: Figures
 
-    def pool(self, size: int, domains: dict[str, str]) -> MailPool:
-        return MailPool(size, domains, {"pool": {"lease_ttl": f"{self.lease_s:.0f}s"}})
+    def pool(self, size: int, domains: dict[str, str], when_short: str = "degrade") -> MailPool:
+        return MailPool(size, domains, {"pool": {"lease_ttl": f"{self.lease_s:.0f}s",
+                                                 "when_short": when_short}})
 
 
 def all_list(pool: MailPool, wanted: set[str], within_s: float) -> float:
-    """Waits until every node lists just these ids: seconds."""
+    """Waits until every node lists just these ids, and says that these are all: seconds."""
     began = time.monotonic()
-    last: dict[str, int] = {}
+    last: dict[str, str] = {}
 
     def condition() -> bool:
-        listed = {node.name: pool.ids(node) for node in pool.running()}
-        last.update({name: len(wanted ^ ids) for name, ids in listed.items()})
-        return all(ids == wanted for ids in listed.values())
+        dumps = {node.name: pool.dump(node) for node in pool.running()}
+        ids = {name: {message.queue_id for message in dump.messages}
+               for name, dump in dumps.items()}
+        last.update({name: f"{len(wanted ^ ids[name])} {' '.join(dumps[name].missing)}"
+                     for name in dumps})
+        return all(ids[name] == wanted and not dumps[name].missing for name in dumps)
 
     try:
         wait.until(condition, f"every node lists the {len(wanted)} messages", within_s, every_s=0.2)
     except wait.GaveUp:
-        raise AssertionError(f"after {within_s:.0f} s nodes list too few or too many ids: {last}\n"
+        raise AssertionError(f"after {within_s:.0f} s nodes list too few or too many: {last}\n"
                              f"{pool.described()}") from None
     return time.monotonic() - began
 
@@ -70,11 +74,13 @@ def acceptance(run: Run) -> None:
         ids = {one.reply.rsplit(" ", 1)[1] for one in sent}
         run.figures.add("acceptance: every node lists all that are deferred",
                         f"{len(ids)}, {all_list(pool, ids, LISTED_S):.2f} s")
+        pool.copied()
         victim = pool.nodes[1]
         killed_at = time.monotonic()
         pool.kill(victim)
         pool.destroy_disk(victim)
         became = becomes_ready(pool, victim)
+        require(pool.forget_the_dead() == 1, "one node is dead")
         all_list(pool, ids, run.lease_s + LISTED_S)
         run.figures.add("  one died, a new one is ready and lists them too",
                         f"{became:.2f} s, {time.monotonic() - killed_at:.2f} s after the kill")
@@ -90,25 +96,26 @@ def acceptance(run: Run) -> None:
 BUSY = {"sink.test": "accept", "slow.test": "slow", "none.test": "bounce", "later.test": "defer"}
 
 
-def replaced_in_order(run: Run, pool: MailPool, node: PoolNode) -> tuple[float, float]:
+def replaced_in_order(pool: MailPool, node: PoolNode) -> tuple[float, float]:
     left = pool.leave(node)
     pool.destroy_disk(node)
     return left, becomes_ready(pool, node)
 
 
-def replaced_after_death(run: Run, pool: MailPool, node: PoolNode) -> tuple[float, float]:
+def replaced_after_death(pool: MailPool, node: PoolNode) -> tuple[float, float]:
     began = time.monotonic()
     pool.kill(node)
     pool.destroy_disk(node)
     ready = becomes_ready(pool, node)
     # Readiness promises nothing after a death: what lost a copy by it must have a new one.
-    wait.until(lambda: all(other.status()["under_replicated"] == 0 for other in pool.nodes),
-               "every message has its copies again", run.lease_s + READY_S)
+    pool.settled(timeout_s=READY_S)
+    pool.copied()
     return time.monotonic() - began - ready, ready
 
 
 def rolling(run: Run) -> None:
-    with run.pool(3, BUSY) as pool:
+    # Who dies with its disk takes along what only it was let have.
+    with run.pool(3, BUSY, "refuse" if run.full else "degrade") as pool:
         pool.start()
         ways = [("leave, disk destroyed", replaced_in_order)]
         if run.full:
@@ -116,12 +123,13 @@ def rolling(run: Run) -> None:
                      ("leave, again", replaced_in_order)]
         with pool.crowd(Habits(domains=tuple(BUSY), rate=40), "rolling") as crowd:
             for name, way in ways:
-                times = [way(run, pool, node) for node in list(pool.nodes)]
+                times = [way(pool, node) for node in list(pool.nodes)]
                 pool.settled()
                 run.figures.add(f"rolling: {name}: gone, newcomer ready; the worst",
                                 f"{max(gone for gone, _ in times):.2f} s, "
                                 f"{max(ready for _, ready in times):.2f} s")
             sent = crowd.stop()
+        pool.forget_the_dead()
         pool.set_modes("accept")
         pool.drain()
         run.figures.add_verdict(pool.verdict(sent))

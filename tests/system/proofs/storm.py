@@ -83,11 +83,7 @@ class Storm:
         """All are members, and every message has its copies."""
         began = time.monotonic()
         self.pool.settled(timeout_s=2 * AGREE_S)
-
-        def nothing_lacks() -> bool:
-            return all(node.status()["under_replicated"] == 0 for node in self.pool.nodes)
-
-        wait.until(nothing_lacks, "every message has its copies", WHOLE_S, every_s=0.2)
+        self.pool.copied(WHOLE_S)
         self.whole_s.append(time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -126,8 +122,9 @@ class Storm:
 
     def without_majority(self, part: list[PoolNode]) -> list[PoolNode]:
         """Of the two sides of a split, the one that can decide nothing."""
-        seen = self.pool.fresh(self.pool.running()[0], 30)
-        names = {member.name for member in seen.members if member.voter}
+        answers = [self.pool.answer(node) for node in self.pool.nodes]
+        newest = max((one for one in answers if one), key=lambda one: one.version)
+        names = {member.name for member in newest.members if member.voter}
         rest = [node for node in self.pool.nodes if node not in part]
         inside = sum(node.name in names for node in part)
         return rest if 2 * inside > len(names) else part

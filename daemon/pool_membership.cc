@@ -24,6 +24,7 @@ constexpr Duration look_timeout = std::chrono::seconds{2};
 constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};
 // Of the time to stop: what the pool needs to agree.
+constexpr Duration tidying_time = std::chrono::seconds{3};
 constexpr Duration agreement_time = std::chrono::seconds{4};
 
 std::string control_directory(const std::string& data_dir) {
@@ -163,7 +164,9 @@ void PoolMembership::tick() {
 
 void PoolMembership::report_peers() {
     std::set<std::string> now;
-    for (const auto& problem : peers_->problems()) {
+    auto problems = peers_->problems();
+    for (auto& problem : peers_->stream_problems()) problems.push_back(std::move(problem));
+    for (const auto& problem : problems) {
         now.insert(problem.address);
         if (!unreachable_.contains(problem.address))
             log::warning("peer_unreachable", {{"address", problem.address}, {"why", problem.what}});
@@ -212,6 +215,9 @@ admin::PoolPorts PoolMembership::admin_ports() {
 
 void PoolMembership::export_figures(runtime::Metrics& metrics) {
     export_pool(metrics, [this] { return view(); }, [this] { return peer_figures(); });
+    export_streams(metrics, [this] {
+        return peers_ ? peers_->stream_figures() : replication::PeerStreamFigures{};
+    });
 }
 
 bool PoolMembership::has_peers() const {
@@ -244,6 +250,12 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
     boost::asio::steady_timer timer(home_.context());
     const auto left = std::make_shared<bool>(false);
     while (has_peers() && !queue.all_copied() && clock_.boot() + agreement_time < until) {
+        timer.expires_after(poll_every);
+        co_await timer.async_wait(boost::asio::use_awaitable);
+    }
+    // What is copied the pool gives to others in any case; empty partitions would stay behind.
+    const auto tidy_until = std::min(until - agreement_time, clock_.boot() + tidying_time);
+    while (has_peers() && !queue.owns_nothing() && clock_.boot() < tidy_until) {
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }

@@ -161,7 +161,52 @@ private:
     std::map<std::string, Followed> refused_;
 };
 
+// --- how mail is copied
+
+class StreamFigures {
+public:
+    explicit StreamFigures(Metrics& metrics)
+        : kept_(streams(metrics, "kept")),
+          come_(streams(metrics, "come")),
+          frames_sent_(frames(metrics, "sent")),
+          frames_received_(frames(metrics, "received")),
+          octets_sent_(octets(metrics, "sent")),
+          octets_received_(octets(metrics, "received")) {}
+
+    void follow(const replication::PeerStreamFigures& figures) {
+        kept_.set(static_cast<double>(figures.up));
+        come_.set(static_cast<double>(figures.in));
+        frames_sent_.follow(figures.frames_sent);
+        frames_received_.follow(figures.frames_received);
+        octets_sent_.follow(figures.octets_sent);
+        octets_received_.follow(figures.octets_received);
+    }
+
+private:
+    static Gauge streams(Metrics& metrics, const char* way) {
+        return metrics.gauge("posthorse_replication_streams",
+                             "Streams of mail that are up: kept to holders, come from owners.",
+                             {{"way", way}});
+    }
+    static Followed frames(Metrics& metrics, const char* way) {
+        return Followed(metrics.counter("posthorse_replication_frames_total",
+                                        "Frames between owners and holders.", {{"way", way}}));
+    }
+    static Followed octets(Metrics& metrics, const char* way) {
+        return Followed(metrics.counter("posthorse_replication_bytes_total",
+                                        "Octets of those, before encryption.", {{"way", way}}));
+    }
+
+    Gauge kept_, come_;
+    Followed frames_sent_, frames_received_, octets_sent_, octets_received_;
+};
+
 }  // namespace
+
+void export_streams(Metrics& metrics, std::function<replication::PeerStreamFigures()> streams) {
+    metrics.before_scrape([figures = StreamFigures(metrics),
+                           streams = std::move(streams)]() mutable { figures.follow(streams()); });
+}
 
 void export_pool(Metrics& metrics,
                  std::function<admin::PoolView()> view,

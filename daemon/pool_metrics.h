@@ -14,5 +14,7 @@ namespace posthorse {
 void export_pool(runtime::Metrics& metrics,
                  std::function<admin::PoolView()> view,
                  std::function<replication::PeerNetworkFigures()> peers);
+void export_streams(runtime::Metrics& metrics,
+                    std::function<replication::PeerStreamFigures()> streams);
 
 }  // namespace posthorse

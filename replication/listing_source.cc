@@ -142,7 +142,6 @@ void ListingSource::finish() {
                                  return ports_.failed(intents.error());
                              }
                              next_ = Next::nothing;
-                             listing_ = false;
                              send(ListEnd{slice_, *std::move(intents)});
                          }));
 }

@@ -5,6 +5,7 @@
 // Contract  One page or one record under way at a time, and only while `room()` says so: go_on()
 //           when it does again. Operations may flow beside it on the same stream. A record that
 //           cannot be read is named as such in its page, and answered with Gone.
+//           After ListEnd more may be wanted, and another ListEnd follows that.
 // Owner     OwnedPartition or HeldPartitions, on home.
 // Errors    A store that cannot list: `failed` is called, once, and nothing follows.
 #pragma once

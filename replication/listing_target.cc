@@ -40,6 +40,10 @@ void ListingTarget::apply(AnyChange change) {
     });
 }
 
+void ListingTarget::begin() {
+    apply(storage::BeginCopy{});
+}
+
 void ListingTarget::fail(const Error& error) {
     if (std::exchange(ended_, true)) return;
     done_(error);
@@ -101,14 +105,22 @@ void ListingTarget::judge(const Known& known) {
         if (listed.contains(id) || touched_.contains(id) || page_.damaged) continue;
         apply(storage::Forget{id});
     }
-    // A body that was only half here when its record came: nothing that follows brings the rest.
-    if (page_.last) {
-        for (const auto& [id, touch] : touched_) {
-            if (touch == Touch::changed) want.ids.push_back(id);
-        }
-        std::sort(want.ids.begin(), want.ids.end());
-    }
     if (!ended_) send_(std::move(want));
+}
+
+// A body that was only half here when its record came: nothing that follows brings the rest.
+void ListingTarget::want_bodies() {
+    Want want{slice_, {}};
+    for (const auto& [id, touch] : touched_) {
+        if (touch == Touch::changed) want.ids.push_back(id);
+    }
+    std::sort(want.ids.begin(), want.ids.end());
+    send_(std::move(want));
+}
+
+bool ListingTarget::lacks_bodies() const {
+    return std::any_of(touched_.begin(), touched_.end(),
+                       [](const auto& entry) { return entry.second == Touch::changed; });
 }
 
 // ------------------------------------------------------------------ records
@@ -129,7 +141,15 @@ void ListingTarget::on(Record record) {
     apply(storage::Restore{std::move(record.envelope), std::move(record.head), true});
 }
 
+// An operation took it, or nobody can read it.
+void ListingTarget::on(const Gone& gone) {
+    const auto touched = touched_.find(gone.id);
+    if (touched != touched_.end() && touched->second == Touch::changed)
+        touched->second = Touch::whole;
+}
+
 void ListingTarget::on(ListEnd end) {
+    if (lacks_bodies()) return want_bodies();  // another end follows
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};
@@ -139,6 +159,11 @@ void ListingTarget::on(ListEnd end) {
     for (auto& [name, intent] : intents) whole.intents.push_back(std::move(intent));
     apply(std::move(whole), [this](Result<void> result) {
         if (!result) return fail(result.error());
+        if (lacks_bodies()) {
+            begin();
+            want_bodies();
+            return;
+        }
         ended_ = true;
         done_({});
     });

@@ -6,7 +6,7 @@
 //           What the listing does not hold goes, but in a range where the source cannot read
 //           everything. What differs is wanted and replaced. A message that operations changed
 //           while its body was not here yet is wanted at the end.
-//           `done` is called once, when EndCopy is durable.
+//           `done` is called once, when EndCopy is durable and nothing is missing.
 // Owner     HeldPartitions or TakeUp, on home. Frames in the order of the stream; an operation is
 //           shown to operated() when it is handed to the store.
 // Errors    Of the store: to `done`; the copy stays marked as not whole.
@@ -33,13 +33,17 @@ public:
                   std::function<void(Frame)> send,
                   Completion<> done);
 
+    // The copy counts for what it was before, from here to the end.
+    void begin();
     void on(const Page& page);
     void on(Body body);
     void on(Record record);
-    void on(const Gone&) {}  // an operation took it, or nobody can read it
+    void on(const Gone& gone);
     void on(ListEnd end);
     // `whole`: for a commit, all of its chunks have come.
     void operated(const storage::Operation& operation, bool whole);
+    // Asks for the messages of which operations brought the record, and not the body.
+    void want_bodies();
     void end() { ended_ = true; }
 
 private:
@@ -57,6 +61,7 @@ private:
     void judge(const std::map<QueueId, std::uint64_t>& known);
     void fail(const Error& error);
     bool in_range(QueueId id) const;
+    bool lacks_bodies() const;
 
     const Slice slice_;
     const storage::Position at_;

@@ -11,6 +11,8 @@ namespace {
 // Appends wait while holders have this much before them.
 constexpr std::size_t append_window_bytes = 2 * 1024 * 1024;
 constexpr Duration propose_again = std::chrono::seconds{1};
+// For so long a newcomer may be out of reach.
+constexpr Duration newcomer_away_max = std::chrono::seconds{5};
 
 Need need_of(const OwnedPartition::AnyChange& change) {
     if (std::holds_alternative<storage::Append>(change)) return Need::local;
@@ -265,15 +267,22 @@ void OwnedPartition::acknowledged(NodeId node, PeerProgress& progress, const Ack
 
 void OwnedPartition::list_to(NodeId node) {
     const auto source = std::make_shared<ListingSource>(
-        slice(),
-        ListingSource::Ports{
-            .store = store_,
-            .pace = pace_,
-            .send = [this, node](Frame frame) { streams_.send(node, std::move(frame)); },
-            .room = [this, node] { return streams_.backlog(node) < backlog_high_bytes; },
-            .failed = [](const Error&) {}});  // it is silent from here on, and judged as such
+        slice(), ListingSource::Ports{
+                     .store = store_,
+                     .pace = pace_,
+                     .send = [this, node](Frame frame) { streams_.send(node, std::move(frame)); },
+                     .room = [this, node] { return streams_.backlog(node) < backlog_high_bytes; },
+                     // A holder is silent from here on, and judged as such.
+                     .failed =
+                         [this, node](const Error&) {
+                             if (invited() == node) newcomer_->cannot_be_listed_to = true;
+                         }});
     sources_[node] = source;
-    source->list();
+    // Operations from before may still be on their way into the store: the listing begins behind
+    // them, for nothing else brings them.
+    store_.probe([weak = std::weak_ptr(source)](const Result<void>&) {
+        if (const auto begun = weak.lock()) begun->list();
+    });
 }
 
 void OwnedPartition::end_source(NodeId node) {
@@ -304,14 +313,29 @@ void OwnedPartition::call_off_invitation(OwnerFsm::Effects& out) {
     fsm_.unbind(node, out);
 }
 
+// For long.
+bool OwnedPartition::is_away(BootTime now) {
+    auto& since = newcomer_->away_since;
+    if (progress_.at(newcomer_->node).sends() && !newcomer_->cannot_be_listed_to)
+        since.reset();
+    else if (!since)
+        since = now;
+    return since && now - *since >= newcomer_away_max;
+}
+
 // Operations wait for it from before the pool is asked: none is done without it that it lacks.
 void OwnedPartition::tend_newcomer(BootTime now, Due& due) {
     const auto node = newcomer_->node;
-    const auto& progress = progress_.at(node);
-    if (!fsm_.binds(node)) {
-        if (progress.phase() != PeerProgress::Phase::following) return;
-        fsm_.bind(node, newcomer_->durable);
+    if (is_away(now)) {
+        newcomer_->away_since = now;
+        if (newcomer_->proposed) return due.silent.push_back(node);
+        due.called_off = node;
+        OwnerFsm::Effects effects;
+        call_off_invitation(effects);
+        return carry_out(effects);
     }
+    if (progress_.at(node).phase() != PeerProgress::Phase::following) return;
+    if (!fsm_.binds(node)) fsm_.bind(node, newcomer_->durable);
     if (now < newcomer_->again_at || !fsm_.covers(node)) return;
     newcomer_->proposed = state_.epoch;
     newcomer_->again_at = now + propose_again;
@@ -357,11 +381,13 @@ OwnedPartition::Due OwnedPartition::tick(BootTime now) {
     OwnerFsm::Effects effects;
     fsm_.tick(now, effects);
     for (const auto node : effects.silent) {
-        const bool only_invited = newcomer_ && newcomer_->node == node && !newcomer_->proposed;
-        if (only_invited)
-            call_off_invitation(effects);
-        else
+        const bool only_invited = invited() == node && !newcomer_->proposed;
+        if (!only_invited) {
             due.silent.push_back(node);
+            continue;
+        }
+        call_off_invitation(effects);
+        due.called_off = node;
     }
     carry_out(effects);
     for (auto& [node, progress] : progress_) {

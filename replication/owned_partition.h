@@ -8,7 +8,8 @@
 //           that is the back-pressure to whoever sends the body.
 //           invite() brings up a node that is no holder yet; once it has everything, operations
 //           wait for it too, and `propose_holder` in tick()'s answer asks for the pool's consent.
-//           It is let go only by a committed value that leaves it out.
+//           It is let go only by a committed value that leaves it out. Before the pool was asked, a
+//           newcomer that cannot be spoken to, or listed to, is called off.
 // Owner     ReplicatedQueue, on the home executor.
 #pragma once
 
@@ -38,6 +39,7 @@ public:
     struct Due {
         std::vector<NodeId> silent;            // propose to drop these
         std::optional<NodeId> propose_holder;  // it has everything
+        std::optional<NodeId> called_off;      // it was invited, and could not be brought up
     };
 
     // `base`: where the copies stood when it was taken up.
@@ -90,9 +92,11 @@ public:
 private:
     struct Newcomer {
         NodeId node;
-        Sequence durable;               // as it acknowledged
-        std::optional<Epoch> proposed;  // the pool was asked about it in this epoch
-        BootTime again_at{};            // when to ask again
+        Sequence durable;                    // as it acknowledged
+        std::optional<Epoch> proposed;       // the pool was asked about it in this epoch
+        BootTime again_at{};                 // when to ask again
+        std::optional<BootTime> away_since;  // nothing can be sent to it
+        bool cannot_be_listed_to = false;
     };
     struct Waiting {
         Completion<> done;
@@ -103,6 +107,7 @@ private:
     Slice slice() const { return {state_.id, state_.epoch}; }
     void call_off_invitation(OwnerFsm::Effects& out);
     void tend_newcomer(BootTime now, Due& due);
+    bool is_away(BootTime now);
     void forget_holder(NodeId node);
     void mend(Frame frame);
     void open(NodeId node, PeerProgress& progress);

@@ -11,6 +11,8 @@ namespace {
 constexpr Duration heal_every = std::chrono::seconds{1};
 constexpr Duration heal_in_a_hurry_every = std::chrono::milliseconds{100};
 constexpr Duration invite_again_after = std::chrono::seconds{5};
+// Others get a chance before a node that was silent is invited again.
+constexpr Duration avoid_for = std::chrono::seconds{10};
 // A listener that wants one copy alone fills the solo partition for ever: not one partition a
 // second.
 constexpr Duration close_solo_every = std::chrono::seconds{30};
@@ -157,8 +159,10 @@ void Ownership::tick() {
     held_.tick();
     for (const auto& [id, taking] : std::map(taking_up_)) {
         const auto silence = settings_.partition.times.silence;
-        for (const auto node : taking->tick(now, silence))
+        for (const auto node : taking->tick(now, silence)) {
+            avoid(node);
             propose_drop(id, taking->state().epoch, node);
+        }
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
     if (now < next_heal_) return;
@@ -176,7 +180,11 @@ void Ownership::tend(PartitionId id, OwnedPartition& partition) {
     const auto now = ports_.clock.boot();
     const auto epoch = partition.state().epoch;
     const auto due = partition.tick(now);
-    for (const auto node : due.silent) propose_drop(id, epoch, node);
+    for (const auto node : due.silent) {
+        avoid(node);
+        propose_drop(id, epoch, node);
+    }
+    if (due.called_off) avoid(*due.called_off);
     if (due.propose_holder)
         ports_.control.propose(AddHolder{id, epoch, *due.propose_holder}, [](Result<void>) {});
     if (!due.silent.empty() && ports_.control.unevictable())
@@ -185,6 +193,16 @@ void Ownership::tend(PartitionId id, OwnedPartition& partition) {
 
 void Ownership::propose_drop(PartitionId id, Epoch epoch, NodeId holder) {
     ports_.control.propose(DropHolder{id, epoch, holder}, [](Result<void>) {});
+}
+
+void Ownership::avoid(NodeId holder) {
+    avoided_until_[holder] = ports_.clock.boot() + avoid_for;
+}
+
+bool Ownership::may_invite(NodeId node) const {
+    const auto avoided = avoided_until_.find(node);
+    return is_up(node) &&
+           (avoided == avoided_until_.end() || ports_.clock.boot() >= avoided->second);
 }
 
 void Ownership::hurry() {
@@ -219,7 +237,7 @@ void Ownership::heal() {
         }
         auto& next = next_invitation_[id];
         if (inviting >= most || now < next) continue;
-        const auto node = next_holder(pool, state, [this](NodeId one) { return is_up(one); });
+        const auto node = next_holder(pool, state, [this](NodeId one) { return may_invite(one); });
         if (!node) continue;
         next = now + invite_again_after;
         inviting += 1;

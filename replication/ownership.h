@@ -73,6 +73,8 @@ public:
     std::size_t held_by_nobody_else() const;
     // Every message has as many holders that stay as it should.
     bool all_copied() const;
+    // Nothing is left to hand over or to retire.
+    bool owns_nothing() const { return partitions_.empty() && handed_.empty(); }
     // This store cannot read the body of a message of its own: a holder's copy replaces it.
     void fetch_body(QueueId id);
     std::uint64_t mended() const;
@@ -96,6 +98,8 @@ private:
     void taken_up(const PartitionState& state, Result<storage::Position> base);
     void disown(PartitionId id);
     void propose_drop(PartitionId id, Epoch epoch, NodeId holder);
+    void avoid(NodeId holder);
+    bool may_invite(NodeId node) const;
     void tend(PartitionId id, OwnedPartition& partition);
     void heal();
     bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
@@ -130,6 +134,7 @@ private:
     BootTime next_solo_close_{};
     BootTime next_mend_{};
     std::map<PartitionId, BootTime> next_invitation_;
+    std::map<NodeId, BootTime> avoided_until_;  // as holders: they were silent
     std::uint64_t intents_waived_ = 0;
     bool hurries_ = false;
     bool drains_ = false;

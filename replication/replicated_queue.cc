@@ -218,7 +218,7 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
            while_alive([this, envelope = std::move(envelope),
                         done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   claimed_.emplace(envelope.id, Claimed{envelope, {}});
+                   claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
                    return done({});
                }
                const bool unknown = stored.error().code == Errc::unknown;
@@ -275,7 +275,7 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
                 decide_doubts(std::move(envelope), hand_out);
                 continue;
             }
-            claimed_.emplace(envelope.id, Claimed{envelope, {}});
+            claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
             hand_out.push_back(std::move(envelope));
         }
         done(std::move(hand_out));
@@ -311,7 +311,13 @@ void ReplicatedQueue::intend(Intent intent, Completion<> done) {
     claimed->second.intended.push_back(intent.attempt);
     attempts_.began({id, intent.attempt});
     intent.by = control_.self();
-    submit(id, storage::Intend{std::move(intent)}, std::move(done));
+    const auto attempt = intent.attempt;
+    submit(id, storage::Intend{std::move(intent)},
+           while_alive([this, id, attempt, done = std::move(done)](Result<void> stored) mutable {
+               const auto still = claimed_.find(id);
+               if (stored && still != claimed_.end()) still->second.recorded.insert(attempt);
+               done(std::move(stored));
+           }));
 }
 
 // A message that was given to others and came back is another claim: attempts of the earlier one
@@ -319,8 +325,7 @@ void ReplicatedQueue::intend(Intent intent, Completion<> done) {
 bool ReplicatedQueue::may_send_dot(QueueId id, std::uint32_t attempt) const {
     const auto claimed = claimed_.find(id);
     if (claimed == claimed_.end() || claimed->second.envelope.held) return false;
-    const auto& intended = claimed->second.intended;
-    return std::find(intended.begin(), intended.end(), attempt) != intended.end() && lease_live();
+    return claimed->second.recorded.contains(attempt) && lease_live();
 }
 
 void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {

@@ -117,6 +117,8 @@ public:
     void hurry() { ownership_.hurry(); }
     // Every message has as many holders that stay as it should.
     bool all_copied() const { return ownership_.all_copied(); }
+    // What it owned was handed over, and what was empty retired.
+    bool owns_nothing() const { return ownership_.owns_nothing(); }
     // Some messages have no holder that stays: this node must not be thrown away.
     bool is_last_holder() const { return ownership_.held_by_nobody_else() > 0; }
 
@@ -159,7 +161,8 @@ public:
     void on_due(UniqueFunction<void()> wake) { wake_ = std::move(wake); }
     // Called after an operator's action is durable: what the scheduler has of it is out of date.
     void on_acted(UniqueFunction<void(QueueId, Action)> acted) { acted_ = std::move(acted); }
-    // InDoubtPolicy::bounce: takes the claimed message, and must settle() it. Set before start().
+    // InDoubtPolicy::bounce: takes the claimed message, and must settle() it: of its doubts, the
+    // recipients failed and the attempts ended. Set before start().
     void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
         bounce_in_doubt_ = std::move(bounce);
     }
@@ -179,7 +182,8 @@ public:
 private:
     struct Claimed {
         Envelope envelope;                    // in its newest state
-        std::vector<std::uint32_t> intended;  // attempts recorded since it was claimed
+        std::vector<std::uint32_t> intended;  // attempts begun since it was claimed
+        std::set<std::uint32_t> recorded;     // of those, known to every holder
     };
 
     template <class Call>

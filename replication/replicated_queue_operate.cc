@@ -97,7 +97,7 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
                      while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
                          if (found && !still_owns(found->id))
                              return done(no_such_message(found->id));
-                         if (found) claimed_.emplace(found->id, Claimed{*found, {}});
+                         if (found) claimed_.emplace(found->id, Claimed{*found, {}, {}});
                          done(std::move(found));
                      }));
 }

@@ -77,7 +77,7 @@ ExchangeServer::~ExchangeServer() {
 
 ExchangeServer::Reactor* ExchangeServer::Exchange(grpc::CallbackServerContext* context) {
     const auto peer = context->auth_context();
-    if (peer == nullptr || !peer->IsPeerAuthenticated()) {
+    if (!is_authenticated(peer.get())) {
         ports_.refused(refused_no_certificate);
         return new RefusedCall({grpc::StatusCode::UNAUTHENTICATED,
                                 "no_certificate: show one of the pool's authority"});

@@ -4,6 +4,7 @@
 // Contract  A stream's first message, its header, is judged before anything else is read, and every
 //           further message by the same: when the pool learns better, the stream ends. Of one
 //           node the newest stream of the newest incarnation stays, and ends the others.
+//           The receiver hears of the end of those of which it heard a frame.
 //           Nothing is read while home has more than exchange_unread_bytes of a stream, so that a
 //           peer finds its own backlog growing.
 // Owner     PeerExchange. gRPC's threads call Exchange() and the reactors; all else is on home.

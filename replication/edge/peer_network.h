@@ -17,9 +17,8 @@
 // Errors    open(), reload(): name the address or file and the mend. Messages that are lost are
 //           counted, and the last reason for each address is kept for people.
 // Bounds    The constants in peer_limits.h: messages and octets on the way to an address,
-// addresses,
-//           messages that wait for home, octets of one. What is beyond is dropped, the newest
-//           first.
+//           addresses, messages that wait for home, octets of one; streams, and what home has of
+//           each. Of messages that are beyond, the newest is dropped; a stream waits.
 #pragma once
 
 #include <cstdint>
@@ -90,7 +89,8 @@ public:
         std::string name;  // of this node; with PeerCertificates::node its certificate carries it
         Duration deadline = std::chrono::seconds{2};  // for a message to arrive
         // Served on the same port, by gRPC's threads, until stop() has completed. Each checks by
-        // itself that its caller shows a certificate.
+        // itself that its caller shows a certificate, and how much it takes: the port takes
+        // messages as large as those of streams.
         std::vector<grpc::Service*> services;
     };
     // Called on home. It calls its last argument with the verdict, once, on home, then or later.

@@ -35,6 +35,10 @@ grpc::StatusCode code_of(Refusal refusal) {
 
 }  // namespace
 
+bool is_authenticated(const grpc::AuthContext* peer) {
+    return peer != nullptr && peer->IsPeerAuthenticated();
+}
+
 bool carries_name(const grpc::AuthContext& peer, const std::string& name) {
     const auto names = peer.FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME);
     return std::any_of(names.begin(), names.end(), [&](const grpc::string_ref& one) {

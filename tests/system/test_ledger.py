@@ -55,6 +55,9 @@ IN_ORDER = {
                                  in_doubt=frozenset({QUEUE_ID})),
     "killed before all holders knew": evidence(attempts=[COPY, SECOND],
                                                faults=[fault("kill", 4)]),
+    "killed in flight, sent again by the same node": evidence(
+        attempts=[COPY, replace(SECOND, peer=A)], faults=[fault("kill", 2.25)],
+        in_doubt=frozenset()),
     "paused in flight": evidence(attempts=[COPY, SECOND], faults=[fault("pause", 2.1, 15)]),
     "reply withheld": evidence(attempts=[replace(COPY, reply="", withheld=True), SECOND],
                                in_doubt=frozenset()),

@@ -142,6 +142,10 @@ class Node:
         if not self.stop_or_killed(timeout_s):
             raise AssertionError(f"the node was killed while it stopped:\n{self.tail()}")
 
+    def exit_code(self, timeout_s: float = 60) -> int:
+        """Once it has ended; a signal is its number below zero."""
+        return self._process.wait_or_kill(timeout_s)
+
     def kill(self) -> None:
         self._process.kill()
 
@@ -157,7 +161,7 @@ class Node:
 
     def wait_ended(self, timeout_s: float = 60) -> bool:
         """After a signal: whether it stopped by itself, with exit code 0, or was killed."""
-        code = self._process.wait_or_kill(timeout_s)
+        code = self.exit_code(timeout_s)
         if code not in (0, -signal.SIGKILL):
             raise AssertionError(f"the node ended with {code}:\n{self.tail()}")
         return code == 0

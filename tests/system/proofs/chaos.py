@@ -20,7 +20,8 @@ from harness.mail_pool import MailPool
 from harness.recording_sink import Mode
 from proofs.figures import Figures, require
 from proofs.moments import AGREE_S, spread
-from proofs.storm import EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, Fault, SmallDisk, Storm
+from proofs.storm import (EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, STOP_BUDGET_S, Fault,
+                          SmallDisk, Storm)
 
 DOMAINS = {"sink.test": "accept", "slow.test": "slow", "none.test": "bounce",
            "grey.test": "greylist", "flaky.test": Mode(delay_s=(0, 0.2), lost=0.05),
@@ -38,6 +39,7 @@ class Run:
 
     def pool(self, size: int) -> MailPool:
         return MailPool(size, DOMAINS, {
+            "stop_budget": f"{STOP_BUDGET_S}s",
             "pool": {"lease_ttl": f"{self.lease_s:.0f}s"},
             "queue": {"max_retry_age": "8s", "disk_floor_bytes": FLOOR_BYTES,
                       "write_buffer_bytes": 16 << 20}})

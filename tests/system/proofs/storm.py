@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from harness.strace import attached
 from proofs.moments import AGREE_S, pause_until
 
 WHOLE_S = 90.0
+STOP_BUDGET_S = 20
 SMALL_DISK_BYTES, FLOOR_BYTES, LEFT_BYTES = 400 << 20, 64 << 20, 24 << 20
 # What a lease may last beyond its length, as seen from here: the answer to the last renewal.
 MARGIN_S = 0.5
@@ -166,9 +168,22 @@ def blackout(storm: Storm) -> Iterator[None]:
 
 @contextlib.contextmanager
 def leave(storm: Storm) -> Iterator[None]:
-    """SIGTERM in order, and back on the same disk."""
+    """SIGTERM, and back on the same disk.
+
+    In order only when the pool can agree on it: else it says so and exits with 1. Who has not
+    even begun to run, dies of the signal.
+    """
     with storm.node() as node:
-        storm.pool.leave(node)
+        log = storm.pool.log
+        log.begin("leave", node.address)
+        node.terminate()
+        code = node.exit_code(STOP_BUDGET_S + 20)
+        log.end("leave", node.address)
+        if code not in (0, 1, -signal.SIGTERM):
+            raise AssertionError(f"{node.name} left with {code}:\n{node.tail()}")
+        if code:
+            log.begin("kill", node.address)
+            log.end("kill", node.address)
         yield
         storm.launch(node)
 

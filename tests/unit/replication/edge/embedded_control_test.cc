@@ -185,3 +185,27 @@ TEST_CASE("who waits for a node that ended gets an answer") {
     REQUIRE(node.not_started.has_value());
     CHECK(node.not_started->code == Errc::cancelled);
 }
+
+TEST_CASE("a node judges headers of streams until it ends, and says who it is") {
+    TemporaryDirectory place;
+    Life node(place.path() + "/control");
+    const auto self = node.control->self();
+    CHECK(node.control->judge(node.control->header(self)) == Refusal::not_ready);
+    node.begin();
+    const auto header = node.control->header(self);
+    CHECK(header.from == self);
+    CHECK(header.incarnation == node.control->incarnation());
+    CHECK(header.pool_id == node.control->committed().pool_id);
+    CHECK(header.name == "node-a");
+    CHECK(node.control->judge(header) == Refusal::none);
+    auto stranger = header;
+    stranger.from.bytes[0] ^= 1;
+    CHECK(node.control->judge(stranger) == Refusal::not_a_member);
+
+    std::filesystem::remove_all(place.path() + "/control");
+    std::ofstream(place.path() + "/control") << "a file where the directory was";
+    node.control->propose(SetDraining{self, true}, [](const Result<void>&) {});
+    node.run_for(1s);
+    REQUIRE_FALSE(node.failure.empty());
+    CHECK(node.control->judge(header) == Refusal::not_ready);
+}

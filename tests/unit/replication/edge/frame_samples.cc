@@ -115,4 +115,16 @@ std::vector<Frame> every_frame() {
             ListEnd{slice(), {intent(), intent()}}};
 }
 
+Frame ack(std::uint64_t number) {
+    return Ack{slice(), {number}, {number}};
+}
+
+std::uint64_t number_of(const Frame& frame) {
+    return std::get<Ack>(frame).received.value;
+}
+
+Frame body(const Chunk& bytes, std::uint32_t index) {
+    return Body{slice(), message_id(1), index, bytes};
+}
+
 }  // namespace posthorse::tests

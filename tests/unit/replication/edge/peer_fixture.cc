@@ -77,21 +77,39 @@ std::uint16_t free_port() {
     return ntohs(any.sin_port);
 }
 
+SilentServer::SilentServer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof any;
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&any), length) == 0);
+    REQUIRE(::listen(fd_, 16) == 0);
+    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&any), &length) == 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(any.sin_port));
+}
+
+SilentServer::~SilentServer() {
+    ::close(fd_);
+}
+
 TestPeer::TestPeer(HomeThread& home, const TestAuthority& authority, const Options& options)
     : home_(home), options_(options) {
     put_files(authority.certificate(), authority.issue({options.name}));
     const auto& at = directory_.path();
     auto network = PeerNetwork::open(
         {.address = options.address,
+         .port = options.port,
          .files = {at + "/ca.pem", at + "/cert.pem", at + "/key.pem"},
          .certificates = options.certificates,
          .name = options.name,
          .deadline = options.deadline,
          .services = options.services},
-        home, [this](Header header, Message message, PeerNetwork::Verdict verdict) {
+        home,
+        [this](Header header, Message message, PeerNetwork::Verdict verdict) {
             taken.push_back({std::move(header), std::move(message)});
             verdict(options_.verdict);
-        });
+        },
+        options.identity);
     if (!network) FAIL(network.error().what);
     network_ = *std::move(network);
 }

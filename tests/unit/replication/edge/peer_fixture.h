@@ -51,6 +51,20 @@ void write_file(const std::string& path, const std::string& content);
 // A port of loopback where nobody listens.
 std::uint16_t free_port();
 
+// A socket that listens and never answers.
+class SilentServer {
+public:
+    SilentServer();
+    ~SilentServer();
+    SilentServer(const SilentServer&) = delete;
+    SilentServer& operator=(const SilentServer&) = delete;
+    const std::string& address() const { return address_; }
+
+private:
+    int fd_;
+    std::string address_;
+};
+
 // A node's end of the network, with its files in a directory of its own.
 class TestPeer {
 public:
@@ -61,6 +75,8 @@ public:
         std::string address = "127.0.0.1";
         Duration deadline = std::chrono::minutes{1};
         std::vector<grpc::Service*> services;
+        std::uint16_t port = 0;
+        replication::PeerNetwork::Identity identity = {};
     };
     TestPeer(HomeThread& home, const TestAuthority& authority, const Options& options);
     ~TestPeer() { stop(); }
@@ -70,7 +86,9 @@ public:
     // As `name`, or by its own.
     void send(const std::string& address, replication::Message message, std::string name = "");
     void stop();
+    void forget() { network_.reset(); }  // it was stopped otherwise
     replication::PeerNetwork* operator->() { return network_.get(); }
+    const replication::PeerNetwork& get() const { return *network_; }
 
     struct Taken {
         replication::Header header;

@@ -35,27 +35,6 @@ v1::DeliverRequest a_message() {
     return request;
 }
 
-// A socket that listens and never answers.
-class SilentServer {
-public:
-    SilentServer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in any{};
-        any.sin_family = AF_INET;
-        any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t length = sizeof any;
-        REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&any), length) == 0);
-        REQUIRE(::listen(fd_, 16) == 0);
-        REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&any), &length) == 0);
-        address_ = "127.0.0.1:" + std::to_string(ntohs(any.sin_port));
-    }
-    ~SilentServer() { ::close(fd_); }
-    const std::string& address() const { return address_; }
-
-private:
-    int fd_;
-    std::string address_;
-};
-
 // Calls from another thread, so that home can judge.
 grpc::Status deliver_beside(HomeThread& home,
                             const std::string& address,

@@ -1,0 +1,178 @@
+// Holders that were away for a while: what they lack is sent again, and no more.
+#include <doctest/doctest.h>
+
+#include "tests/unit/replication/cluster.h"
+
+using namespace posthorse;
+using namespace posthorse::replication;
+using namespace posthorse::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+const NodeId one = test_node(1);
+const NodeId two = test_node(2);
+const NodeId three = test_node(3);
+
+// Nobody was brought up by a listing.
+void check_unlisted(const Cluster& pool) {
+    for (const auto from : {one, two, three}) {
+        for (const auto to : {one, two, three}) CHECK(pool.network.count<Page>(from, to) == 0);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a stream that breaks in the middle goes on where the holder is") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].waiting();
+    const auto id = pool[1].begin();
+    bool taken = false;
+    pool[1].append(id, 1, "first", taken);
+    pool.run();
+    // The rest of the body and the commit are lost on the way.
+    pool.network.hold(one, two);
+    pool[1].append(id, 2, "second", taken);
+    std::optional<Result<void>> answer;
+    pool[1].commit(id, answer, 2);
+    CHECK_FALSE(answer.has_value());
+    const auto before = pool.network.count<Operate>(one, two);
+    pool.network.break_stream(one, two);
+    pool.network.let_go(one, two);
+    pool.run();
+    CHECK(answer.value().has_value());
+    CHECK(pool.network.count<Operate>(one, two) - before == 2);
+    check_unlisted(pool);
+    pool.check_same({1, 2});
+}
+
+TEST_CASE("acknowledgements that were lost on the way are made up for by where the holder stands") {
+    Cluster pool(2, {{1, 2}});
+    pool.network.hold(two, one);
+    std::optional<Result<void>> answer;
+    pool[1].commit(pool[1].begin(), answer);
+    CHECK_FALSE(answer.has_value());
+    CHECK(pool[2].stored().size() == 1);
+    const auto before = pool.network.count<Operate>(one, two);
+    pool.network.break_stream(one, two);
+    pool.network.let_go(two, one);
+    pool.run();
+    CHECK(answer.value().has_value());
+    CHECK(pool.network.count<Operate>(one, two) == before);
+    check_unlisted(pool);
+}
+
+TEST_CASE("a stream that breaks at any moment of a busy hour loses nothing") {
+    for (int moment = 0; moment < 40; ++moment) {
+        CAPTURE(moment);
+        Cluster pool(3, {{1, 2, 3}});
+        int frames = 0;
+        pool.network.on_sent = [&](const FakeNetwork::Sent& sent) {
+            if (sent.from != two && sent.to != two) return;
+            if (++frames != moment) return;
+            pool.home.post([&] { pool.network.break_stream(one, two); });
+        };
+        for (int i = 0; i < 3; ++i) {
+            const auto id = pool[1].begin();
+            bool taken = false;
+            pool[1].append(id, 1, "body", taken);
+            std::optional<Result<void>> answer;
+            pool[1].commit(id, answer, 1);
+            pool.run();
+            REQUIRE(answer.has_value());
+            CHECK(answer->has_value());
+            pool[1].intend(id, 1, {0});
+            REQUIRE(pool[1]
+                        .settle({.id = id,
+                                 .outcomes = {outcome(0, OutcomeKind::delivered)},
+                                 .next_due = pool.clock.wall() + 1h,
+                                 .ended_attempts = {1}})
+                        .has_value());
+        }
+        check_unlisted(pool);
+        pool.check_same({1, 2, 3});
+    }
+}
+
+TEST_CASE("a holder that restarts with its disk goes on from it") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].waiting();
+    bool power = false;
+    SUBCASE("the process alone") {}
+    SUBCASE("the power, too") {
+        power = true;
+    }
+    pool[1].control->agrees = false;  // it is back before it can be dropped
+    power ? pool.lose_power(2) : pool.kill(2);
+    std::optional<Result<void>> answer;
+    pool[1].commit(pool[1].begin(), answer);
+    CHECK_FALSE(answer.has_value());
+    pool.begin_anew(2);
+    CHECK(answer.value().has_value());
+    check_unlisted(pool);
+    pool.check_same({1, 2});
+}
+
+TEST_CASE("a holder that was dropped, and is back in time, is taken in again without a listing") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].waiting();
+    pool.network.cut(one, two);
+    std::optional<Result<void>> answer;
+    pool[1].commit(pool[1].begin(), answer);
+    pool.pass(1s);
+    CHECK(answer.value().has_value());
+    const auto late = pool[1].waiting();  // in the set that is short now
+    CHECK_FALSE(pool.partition().holds(two));
+    CHECK(pool[2].stored().size() == 1);
+    pool.network.mend(one, two);
+    pool.pass(15s);
+    CHECK(pool.partition().holds(two));
+    CHECK(pool[1].find(late).has_value());
+    pool.check_same({1, 2});
+}
+
+TEST_CASE("a body of which a restarted holder has lost the beginning is fetched whole") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].control->agrees = false;
+    const auto id = pool[1].begin();
+    bool taken = false;
+    pool[1].append(id, 1, "first", taken);
+    const auto kept = pool[1].waiting();  // whatever came before it is on the disks, and done with
+    pool.lose_power(2);
+    pool.begin_anew(2);
+    pool[1].append(id, 2, "second", taken);
+    pool.run();
+    std::optional<Result<void>> answer;
+    pool[1].commit(id, answer, 2);
+    CHECK_FALSE(answer.has_value());
+    CHECK(pool.network.count<Refused>(two, one) > 0);  // a gap
+    pool.pass(200ms);
+    CHECK(answer.value().has_value());
+    CHECK(pool.network.count<Page>(one, two) == 1);
+    CHECK(pool[2].stored_chunk(id, 1) == "first");
+    CHECK(pool[1].find(kept).has_value());
+    pool.check_same({1, 2});
+}
+
+TEST_CASE("a holder that lags by more than is kept is brought up by a listing") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].control->agrees = false;
+    pool.network.hold(one, two);
+    const std::string bytes(1024 * 1024, 'x');
+    std::vector<std::optional<Result<void>>> answers(12);
+    for (auto& answer : answers) {
+        const auto id = pool[1].begin();
+        bool taken = false;
+        pool[1].append(id, 1, bytes, taken);
+        pool[1].commit(id, answer, 1);
+        pool.run();
+    }
+    pool.network.let_go(one, two);
+    pool.pass(300ms);
+    for (const auto& answer : answers) {
+        REQUIRE(answer.has_value());
+        CHECK(answer->has_value());
+    }
+    CHECK(pool.network.count<ListEnd>(one, two) == 1);
+    pool.check_same({1, 2});
+}

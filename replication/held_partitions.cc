@@ -211,6 +211,7 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     }
     to->expected->value += 1;
     if (to->target) to->target->operated(operate.operation, whole);
+    if (!whole) drop_body(operate.operation);
     const bool durable = storage::is_durable(operate.operation);
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
     if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
@@ -222,6 +223,12 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
                      if (born) store_.release(*born);
                      applied(link, slice, sequence, durable, std::move(result));
                  }));
+}
+
+// It comes whole by the listing: a record without all of its body must not be here.
+void HeldPartitions::drop_body(storage::Operation& commit) {
+    const auto& envelope = std::get<storage::Commit>(commit.change).envelope;
+    commit.change = storage::Abort{envelope.id, envelope.chunk_count};
 }
 
 // False: a commit of whose body some chunks did not come to this process.

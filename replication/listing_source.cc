@@ -28,7 +28,13 @@ auto ListingSource::here(Call call) {
 void ListingSource::list() {
     listing_ = true;
     next_ = Next::page;
-    go_on();
+    go_on_behind_operations();
+}
+
+// Those that the target is not sent, or has sent before it wanted what it wants, may still be on
+// their way into the store: what is read must have them.
+void ListingSource::go_on_behind_operations() {
+    ports_.store.probe(here([this](const Result<void>&) { go_on(); }));
 }
 
 void ListingSource::fetch(std::vector<QueueId> ids) {
@@ -41,7 +47,7 @@ void ListingSource::on(const Want& want) {
     if (!listing_ || next_ != Next::nothing || busy_) return;  // of no page of ours
     wanted_.assign(want.ids.begin(), want.ids.end());
     next_ = Next::records;
-    go_on();
+    wanted_.empty() ? go_on() : go_on_behind_operations();
 }
 
 bool ListingSource::may_go_on() {
@@ -141,8 +147,7 @@ void ListingSource::finish() {
                                  ended_ = true;
                                  return ports_.failed(intents.error());
                              }
-                             next_ = Next::nothing;
-                             listing_ = false;
+                             next_ = Next::nothing;  // or something is wanted still
                              send(ListEnd{slice_, *std::move(intents)});
                          }));
 }

@@ -4,7 +4,8 @@
 //           (Pull) or misses some records (Fetch). listing_target.h is the other end.
 // Contract  One page or one record under way at a time, and only while `room()` says so: go_on()
 //           when it does again. Operations may flow beside it on the same stream. A record that
-//           cannot be read is named as such in its page, and answered with Gone.
+//           cannot be read is named as such in its page, and answered with Gone. A page, and each
+//           record, tells of every operation that was submitted before it was asked for.
 // Owner     OwnedPartition or HeldPartitions, on home.
 // Errors    A store that cannot list: `failed` is called, once, and nothing follows.
 #pragma once
@@ -44,6 +45,7 @@ private:
 
     template <class Call>
     auto here(Call call);
+    void go_on_behind_operations();
     bool may_go_on();
     void next_page();
     void paged(Result<std::vector<Envelope>> found, Result<std::vector<QueueId>> damaged);

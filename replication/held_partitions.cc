@@ -218,6 +218,7 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     if (lacks_body) begin_copy(*to, Sequence{stamp.sequence.value - 1});
     to->expected->value += 1;
     if (to->target) to->target->operated(operate.operation, whole);
+    if (!whole) drop_body(operate.operation);
     if (lacks_body) to->target->want_bodies();
     const bool durable = storage::is_durable(operate.operation);
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
@@ -230,6 +231,12 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
                      if (born) store_.release(*born);
                      applied(link, slice, sequence, durable, std::move(result));
                  }));
+}
+
+// It comes whole by the listing: a record without all of its body must not be here.
+void HeldPartitions::drop_body(storage::Operation& commit) {
+    const auto& envelope = std::get<storage::Commit>(commit.change).envelope;
+    commit.change = storage::Abort{envelope.id, envelope.chunk_count};
 }
 
 // False: a commit of whose body some chunks did not come to this process.

@@ -82,6 +82,7 @@ private:
     void refuse(LinkId link, const Slice& slice, HolderRefusal why);
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
     bool note_chunks(const storage::Operation& operation);
+    static void drop_body(storage::Operation& commit);
     void owe_ack(PartitionId partition);
     void send_acks();
 

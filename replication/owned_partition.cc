@@ -280,11 +280,7 @@ void OwnedPartition::list_to(NodeId node) {
                              if (invited() == node) newcomer_->cannot_be_listed_to = true;
                          }});
     sources_[node] = source;
-    // Operations from before may still be on their way into the store: the listing begins behind
-    // them, for nothing else brings them.
-    store_.probe([weak = std::weak_ptr(source)](const Result<void>&) {
-        if (const auto begun = weak.lock()) begun->list();
-    });
+    source->list();
 }
 
 void OwnedPartition::end_source(NodeId node) {

@@ -29,13 +29,20 @@ bool durable_on(const storage::MemoryDisk& disk, const Envelope& envelope) {
 
 using Records = std::vector<std::pair<std::string, std::string>>;
 
+// Bodies that never became messages are garbage until the next start: they do not count.
 Records records(const storage::MemoryDisk& disk, storage::Family family, PartitionId partition) {
     Records found;
-    const auto scanned = disk.scan(family, storage::partition_range(partition),
-                                   [&](std::string_view key, std::string_view value) {
-                                       found.emplace_back(key, value);
-                                       return true;
-                                   });
+    const auto is_of_message = [&](std::string_view key) {
+        const auto id = storage::body_id(key);
+        return !id || disk.get(storage::Family::envelope, storage::envelope_key(*id)).has_value();
+    };
+    const auto scanned =
+        disk.scan(family, storage::partition_range(partition),
+                  [&](std::string_view key, std::string_view value) {
+                      if (family != storage::Family::body || is_of_message(key))
+                          found.emplace_back(key, value);
+                      return true;
+                  });
     PH_ASSERT(scanned.has_value());
     return found;
 }

@@ -320,14 +320,17 @@ void check_operations_of_copies() {
         CHECK(error_of(queue.chunk(unknown.id, 1)) == Errc::not_found);
         check_holds(queue, {first});
     }
-    SUBCASE("a change of what is not there counts, and its restoring brings the head") {
-        const Envelope unknown = later(sample_envelope(sample_id(2)), 3, at_ms(2000));
+    SUBCASE("a change of what is not there leaves no record without a body") {
+        const Envelope unknown = later(sample_envelope(sample_id(2), at_ms(9), 1), 3, at_ms(2000));
         const Envelope after = park(unknown, at_ms(3000));
-        REQUIRE(queue.write(settle(unknown, after, {}, {})));
-        CHECK(error_of(queue.chunk(unknown.id, 0)) == Errc::not_found);
-        restore(queue, unknown, "head 2");
+        const Envelope notice = sample_envelope(sample_id(3), at_ms(50));
+        REQUIRE(queue.copy(Append{unknown.id, 1, make_chunk("body")}));
+        REQUIRE(queue.write(settle(unknown, after, {{notice, make_chunk("bounce")}}, {})));
+        CHECK(error_of(queue.envelope(unknown.id)) == Errc::not_found);
+        restore(queue, after, "head 2");
         CHECK(*queue.chunk(unknown.id, 0) == "head 2");
-        check_holds(queue, {first, after});
+        CHECK(*queue.chunk(unknown.id, 1) == "body");
+        check_holds(queue, {first, after, notice});
     }
     SUBCASE("a message that is committed again, and a notice that is there, count once") {
         const Envelope notice = sample_envelope(sample_id(2), at_ms(50));

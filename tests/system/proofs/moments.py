@@ -45,6 +45,16 @@ def id_of(pool: Pool, node: PoolNode) -> str:
     return pool.fresh(node).this_node.id
 
 
+def owned_by_others(pool: Pool, nodes: list[PoolNode], node_id: str,
+                    since: float) -> Callable[[], bool]:
+    """Whether all nodes know that this one owns nothing, be it there still or not."""
+    def condition() -> bool:
+        seen = views(pool, nodes, since)
+        return bool(seen) and not any(partition.owner_id == node_id for one in seen
+                                      for partition in one.partitions)
+    return condition
+
+
 def given_away(pool: Pool, nodes: list[PoolNode], lost: Iterable[str],
                since: float) -> Callable[[], bool]:
     """Whether all nodes know that the lost ones have ended and own nothing."""

@@ -17,7 +17,8 @@ from harness.mail_pool import MailPool
 from harness.pool import PoolNode
 from harness.records import Sent
 from proofs.figures import Figures, require
-from proofs.moments import AGREE_S, TAKEOVER_S, given_away, id_of, others_than, spread, timed
+from proofs.moments import (AGREE_S, TAKEOVER_S, given_away, id_of, others_than, owned_by_others,
+                            spread, timed)
 
 DRAIN_S = 5.0
 BULK, LIVE = "later.test", "sink.test"
@@ -125,7 +126,8 @@ def departure(run: Run, ids: list[str], crowd: Crowd) -> None:
     crowd.set_nodes(pool.doors(rest))
     at = time.monotonic()
     leaver.terminate()
-    took = timed(given_away(pool, rest, [own], at), "the leaver owns nothing", DRAIN_S, at, pool)
+    took = timed(owned_by_others(pool, rest, own, at), "the leaver owns nothing", DRAIN_S, at,
+                 pool)
     require(leaver.wait_ended(timeout_s=130), "the leaver was killed")
     ended = time.monotonic() - at
     wait.until(lambda: pool.count(rest[0], BULK) == run.count, "another lists all", AGREE_S)

@@ -105,8 +105,9 @@ QueueId OwnedPartition::mint(WallTime now) {
 void OwnedPartition::stored(Sequence sequence, Result<void> result) {
     if (!result) {
         fsm_.local_failed(sequence);
-        const bool elsewhere = !fsm_.holders().empty();
-        finish(sequence, elsewhere ? Error{Errc::unknown, result.error().what} : result.error());
+        // A write that failed may be on the disk all the same, and at holders.
+        const bool may_be = !fsm_.holders().empty() || result.error().code == Errc::io;
+        finish(sequence, may_be ? Error{Errc::unknown, result.error().what} : result.error());
         return;
     }
     OwnerFsm::Effects effects;

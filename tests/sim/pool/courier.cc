@@ -72,6 +72,11 @@ void Courier::stop() {
     carry_out(std::move(out));
 }
 
+void Courier::go_on() {
+    core_.go_on();
+    pump();
+}
+
 // ------------------------------------------------------------------ scheduling
 
 void Courier::pump() {

@@ -40,6 +40,7 @@ public:
     void acted(QueueId id, replication::Action action);
     // No new attempts.
     void stop();
+    void go_on();
 
 private:
     struct Attempt {

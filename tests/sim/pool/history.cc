@@ -49,7 +49,9 @@ void History::refused(QueueId id, bool unknown) {
     tell(id, unknown ? "nobody knows whether it was accepted" : "refused");
     committing_.erase(id);
     (unknown ? counts_.undecided : counts_.refused) += 1;
-    if (!unknown) refused_.insert(id);
+    if (unknown) return;
+    refused_.insert(id);
+    if (attempts_of_.contains(id)) fail(id, "its client heard a refusal, and it had been sent");
 }
 
 void History::accepted(const Envelope& envelope, const std::vector<Custody>& holders) {
@@ -99,7 +101,9 @@ void History::check_message(const Envelope& claimed, const Right& right) {
     const auto id = claimed.id;
     if (!right.lease_live) fail(id, "P3: sent without a lease by " + right.who);
     if (!right.owner) fail(id, "P3: sent by " + right.who + ", which does not own it");
-    if (committing_.contains(id)) fail(id, "P3: sent before it was accepted");
+    const auto committing = committing_.find(id);
+    if (committing != committing_.end() && committing->second == right.process)
+        fail(id, "P3: sent before it was accepted");
     if (refused_.contains(id)) fail(id, "sent, though its client heard a refusal");
     if (gone_.contains(id)) fail(id, "it had come to its end, and is sent again");
 }

@@ -103,7 +103,8 @@ void Machine::power_fails() {
             .has_value();
     };
     auto open = history.open_attempts();
-    std::erase_if(open, [&](const auto& one) { return !has(one); });
+    // When a sync failed, the end of an attempt may have been written over its record.
+    if (queue.healthy()) std::erase_if(open, [&](const auto& one) { return !has(one); });
     queue.crash(world_.below(queue.unsynced_writes() + 1));
     for (const auto& one : open) {
         if (!has(one)) history.power_took(one.number);

@@ -96,7 +96,17 @@ void Node::start() {
 
 void Node::tick() {
     queue_->tick();
+    judge_draining();
     process_.after(tick_every, [this] { tick(); });
+}
+
+// What an operator drains finishes what it sends, and sends nothing more until he resumes it.
+void Node::judge_draining() {
+    const auto* own = control_->core().committed().member(control_->self());
+    const bool drains = own != nullptr && own->draining;
+    if (leaving_ || !up_ || std::exchange(draining_, drains) == drains) return;
+    around_.journal.note(place_.name + (drains ? " drains" : " goes on"));
+    drains ? courier_->stop() : courier_->go_on();
 }
 
 void Node::receive(const replication::Outgoing& message) {
@@ -169,10 +179,10 @@ void Node::act(QueueId id, replication::Action action) {
 
 void Node::leave(Duration patience, UniqueFunction<void(bool)> gone) {
     leaving_ = true;
-    queue_->stop_accepting();
+    control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
     queue_->hurry();
     courier_->stop();
-    control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
+    queue_->stop_accepting();
     go_on_leaving(place_.clock.boot() + patience,
                   std::make_shared<UniqueFunction<void(bool)>>(std::move(gone)));
 }

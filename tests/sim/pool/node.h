@@ -72,6 +72,7 @@ private:
     void open_control();
     void open_queue();
     void tick();
+    void judge_draining();
     void append(const Envelope& envelope, std::uint32_t index, std::shared_ptr<Heard> heard);
     void commit(const Envelope& envelope, std::shared_ptr<Heard> heard);
     void accepted(const Envelope& envelope);
@@ -89,6 +90,7 @@ private:
     std::unique_ptr<Courier> courier_;
     bool up_ = false;
     bool leaving_ = false;
+    bool draining_ = false;
 };
 
 // What a body holds follows from its name, so that any chunk of it can be checked.

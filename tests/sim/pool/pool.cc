@@ -276,6 +276,9 @@ std::optional<std::string> Pool::unsettled_node(const Machine& machine) const {
     if (!machine.runs()) return machine.label() + " does not run";
     const auto& control = machine.node()->control();
     if (!machine.node()->up()) return machine.label() + " is not up";
+    if (machine.node()->leaving()) return machine.label() + " has not left yet";
+    const auto* member = newest_->member(machine.id());
+    if (member == nullptr || member->draining) return machine.label() + " is no full member";
     if (!control.lease_live(machine.now(), replication::drift_margin(settings_.lease_ttl)))
         return machine.label() + " has no lease";
     if (control.core().committed().version != newest_->version)

@@ -151,9 +151,26 @@ void Simulation::heal() {
     }
 }
 
+// Whoever was drained and not resumed is resumed.
+void Simulation::resume_drained() {
+    const auto* pool_value = pool.newest();
+    auto* machine = pool.serving();
+    if (pool_value == nullptr || machine == nullptr) return;
+    for (const auto& member : pool_value->members) {
+        const auto* drained = pool.with(member.id);
+        if (member.draining && drained != nullptr && drained->serves())
+            machine->node()->control().propose(replication::SetDraining{member.id, false},
+                                               [](Result<void>) {});
+    }
+}
+
 void Simulation::settle() {
     const auto bound = 3 * ttl() + 40s;
-    go_on_until([this] { return !pool.unsettled(); }, bound);
+    const auto well = [this] {
+        resume_drained();
+        return !pool.unsettled();
+    };
+    go_on_until(well, bound, 1s);
     if (failed()) return;
     if (const auto why = pool.unsettled()) journal.fail("all should be well by now: " + *why);
     if (!failed()) journal.note("all is well");

@@ -91,6 +91,7 @@ public:
     void mood();
     void operate();
     void leave_and_return();
+    void drain_and_resume();
 
     Duration some_time();  // mostly short, sometimes beyond the TTL
 
@@ -101,6 +102,7 @@ private:
     bool drained();
     void drain();
     void compare();
+    void resume_drained();
     void later(UniqueFunction<void()> end) { world.after(some_time(), std::move(end)); }
     void restore_later(Machine& machine);
 

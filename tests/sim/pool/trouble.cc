@@ -58,6 +58,25 @@ void Simulation::leave_and_return() {
     if (machine != nullptr && pool.wanted().size() > 1) machine->leave(world.between(2s, 20s));
 }
 
+// Also while the first is not carried out yet.
+void Simulation::drain_and_resume() {
+    auto* machine = pool.serving();
+    auto* other = pool.serving();
+    if (machine == nullptr || pool.wanted().size() < 2) return;
+    const auto node = machine->id();
+    journal.note("an operator drains " + machine->label());
+    const auto ask = [node](Machine& asked, bool draining) {
+        if (asked.serves())
+            asked.node()->control().propose(replication::SetDraining{node, draining},
+                                            [](Result<void>) {});
+    };
+    ask(*other, true);
+    later([this, machine, other, ask] {
+        journal.note("an operator resumes " + machine->label());
+        ask(*other, false);
+    });
+}
+
 // ------------------------------------------------------------------ the network
 
 void Simulation::cut() {

@@ -87,8 +87,20 @@ void Ownership::pool_changed(const PoolState& state) {
     drop_garbage(state);
 }
 
+// What was begun as an earlier incarnation of this node nobody believes any more.
+void Ownership::end_old_streams(const PoolState& state) {
+    const auto incarnation = ports_.control.incarnation();
+    if (!state.is_live(ports_.control.self(), incarnation)) return;
+    if (std::exchange(spoken_as_, incarnation) == incarnation) return;
+    for (const auto& [node, address] : std::exchange(kept_, {})) {
+        ports_.streams.leave(node);
+        if (up_.contains(node)) down(node);
+    }
+}
+
 // To every member: holders change often, and nodes are few.
 void Ownership::keep_streams(const PoolState& state) {
+    end_old_streams(state);
     std::map<NodeId, std::string> wanted;
     for (const auto& member : state.members) {
         if (member.id != ports_.control.self() && !member.facts.address.empty())

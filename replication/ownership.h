@@ -95,6 +95,7 @@ public:
 private:
     template <class Call>
     auto while_alive(Call call);
+    void end_old_streams(const PoolState& state);
     void keep_streams(const PoolState& state);
     void own(const PartitionState& state);
     void taken_up(const PartitionState& state, Result<storage::Position> base);
@@ -132,6 +133,7 @@ private:
     std::map<PartitionId, Handed> handed_;  // given up, and the pool was asked
     std::set<PartitionId> retiring_;        // closing, with an owner: empty when they go
     std::uint64_t pool_incarnation_ = 0;
+    Incarnation spoken_as_;               // as which the streams were begun
     std::map<NodeId, std::string> kept_;  // streams, by address
     std::set<NodeId> up_;
     BootTime next_heal_{};

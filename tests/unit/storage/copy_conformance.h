@@ -195,16 +195,21 @@ void check_restoring() {
         CHECK(*queue.chunk(second.id, 0) == "restored");
         check_holds(queue, {first, second});
     }
-    SUBCASE("a record that is as new stays, and the head is written") {
+    SUBCASE("a body alone leaves the record as it is") {
         const Envelope newer = later(first, 5, at_ms(9000));
         REQUIRE(queue.write(settle(first, newer, {}, {})));
-        for (const std::uint64_t version : {4u, 5u}) {
-            const std::string head = "head of version " + std::to_string(version);
-            restore(queue, later(first, version, at_ms(10)), head);
-            CHECK(*queue.chunk(first.id, 0) == head);
-        }
+        REQUIRE(queue.copy(Restore{first, make_chunk("another head"), true}));
+        CHECK(*queue.chunk(first.id, 0) == "another head");
         CHECK(queue.next_due() == at_ms(9000));
         check_holds(queue, {newer});
+    }
+    SUBCASE("a record is replaced, however new it was: its owner may have gone astray") {
+        const Envelope astray = later(first, 5, at_ms(9000));
+        REQUIRE(queue.write(settle(first, astray, {}, {})));
+        const Envelope right = later(first, 4, at_ms(10));
+        restore(queue, right);
+        CHECK(queue.next_due() == at_ms(10));
+        check_holds(queue, {right});
     }
     SUBCASE("an older record is replaced, with its due time and the claims that know it") {
         REQUIRE(queue.claim_one(first.id));

@@ -381,14 +381,19 @@ TEST_CASE("an attempt in doubt is held or bounced when the policy says so") {
 
 TEST_CASE("what is in doubt at a start is bounced, or held without a signature") {
     Stage stage;
-    const auto message = stage.accept({"bob@example.net"});
+    const auto in_doubt = [&stage] {
+        auto message = stage.accept({"bob@example.net"});
+        message.doubts = {{.attempt = 1, .recipients = {0}, .remote = "mx"}};
+        return message;
+    };
+    const auto message = in_doubt();
     stage.reporter->bounce_in_doubt(message);
     stage.home.run();
     CHECK_FALSE(stage.find(message.id).has_value());
     REQUIRE(stage.notices().size() == 1);
     CHECK(has(stage.text(stage.notices()[0].id), "may have been delivered"));
 
-    const auto other = stage.accept({"bob@example.net"});
+    const auto other = in_doubt();
     stage.can_sign = false;
     stage.reporter->bounce_in_doubt(other);
     stage.home.run();

@@ -4,8 +4,10 @@
 //           holder further than itself. listing_source.h is the other end.
 // Contract  What operations touched since the listing began is never judged by it: it is newer.
 //           What the listing does not hold goes, but in a range where the source cannot read
-//           everything. What differs is wanted and replaced. A message that operations changed
-//           while its body was not here yet is wanted at the end.
+//           everything. What differs is wanted and replaced. Operations alone make no message that
+//           was not here before: one that they changed, or committed without its body, is wanted
+//           again when what came of it is older than they were.
+//           So whatever has a record here has its body here, even when the listing breaks off.
 //           `done` is called once, when EndCopy is durable and nothing is missing.
 // Owner     HeldPartitions or TakeUp, on home. Frames in the order of the stream; an operation is
 //           shown to operated() when it is handed to the store.
@@ -40,17 +42,22 @@ public:
     void on(Record record);
     void on(const Gone& gone);
     void on(ListEnd end);
-    // `whole`: for a commit, all of its chunks have come.
+    // `whole`: for a commit, all of its chunks have come. Else it must not reach the store.
     void operated(const storage::Operation& operation, bool whole);
-    // Asks for the messages of which operations brought the record, and not the body.
-    void want_bodies();
+    // Asks for what is missing still, without a listing.
+    void want_missing();
     void end() { ended_ = true; }
 
 private:
     enum class Touch : std::uint8_t {
-        whole,    // it came by an operation, with its body
-        changed,  // its record is new, its body may not be here
+        whole,    // it is here, with its body
+        unknown,  // it is here only if it was before
+        missing,
         removed,
+    };
+    struct Touched {
+        Touch touch = Touch::unknown;
+        std::uint64_t version = 0;  // that operations brought
     };
 
     template <class Call>
@@ -61,7 +68,8 @@ private:
     void judge(const std::map<QueueId, std::uint64_t>& known);
     void fail(const Error& error);
     bool in_range(QueueId id) const;
-    bool lacks_bodies() const;
+    Touch before_touched(QueueId id) const;
+    bool lacks_some() const;
 
     const Slice slice_;
     const storage::Position at_;
@@ -70,7 +78,10 @@ private:
     Completion<> done_;
     bool ended_ = false;
     Page page_;  // that is being judged
-    std::unordered_map<QueueId, Touch> touched_;
+    QueueId judged_;
+    bool all_judged_ = false;
+    std::set<QueueId> wanted_;  // and not answered yet
+    std::unordered_map<QueueId, Touched> touched_;
     std::map<AttemptName, Intent> begun_;  // intents of operations since
     std::set<AttemptName> ended_attempts_;
 };

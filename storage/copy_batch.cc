@@ -54,10 +54,12 @@ private:
         return {};
     }
 
+    // Of a message that is not here no record is made: its body would be missing.
     Result<void> add_settle(const Operation& operation, const Settle& settle) {
         const Result<Present> present = look(settle.id);
         if (!present) return present.error();
-        displace(settle.id, *present, settle.after ? After::there : After::gone);
+        const bool stays_away = settle.after && !present->envelope;
+        if (!stays_away) displace(settle.id, *present, settle.after ? After::there : After::gone);
         // Its body may have come already, and its record will not.
         if (!settle.after) writer_.drop(Family::meta, arriving_key(settle.id));
         for (const NewMessage& notice : settle.notices) {
@@ -65,7 +67,11 @@ private:
             if (!known) return known.error();
             displace(notice.envelope.id, *known, After::there);
         }
-        append_writes(operation, batch_);
+        effect_.record_written = !stays_away;
+        if (stays_away)
+            append_consequences(settle, batch_);
+        else
+            append_writes(operation, batch_);
         return {};
     }
 

@@ -320,14 +320,16 @@ void check_operations_of_copies() {
         CHECK(error_of(queue.chunk(unknown.id, 1)) == Errc::not_found);
         check_holds(queue, {first});
     }
-    SUBCASE("a change of what is not there counts, and its restoring brings the head") {
+    SUBCASE("a change of what is not there makes no message without a body") {
         const Envelope unknown = later(sample_envelope(sample_id(2)), 3, at_ms(2000));
-        const Envelope after = park(unknown, at_ms(3000));
-        REQUIRE(queue.write(settle(unknown, after, {}, {})));
-        CHECK(error_of(queue.chunk(unknown.id, 0)) == Errc::not_found);
-        restore(queue, unknown, "head 2");
-        CHECK(*queue.chunk(unknown.id, 0) == "head 2");
-        check_holds(queue, {first, after});
+        const Envelope notice = sample_envelope(sample_id(3), at_ms(50));
+        REQUIRE(queue.write(Intend{{.id = unknown.id, .attempt = 7}}));
+        REQUIRE(queue.write(
+            settle(unknown, park(unknown, at_ms(3000)), {{notice, make_chunk("bounce")}}, {7})));
+        CHECK(error_of(queue.envelope(unknown.id)) == Errc::not_found);
+        REQUIRE(queue.intents());
+        CHECK(queue.intents()->empty());
+        check_holds(queue, {first, notice});
     }
     SUBCASE("a message that is committed again, and a notice that is there, count once") {
         const Envelope notice = sample_envelope(sample_id(2), at_ms(50));

@@ -121,7 +121,9 @@ void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, Open open)
     auto& held = held_[open.slice.partition];
     if (held.target) held.target->end();
     if (held.source) held.source->end();
-    held = Held{.link = link, .slice = open.slice};
+    // An owner that asks twice may follow what it heard first, before it hears the second.
+    const bool again = held.link == link && held.slice == open.slice && held.opened;
+    held = Held{.link = link, .slice = open.slice, .opened = again};
     store_.fence(open.slice.partition, open.slice.epoch,
                  while_alive([this, link, slice = open.slice](Result<storage::Position> at) {
                      opened(link, slice, std::move(at));
@@ -145,9 +147,10 @@ void HeldPartitions::opened(LinkId link, Slice slice, Result<storage::Position> 
 void HeldPartitions::pool_changed(const PoolState& state) {
     for (const auto& [id, held] : std::map(held_)) {
         const auto* partition = state.find(id);
-        const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch &&
-                             partition->owner != control_.self();
+        const bool mine = partition != nullptr && partition->owner == control_.self();
+        const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch && !mine;
         if (!goes_on) give_up(held.link, held.slice, HolderRefusal::fenced);
+        if (mine) forget_bodies({id, partition->epoch});
     }
 }
 
@@ -176,6 +179,8 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     if (!follow.listing && is_partial(follow.slice.partition))
         return give_up(link, follow.slice, HolderRefusal::gap);
     to->listed = follow.listing;
+    // What ends the bodies that were arriving was sent before, or their owner is no more.
+    if (follow.listing || follow.next == Sequence{1}) forget_bodies(follow.slice);
     if (follow.listing) begin_copy(*to, before);
 }
 
@@ -184,6 +189,7 @@ void HeldPartitions::begin_copy(Held& held, Sequence before) {
     const auto link = held.link;
     const auto slice = held.slice;
     partial_.insert(slice.partition);
+    if (held.target) return held.target->begin();  // its end may be on its way to the disk
     held.target = std::make_shared<ListingTarget>(
         slice, storage::Position{slice.epoch, before}, store_,
         [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
@@ -208,18 +214,19 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     auto* to = held(link, slice);
     if (to == nullptr || !to->expected) return streams_.read_on(link, bytes);
     const bool whole = note_chunks(operate.operation);
-    const bool can_wait = whole || to->target || to->listed;
+    const bool lacks_body =
+        !whole && std::holds_alternative<storage::Commit>(operate.operation.change);
+    const bool can_wait = !lacks_body || to->target || to->listed;
     if (stamp.sequence != *to->expected || !can_wait) {
         streams_.read_on(link, bytes);
         return give_up(link, slice, HolderRefusal::gap);
     }
-    // The body began before the listing did, and is not to be had but from the owner's store.
-    const bool lacks_body = !whole && !to->target;
-    if (lacks_body) begin_copy(*to, Sequence{stamp.sequence.value - 1});
     to->expected->value += 1;
+    const bool is_late = lacks_body && !to->target;
+    if (lacks_body) begin_copy(*to, Sequence{stamp.sequence.value - 1});
     if (to->target) to->target->operated(operate.operation, whole);
-    if (!whole) drop_body(operate.operation);
-    if (lacks_body) to->target->want_bodies();
+    if (is_late) to->target->want_missing();
+    if (!whole) leave_out(operate.operation);
     const bool durable = storage::is_durable(operate.operation);
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
     if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
@@ -233,17 +240,34 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
                  }));
 }
 
-// It comes whole by the listing: a record without all of its body must not be here.
-void HeldPartitions::drop_body(storage::Operation& commit) {
-    const auto& envelope = std::get<storage::Commit>(commit.change).envelope;
-    commit.change = storage::Abort{envelope.id, envelope.chunk_count};
+void HeldPartitions::forget_bodies(const Slice& slice) {
+    std::erase_if(arriving_, [&](const auto& entry) {
+        const auto id = entry.first;
+        if (id.partition() != slice.partition) return false;
+        store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::Forget{id}},
+                     [](Result<void>) {});
+        return true;
+    });
 }
 
-// False: a commit of whose body some chunks did not come to this process.
+// A part of a body that began before the listing did, or its commit: all of it is to be had from
+// the owner's store, and nothing of it is here before that comes. Its place in the order is taken.
+void HeldPartitions::leave_out(storage::Operation& operation) {
+    if (const auto* append = std::get_if<storage::Append>(&operation.change)) {
+        operation.change = storage::Abort{append->id, 0};
+    } else {
+        const auto envelope = std::get<storage::Commit>(operation.change).envelope;
+        operation.change = storage::Abort{envelope.id, envelope.chunk_count};
+    }
+}
+
+// False: of this body some chunks did not come to this process.
 bool HeldPartitions::note_chunks(const storage::Operation& operation) {
     if (const auto* append = std::get_if<storage::Append>(&operation.change)) {
-        auto& chunks = arriving_[append->id];
-        if (append->index == chunks + 1) chunks += 1;
+        const auto known = arriving_.find(append->id);
+        const std::uint32_t chunks = known == arriving_.end() ? 0 : known->second;
+        if (append->index != chunks + 1) return false;
+        arriving_[append->id] = append->index;
         return true;
     }
     if (const auto* abort = std::get_if<storage::Abort>(&operation.change))
@@ -256,6 +280,7 @@ bool HeldPartitions::note_chunks(const storage::Operation& operation) {
 
 void HeldPartitions::applied(
     LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result) {
+    if (!result) forget_bodies(slice);  // it may be a part of one
     auto* to = held(link, slice);
     if (to == nullptr) return;
     if (!result) {

@@ -82,7 +82,8 @@ private:
     void refuse(LinkId link, const Slice& slice, HolderRefusal why);
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
     bool note_chunks(const storage::Operation& operation);
-    static void drop_body(storage::Operation& commit);
+    void forget_bodies(const Slice& slice);
+    static void leave_out(storage::Operation& operation);
     void owe_ack(PartitionId partition);
     void send_acks();
 

@@ -53,8 +53,8 @@ void ListingTarget::fail(const Error& error) {
 
 void ListingTarget::operated(const storage::Operation& operation, bool whole) {
     if (const auto* commit = std::get_if<storage::Commit>(&operation.change)) {
-        touched_[commit->envelope.id] = whole ? Touch::whole : Touch::changed;
-        if (!whole) lacking_.insert(commit->envelope.id);
+        const auto& made = commit->envelope;
+        touched_[made.id] = {whole ? Touch::whole : Touch::missing, made.version};
     } else if (const auto* intend = std::get_if<storage::Intend>(&operation.change)) {
         begun_[{intend->intent.id, intend->intent.attempt}] = intend->intent;
     } else if (const auto* settle = std::get_if<storage::Settle>(&operation.change)) {
@@ -62,15 +62,21 @@ void ListingTarget::operated(const storage::Operation& operation, bool whole) {
             begun_.erase({settle->id, attempt});
             ended_attempts_.insert({settle->id, attempt});
         }
-        for (const auto& notice : settle->notices) touched_[notice.envelope.id] = Touch::whole;
-        auto& touch = touched_.try_emplace(settle->id, Touch::changed).first->second;
-        if (!settle->after) {
-            touch = Touch::removed;
-            lacking_.erase(settle->id);
-        } else if (const auto awaited = awaited_.find(settle->id); awaited != awaited_.end()) {
-            awaited->second = settle->after;
-        }
+        for (const auto& notice : settle->notices)
+            touched_[notice.envelope.id] = {Touch::whole, notice.envelope.version};
+        auto& touched =
+            touched_.try_emplace(settle->id, Touched{before_touched(settle->id)}).first->second;
+        if (settle->after)
+            touched.version = settle->after->version;
+        else
+            touched.touch = Touch::removed;
     }
+}
+
+// What was judged is here, unless it has been asked for.
+ListingTarget::Touch ListingTarget::before_touched(QueueId id) const {
+    const bool judged = all_judged_ || id <= judged_;
+    return judged && !wanted_.contains(id) ? Touch::whole : Touch::unknown;
 }
 
 // ------------------------------------------------------------------ pages
@@ -99,33 +105,43 @@ void ListingTarget::read_local(QueueId after, std::shared_ptr<Known> known) {
 }
 
 void ListingTarget::judge(const Known& known) {
-    std::set<QueueId> wanted;
+    Want want{slice_, {}};
     std::set<QueueId> listed(page_.unreadable.begin(), page_.unreadable.end());
     for (const auto& entry : page_.entries) {
         listed.insert(entry.id);
         const auto have = known.find(entry.id);
         const auto touched = touched_.find(entry.id);
-        if (touched == touched_.end()) {
-            if (have == known.end() || have->second != entry.version) wanted.insert(entry.id);
-        } else if (touched->second == Touch::changed && have == known.end()) {
-            wanted.insert(entry.id);  // the change was lost on this copy: there was nothing of it
-        }
+        if (touched != touched_.end() && touched->second.touch == Touch::unknown)
+            touched->second.touch = have == known.end() ? Touch::missing : Touch::whole;
+        const bool is_wanted = touched != touched_.end()
+                                   ? touched->second.touch == Touch::missing
+                                   : have == known.end() || have->second != entry.version;
+        if (is_wanted) want.ids.push_back(entry.id);
     }
     for (const auto& [id, version] : known) {
         if (listed.contains(id) || touched_.contains(id) || page_.damaged) continue;
         apply(storage::Forget{id});
     }
-    if (page_.last) wanted.insert(lacking_.begin(), lacking_.end());
-    if (!ended_) want(std::move(wanted));
+    judged_ = page_.upto;
+    all_judged_ = page_.last;
+    wanted_.insert(want.ids.begin(), want.ids.end());
+    if (!ended_) send_(std::move(want));
 }
 
-void ListingTarget::want(std::set<QueueId> ids) {
-    for (const auto id : ids) awaited_[id];
-    send_(Want{slice_, {ids.begin(), ids.end()}});
+void ListingTarget::want_missing() {
+    all_judged_ = true;
+    Want want{slice_, {}};
+    for (auto& [id, touched] : touched_) {
+        if (touched.touch == Touch::missing) want.ids.push_back(id);
+    }
+    std::sort(want.ids.begin(), want.ids.end());
+    wanted_.insert(want.ids.begin(), want.ids.end());
+    send_(std::move(want));
 }
 
-void ListingTarget::want_bodies() {
-    want(lacking_);
+bool ListingTarget::lacks_some() const {
+    return std::any_of(touched_.begin(), touched_.end(),
+                       [](const auto& entry) { return entry.second.touch == Touch::missing; });
 }
 
 // ------------------------------------------------------------------ records
@@ -134,27 +150,33 @@ void ListingTarget::on(Body body) {
     apply(storage::Append{body.id, body.index, std::move(body.bytes)});
 }
 
-// An operation that came since it was wanted may know better what the record is.
+// Operations that came since may know better what the record is: then it is wanted once more.
 void ListingTarget::on(Record record) {
     const auto id = record.envelope.id;
-    const auto awaited = awaited_.extract(id);
-    lacking_.erase(id);
+    wanted_.erase(id);
     const auto touched = touched_.find(id);
-    if (touched != touched_.end() && touched->second == Touch::removed)
-        return apply(storage::Forget{id});
-    if (!awaited.empty() && awaited.mapped() && awaited.mapped()->version > record.envelope.version)
-        record.envelope = *std::move(awaited.mapped());
-    apply(storage::Restore{std::move(record.envelope), std::move(record.head)});
+    if (touched != touched_.end()) {
+        auto& [touch, version] = touched->second;
+        if (touch == Touch::removed) return apply(storage::Forget{id});
+        if (touch == Touch::whole) return;
+        touch = record.envelope.version < version ? Touch::missing : Touch::whole;
+        if (touch == Touch::missing) return;
+    }
+    apply(storage::Restore{std::move(record.envelope), std::move(record.head), false});
 }
 
-// An operation took it, or nobody can read it.
+// An operation took it, or nobody can read it. Parts of its body may have come.
 void ListingTarget::on(const Gone& gone) {
-    awaited_.erase(gone.id);
-    lacking_.erase(gone.id);
+    wanted_.erase(gone.id);
+    const auto touched = touched_.find(gone.id);
+    if (touched == touched_.end()) return;
+    auto& touch = touched->second.touch;
+    if (touch == Touch::removed) return apply(storage::Forget{gone.id});
+    touch = Touch::whole;
 }
 
 void ListingTarget::on(ListEnd end) {
-    if (!lacking_.empty()) return want_bodies();  // another end follows
+    if (lacks_some()) return want_missing();  // another end follows
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};
@@ -164,10 +186,7 @@ void ListingTarget::on(ListEnd end) {
     for (auto& [name, intent] : intents) whole.intents.push_back(std::move(intent));
     apply(std::move(whole), [this](Result<void> result) {
         if (!result) return fail(result.error());
-        if (!lacking_.empty()) {
-            begin();
-            return want_bodies();
-        }
+        if (lacks_some()) return want_missing();  // the copy has begun anew with that operation
         ended_ = true;
         done_({});
     });

@@ -4,14 +4,15 @@
 //           holder further than itself. listing_source.h is the other end.
 // Contract  What operations touched since the listing began is never judged by it: it is newer.
 //           What the listing does not hold goes, but in a range where the source cannot read
-//           everything. What differs, or is not here, is wanted and restored, record and body
-//           together: with the newest record that operations told of meanwhile. A message whose
-//           body began to arrive before the listing did is wanted at the end.
+//           everything. What differs is wanted and replaced. Operations alone make no message that
+//           was not here before: one that they changed, or committed without its body, is wanted
+//           again when what came of it is older than they were.
+//           So whatever has a record here has its body here, even when the listing breaks off.
 //           `done` is called once, when EndCopy is durable and nothing is missing.
 // Owner     HeldPartitions or TakeUp, on home. Frames in the order of the stream; an operation is
 //           shown to operated() when it is handed to the store.
 // Errors    Of the store: to `done`; the copy stays marked as not whole.
-// Bounds    Ids that operations touched while the listing lasts, and what is wanted at a time.
+// Bounds    Ids that operations touched while the listing lasts.
 #pragma once
 
 #include <functional>
@@ -41,17 +42,22 @@ public:
     void on(Record record);
     void on(const Gone& gone);
     void on(ListEnd end);
-    // `whole`: for a commit, all of its chunks have come.
+    // `whole`: for a commit, all of its chunks have come. Else it must not reach the store.
     void operated(const storage::Operation& operation, bool whole);
-    // Asks for the messages that operations committed, and whose bodies are not here.
-    void want_bodies();
+    // Asks for what is missing still, without a listing.
+    void want_missing();
     void end() { ended_ = true; }
 
 private:
     enum class Touch : std::uint8_t {
-        whole,    // it came by an operation, with its body
-        changed,  // its record is the newest, if it was here at all
+        whole,    // it is here, with its body
+        unknown,  // it is here only if it was before
+        missing,
         removed,
+    };
+    struct Touched {
+        Touch touch = Touch::unknown;
+        std::uint64_t version = 0;  // that operations brought
     };
 
     template <class Call>
@@ -60,9 +66,10 @@ private:
     void apply(decltype(storage::Operation::change) change);
     void read_local(QueueId after, std::shared_ptr<std::map<QueueId, std::uint64_t>> known);
     void judge(const std::map<QueueId, std::uint64_t>& known);
-    void want(std::set<QueueId> ids);
     void fail(const Error& error);
     bool in_range(QueueId id) const;
+    Touch before_touched(QueueId id) const;
+    bool lacks_some() const;
 
     const Slice slice_;
     const storage::Position at_;
@@ -71,10 +78,10 @@ private:
     Completion<> done_;
     bool ended_ = false;
     Page page_;  // that is being judged
-    std::unordered_map<QueueId, Touch> touched_;
-    std::set<QueueId> lacking_;  // committed since, without all of the body
-    // Wanted: with its newest record that operations told of since.
-    std::map<QueueId, std::optional<Envelope>> awaited_;
+    QueueId judged_;
+    bool all_judged_ = false;
+    std::set<QueueId> wanted_;  // and not answered yet
+    std::unordered_map<QueueId, Touched> touched_;
     std::map<AttemptName, Intent> begun_;  // intents of operations since
     std::set<AttemptName> ended_attempts_;
 };

@@ -312,12 +312,12 @@ void CommitQueue::make_visible(const Judged& judged, const Operation& operation)
 
     const auto* settle = std::get_if<Settle>(&operation.change);
     if (settle == nullptr) return;
-    if (settle->after && settle->claim == ClaimAfter::stays)
-        claims_.changed_under_claim(*settle->after);
-    else if (settle->after)
-        claims_.changed(*settle->after);
-    else
+    if (!settle->after || !judged.effect.record_written)
         claims_.gone(settle->id);
+    else if (settle->claim == ClaimAfter::stays)
+        claims_.changed_under_claim(*settle->after);
+    else
+        claims_.changed(*settle->after);
     for (const NewMessage& notice : settle->notices) claims_.born_free(notice.envelope);
 }
 

@@ -4,8 +4,8 @@
 // Place     Driven by storage/commit_queue.h: for Restore and Forget, and for every Commit and
 //           Settle between BeginCopy and EndCopy, when the copy may hold an older state of the
 //           message, or none. All others are blind (queue_batch.h).
-// Contract  A message has one due key and is counted once, whatever the copy held before. A change of
-//           a message that the copy has nothing of leaves nothing of it: Restore brings it whole.
+// Contract  A message has one due key and is counted once, whatever the copy held before. A Settle
+//           makes no record of a message that is not there: its body would be missing.
 //           A look at the disk must not miss a write that is still on its way there: RoundNames
 //           tells which operations cannot be in one round.
 // Errors    io: the disk cannot be read. What it knows to be damaged is overwritten.
@@ -24,7 +24,7 @@ namespace posthorse::storage {
 struct Effect {
     std::int64_t messages = 0;   // more than before
     std::int64_t set_aside = 0;  // records set aside, more than before
-    bool record_written = true;  // false: Restore brought a body alone
+    bool record_written = true;  // false: a body came alone, or the message is not here
 };
 
 // Whether append_looked() must write it; `copying` says whether its partition's copy is not whole.

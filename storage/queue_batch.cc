@@ -38,6 +38,17 @@ void write_change(const Intend& intend, BatchWriter& out) {
     out.put_intent(intend.intent);
 }
 
+void write_consequences(const Settle& settle, BatchWriter& out) {
+    for (const std::uint32_t attempt : settle.ended_attempts)
+        out.drop(Family::meta, intent_key(settle.id, attempt));
+    for (const NewMessage& notice : settle.notices) {
+        out.put_head(notice.envelope.id, notice.head);
+        out.put_envelope(notice.envelope);
+    }
+    for (const AttemptOutcome& outcome : settle.remember)
+        out.put(Family::meta, outcome_key(outcome.id, outcome.attempt), encode(outcome));
+}
+
 // The old due key goes before the new one comes: they may be the same.
 void write_change(const Settle& settle, BatchWriter& out) {
     out.drop_due(settle.id, settle.due_before);
@@ -48,14 +59,7 @@ void write_change(const Settle& settle, BatchWriter& out) {
         out.drop(Family::envelope, envelope_key(settle.id));
         out.drop_body(settle.id, 0, settle.chunk_count);
     }
-    for (const std::uint32_t attempt : settle.ended_attempts)
-        out.drop(Family::meta, intent_key(settle.id, attempt));
-    for (const NewMessage& notice : settle.notices) {
-        out.put_head(notice.envelope.id, notice.head);
-        out.put_envelope(notice.envelope);
-    }
-    for (const AttemptOutcome& outcome : settle.remember)
-        out.put(Family::meta, outcome_key(outcome.id, outcome.attempt), encode(outcome));
+    write_consequences(settle, out);
 }
 
 void write_change(const Unremember& unremember, BatchWriter& out) {
@@ -80,6 +84,11 @@ void append_writes(const Operation& operation, std::vector<Write>& out) {
                    [&](const auto& change) { write_change(change, writer); },
                },
                operation.change);
+}
+
+void append_consequences(const Settle& settle, std::vector<Write>& out) {
+    BatchWriter writer(out);
+    write_consequences(settle, writer);
 }
 
 void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<Write>& out) {

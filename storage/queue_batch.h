@@ -18,6 +18,8 @@ namespace posthorse::storage {
 
 // Not of Restore and Forget.
 void append_writes(const Operation& operation, std::vector<Write>& out);
+// What a settlement writes beside the message's own record.
+void append_consequences(const Settle& settle, std::vector<Write>& out);
 void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<Write>& out);
 
 // How many messages there are more, when all is as its owner thinks.

@@ -172,21 +172,24 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     to->expected = follow.next;
     const Sequence before{follow.next.value - 1};
     to->received = to->durable = before;
-    const auto slice = follow.slice;
     // It told a position that it is not at any more: it has parts of what came later.
-    if (!follow.listing && is_partial(slice.partition))
-        return give_up(link, slice, HolderRefusal::gap);
-    if (!follow.listing) return;
+    if (!follow.listing && is_partial(follow.slice.partition))
+        return give_up(link, follow.slice, HolderRefusal::gap);
+    to->listed = follow.listing;
+    if (follow.listing) begin_copy(*to, before);
+}
+
+// It is whole, up to `before` at least, when the target says so.
+void HeldPartitions::begin_copy(Held& held, Sequence before) {
+    const auto link = held.link;
+    const auto slice = held.slice;
     partial_.insert(slice.partition);
-    store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
-                 while_alive([this, link, slice](Result<void> begun) {
-                     if (!begun) give_up(link, slice, HolderRefusal::failed);
-                 }));
-    to->target = std::make_shared<ListingTarget>(
+    held.target = std::make_shared<ListingTarget>(
         slice, storage::Position{slice.epoch, before}, store_,
         [this, link](Frame frame) { streams_.answer(link, std::move(frame)); },
         while_alive(
             [this, link, slice](Result<void> done) { whole(link, slice, std::move(done)); }));
+    held.target->begin();
 }
 
 void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
@@ -205,12 +208,18 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     auto* to = held(link, slice);
     if (to == nullptr || !to->expected) return streams_.read_on(link, bytes);
     const bool whole = note_chunks(operate.operation);
-    if (stamp.sequence != *to->expected || (!whole && !to->target)) {
+    const bool can_wait = whole || to->target || to->listed;
+    if (stamp.sequence != *to->expected || !can_wait) {
         streams_.read_on(link, bytes);
         return give_up(link, slice, HolderRefusal::gap);
     }
+    // The body began before the listing did, and is not to be had but from the owner's store.
+    const bool lacks_body = !whole && !to->target;
+    if (lacks_body) begin_copy(*to, Sequence{stamp.sequence.value - 1});
     to->expected->value += 1;
     if (to->target) to->target->operated(operate.operation, whole);
+    if (!whole) drop_body(operate.operation);
+    if (lacks_body) to->target->want_bodies();
     const bool durable = storage::is_durable(operate.operation);
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
     if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
@@ -222,6 +231,12 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
                      if (born) store_.release(*born);
                      applied(link, slice, sequence, durable, std::move(result));
                  }));
+}
+
+// It comes whole by the listing: a record without all of its body must not be here.
+void HeldPartitions::drop_body(storage::Operation& commit) {
+    const auto& envelope = std::get<storage::Commit>(commit.change).envelope;
+    commit.change = storage::Abort{envelope.id, envelope.chunk_count};
 }
 
 // False: a commit of whose body some chunks did not come to this process.

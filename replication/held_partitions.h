@@ -61,6 +61,7 @@ private:
         std::optional<Sequence> expected;  // of the next operation; none before Follow
         Sequence received;
         Sequence durable;
+        bool listed = false;                    // by the owner: it can be asked for more
         std::shared_ptr<ListingTarget> target;  // while a listing comes
         std::shared_ptr<ListingSource> source;  // while this copy is listed, or parts of it
     };
@@ -73,6 +74,7 @@ private:
     void take(LinkId link, Follow follow);
     void take(LinkId link, Operate operate, std::size_t bytes);
     void take(LinkId link, const PeerStreams::Peer& from, const Ask& ask);
+    void begin_copy(Held& held, Sequence before);
     void list(Held& to, std::vector<QueueId> ids);
     void opened(LinkId link, Slice slice, Result<storage::Position> at);
     void applied(LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result);
@@ -80,6 +82,7 @@ private:
     void refuse(LinkId link, const Slice& slice, HolderRefusal why);
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
     bool note_chunks(const storage::Operation& operation);
+    static void drop_body(storage::Operation& commit);
     void owe_ack(PartitionId partition);
     void send_acks();
 

@@ -25,23 +25,31 @@ auto ListingSource::here(Call call) {
     };
 }
 
+void ListingSource::when_written(UniqueFunction<void()> then) {
+    ports_.store.probe(here([this, then = std::move(then)](Result<void> written) mutable {
+        if (!written) return fail(written.error());
+        then();
+    }));
+}
+
 void ListingSource::list() {
     listing_ = true;
     next_ = Next::page;
-    go_on();
+    when_written([this] { go_on(); });
 }
 
 void ListingSource::fetch(std::vector<QueueId> ids) {
     wanted_.insert(wanted_.end(), ids.begin(), ids.end());
     next_ = Next::records;
-    go_on();
+    when_written([this] { go_on(); });
 }
 
 void ListingSource::on(const Want& want) {
     if (!listing_ || next_ != Next::nothing || busy_) return;  // of no page of ours
     wanted_.assign(want.ids.begin(), want.ids.end());
     next_ = Next::records;
-    go_on();
+    if (wanted_.empty()) return go_on();
+    when_written([this] { go_on(); });
 }
 
 bool ListingSource::may_go_on() {
@@ -62,28 +70,29 @@ void ListingSource::go_on() {
     }
 }
 
+// What the list cannot read it has set aside, by a write of its own: damage is looked for behind
+// that.
 void ListingSource::next_page() {
-    ports_.store.damaged(slice_.partition, here([this](Result<std::vector<QueueId>> damaged) {
-                             ports_.store.list(
-                                 slice_.partition, after_, page_messages,
-                                 here([this, damaged = std::move(damaged)](
-                                          Result<std::vector<Envelope>> found) mutable {
-                                     paged(std::move(found), std::move(damaged));
-                                 }));
-                         }));
+    const auto looked = [this](Result<std::vector<Envelope>> found) {
+        if (!found) return fail(found.error());
+        when_written([this, found = *std::move(found)]() mutable {
+            ports_.store.damaged(
+                slice_.partition,
+                here([this, found = std::move(found)](Result<std::vector<QueueId>> damaged) {
+                    if (!damaged) return fail(damaged.error());
+                    paged(found, *damaged);
+                }));
+        });
+    };
+    ports_.store.list(slice_.partition, after_, page_messages, here(looked));
 }
 
-void ListingSource::paged(Result<std::vector<Envelope>> found,
-                          Result<std::vector<QueueId>> damaged) {
-    if (!found || !damaged) {
-        ended_ = true;
-        return ports_.failed(found ? damaged.error() : found.error());
-    }
-    Page page{.slice = slice_, .after = after_, .last = found->size() < page_messages};
-    for (const auto& envelope : *found)
+void ListingSource::paged(const std::vector<Envelope>& found, const std::vector<QueueId>& damaged) {
+    Page page{.slice = slice_, .after = after_, .last = found.size() < page_messages};
+    for (const auto& envelope : found)
         page.entries.push_back({envelope.id, storage::digest(envelope)});
-    if (!found->empty()) page.upto = after_ = found->back().id;
-    for (const auto id : *damaged) {
+    if (!found.empty()) page.upto = after_ = found.back().id;
+    for (const auto id : damaged) {
         if (id > page.after && (page.last || id <= page.upto)) page.unreadable.push_back(id);
     }
     last_page_ = page.last;
@@ -137,14 +146,15 @@ void ListingSource::send_record(Chunk head) {
 
 void ListingSource::finish() {
     ports_.store.intents(slice_.partition, here([this](Result<std::vector<Intent>> intents) {
-                             if (!intents) {
-                                 ended_ = true;
-                                 return ports_.failed(intents.error());
-                             }
+                             if (!intents) return fail(intents.error());
                              next_ = Next::nothing;
-                             listing_ = false;
                              send(ListEnd{slice_, *std::move(intents)});
                          }));
+}
+
+void ListingSource::fail(const Error& error) {
+    ended_ = true;
+    ports_.failed(error);
 }
 
 void ListingSource::send(Frame frame) {

@@ -5,6 +5,9 @@
 // Contract  One page or one record under way at a time, and only while `room()` says so: go_on()
 //           when it does again. Operations may flow beside it on the same stream. A record that
 //           cannot be read is named as such in its page, and answered with Gone.
+//           After ListEnd more may be wanted, and another ListEnd follows that.
+//           What was submitted to the store before a listing begins, or before something is
+//           wanted, is read: its reads may overtake its writes, so that they are waited for.
 // Owner     OwnedPartition or HeldPartitions, on home.
 // Errors    A store that cannot list: `failed` is called, once, and nothing follows.
 #pragma once
@@ -44,14 +47,16 @@ private:
 
     template <class Call>
     auto here(Call call);
+    void when_written(UniqueFunction<void()> then);
     bool may_go_on();
     void next_page();
-    void paged(Result<std::vector<Envelope>> found, Result<std::vector<QueueId>> damaged);
+    void paged(const std::vector<Envelope>& found, const std::vector<QueueId>& damaged);
     void next_record();
     void next_chunk();
     void send_record(Chunk head);
     void skip_record();
     void finish();
+    void fail(const Error& error);
     void send(Frame frame);
 
     const Slice slice_;

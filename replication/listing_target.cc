@@ -40,6 +40,10 @@ void ListingTarget::apply(AnyChange change) {
     });
 }
 
+void ListingTarget::begin() {
+    apply(storage::BeginCopy{});
+}
+
 void ListingTarget::fail(const Error& error) {
     if (std::exchange(ended_, true)) return;
     done_(error);
@@ -50,6 +54,7 @@ void ListingTarget::fail(const Error& error) {
 void ListingTarget::operated(const storage::Operation& operation, bool whole) {
     if (const auto* commit = std::get_if<storage::Commit>(&operation.change)) {
         touched_[commit->envelope.id] = whole ? Touch::whole : Touch::changed;
+        if (!whole) lacking_.insert(commit->envelope.id);
     } else if (const auto* intend = std::get_if<storage::Intend>(&operation.change)) {
         begun_[{intend->intent.id, intend->intent.attempt}] = intend->intent;
     } else if (const auto* settle = std::get_if<storage::Settle>(&operation.change)) {
@@ -59,7 +64,12 @@ void ListingTarget::operated(const storage::Operation& operation, bool whole) {
         }
         for (const auto& notice : settle->notices) touched_[notice.envelope.id] = Touch::whole;
         auto& touch = touched_.try_emplace(settle->id, Touch::changed).first->second;
-        if (!settle->after) touch = Touch::removed;
+        if (!settle->after) {
+            touch = Touch::removed;
+            lacking_.erase(settle->id);
+        } else if (const auto awaited = awaited_.find(settle->id); awaited != awaited_.end()) {
+            awaited->second = settle->after;
+        }
     }
 }
 
@@ -89,26 +99,33 @@ void ListingTarget::read_local(QueueId after, std::shared_ptr<Known> known) {
 }
 
 void ListingTarget::judge(const Known& known) {
-    Want want{slice_, {}};
+    std::set<QueueId> wanted;
     std::set<QueueId> listed(page_.unreadable.begin(), page_.unreadable.end());
     for (const auto& entry : page_.entries) {
         listed.insert(entry.id);
-        if (touched_.contains(entry.id)) continue;
         const auto have = known.find(entry.id);
-        if (have == known.end() || have->second != entry.version) want.ids.push_back(entry.id);
+        const auto touched = touched_.find(entry.id);
+        if (touched == touched_.end()) {
+            if (have == known.end() || have->second != entry.version) wanted.insert(entry.id);
+        } else if (touched->second == Touch::changed && have == known.end()) {
+            wanted.insert(entry.id);  // the change was lost on this copy: there was nothing of it
+        }
     }
     for (const auto& [id, version] : known) {
         if (listed.contains(id) || touched_.contains(id) || page_.damaged) continue;
         apply(storage::Forget{id});
     }
-    // A body that was only half here when its record came: nothing that follows brings the rest.
-    if (page_.last) {
-        for (const auto& [id, touch] : touched_) {
-            if (touch == Touch::changed) want.ids.push_back(id);
-        }
-        std::sort(want.ids.begin(), want.ids.end());
-    }
-    if (!ended_) send_(std::move(want));
+    if (page_.last) wanted.insert(lacking_.begin(), lacking_.end());
+    if (!ended_) want(std::move(wanted));
+}
+
+void ListingTarget::want(std::set<QueueId> ids) {
+    for (const auto id : ids) awaited_[id];
+    send_(Want{slice_, {ids.begin(), ids.end()}});
+}
+
+void ListingTarget::want_bodies() {
+    want(lacking_);
 }
 
 // ------------------------------------------------------------------ records
@@ -117,19 +134,27 @@ void ListingTarget::on(Body body) {
     apply(storage::Append{body.id, body.index, std::move(body.bytes)});
 }
 
-// An operation that came since knows better what the record is, and its body is wanted still.
+// An operation that came since it was wanted may know better what the record is.
 void ListingTarget::on(Record record) {
     const auto id = record.envelope.id;
+    const auto awaited = awaited_.extract(id);
+    lacking_.erase(id);
     const auto touched = touched_.find(id);
-    if (touched == touched_.end())
-        return apply(storage::Restore{std::move(record.envelope), std::move(record.head), false});
-    if (touched->second == Touch::removed) return apply(storage::Forget{id});
-    if (touched->second == Touch::whole) return;
-    touched->second = Touch::whole;
-    apply(storage::Restore{std::move(record.envelope), std::move(record.head), true});
+    if (touched != touched_.end() && touched->second == Touch::removed)
+        return apply(storage::Forget{id});
+    if (!awaited.empty() && awaited.mapped() && awaited.mapped()->version > record.envelope.version)
+        record.envelope = *std::move(awaited.mapped());
+    apply(storage::Restore{std::move(record.envelope), std::move(record.head)});
+}
+
+// An operation took it, or nobody can read it.
+void ListingTarget::on(const Gone& gone) {
+    awaited_.erase(gone.id);
+    lacking_.erase(gone.id);
 }
 
 void ListingTarget::on(ListEnd end) {
+    if (!lacking_.empty()) return want_bodies();  // another end follows
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};
@@ -139,6 +164,10 @@ void ListingTarget::on(ListEnd end) {
     for (auto& [name, intent] : intents) whole.intents.push_back(std::move(intent));
     apply(std::move(whole), [this](Result<void> result) {
         if (!result) return fail(result.error());
+        if (!lacking_.empty()) {
+            begin();
+            return want_bodies();
+        }
         ended_ = true;
         done_({});
     });

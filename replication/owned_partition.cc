@@ -14,8 +14,10 @@ constexpr Duration propose_again = std::chrono::seconds{1};
 // For so long a newcomer may be out of reach.
 constexpr Duration newcomer_away_max = std::chrono::seconds{5};
 
+// What an Abort that is lost leaves behind, recovery collects: nobody waits for it.
 Need need_of(const OwnedPartition::AnyChange& change) {
     if (std::holds_alternative<storage::Append>(change)) return Need::local;
+    if (std::holds_alternative<storage::Abort>(change)) return Need::local;
     if (std::holds_alternative<storage::Intend>(change)) return Need::received;
     return Need::durable;
 }
@@ -103,8 +105,9 @@ QueueId OwnedPartition::mint(WallTime now) {
 void OwnedPartition::stored(Sequence sequence, Result<void> result) {
     if (!result) {
         fsm_.local_failed(sequence);
-        const bool elsewhere = !fsm_.holders().empty();
-        finish(sequence, elsewhere ? Error{Errc::unknown, result.error().what} : result.error());
+        // A write that failed may be on the disk all the same, and at holders.
+        const bool may_be = !fsm_.holders().empty() || result.error().code == Errc::io;
+        finish(sequence, may_be ? Error{Errc::unknown, result.error().what} : result.error());
         return;
     }
     OwnerFsm::Effects effects;
@@ -258,8 +261,10 @@ void OwnedPartition::stands(NodeId node, PeerProgress& progress, const Standing&
 
 void OwnedPartition::acknowledged(NodeId node, PeerProgress& progress, const Ack& ack) {
     if (!progress.acknowledged(ack)) return;
-    if (newcomer_ && newcomer_->node == node)
+    if (invited() == node) {
+        newcomer_->received = std::max(newcomer_->received, ack.received);
         newcomer_->durable = std::max(newcomer_->durable, ack.durable);
+    }
     OwnerFsm::Effects effects;
     fsm_.acknowledged(node, ack.received, ack.durable, effects);
     carry_out(effects);
@@ -331,7 +336,7 @@ void OwnedPartition::tend_newcomer(BootTime now, Due& due) {
         return carry_out(effects);
     }
     if (progress_.at(node).phase() != PeerProgress::Phase::following) return;
-    if (!fsm_.binds(node)) fsm_.bind(node, newcomer_->durable);
+    if (!fsm_.binds(node)) fsm_.bind(node, newcomer_->received, newcomer_->durable);
     if (now < newcomer_->again_at || !fsm_.covers(node)) return;
     newcomer_->proposed = state_.epoch;
     newcomer_->again_at = now + propose_again;

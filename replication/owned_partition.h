@@ -92,7 +92,8 @@ public:
 private:
     struct Newcomer {
         NodeId node;
-        Sequence durable;                    // as it acknowledged
+        Sequence received;  // as it acknowledged
+        Sequence durable;
         std::optional<Epoch> proposed;       // the pool was asked about it in this epoch
         BootTime again_at{};                 // when to ask again
         std::optional<BootTime> away_since;  // nothing can be sent to it

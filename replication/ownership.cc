@@ -73,6 +73,10 @@ void Ownership::pool_changed(const PoolState& state) {
     });
     const auto* own_member = state.member(self);
     drains_ = own_member != nullptr && own_member->draining;
+    somebody_leaves_ =
+        std::any_of(state.members.begin(), state.members.end(),
+                    [](const Member& member) { return member.draining && member.live; });
+    pace_.unleash(is_urgent());
     held_.pool_changed(state);
     keep_streams(state);
     for (const auto& partition : state.partitions) {
@@ -83,8 +87,20 @@ void Ownership::pool_changed(const PoolState& state) {
     drop_garbage(state);
 }
 
+// What was begun as an earlier incarnation of this node nobody believes any more.
+void Ownership::end_old_streams(const PoolState& state) {
+    const auto incarnation = ports_.control.incarnation();
+    if (!state.is_live(ports_.control.self(), incarnation)) return;
+    if (std::exchange(spoken_as_, incarnation) == incarnation) return;
+    for (const auto& [node, address] : std::exchange(kept_, {})) {
+        ports_.streams.leave(node);
+        if (up_.contains(node)) down(node);
+    }
+}
+
 // To every member: holders change often, and nodes are few.
 void Ownership::keep_streams(const PoolState& state) {
+    end_old_streams(state);
     std::map<NodeId, std::string> wanted;
     for (const auto& member : state.members) {
         if (member.id != ports_.control.self() && !member.facts.address.empty())
@@ -166,7 +182,7 @@ void Ownership::tick() {
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
     if (now < next_heal_) return;
-    next_heal_ = now + (hurries_ || drains_ ? heal_in_a_hurry_every : heal_every);
+    next_heal_ = now + (is_urgent() ? heal_in_a_hurry_every : heal_every);
     heal();
     if (now >= next_mend_ && ports_.store.stats().set_aside > 0) {
         next_mend_ = now + mend_every;
@@ -207,7 +223,7 @@ bool Ownership::may_invite(NodeId node) const {
 
 void Ownership::hurry() {
     hurries_ = true;
-    pace_.unleash();
+    pace_.unleash(true);
 }
 
 // ------------------------------------------------------------------ healing
@@ -223,7 +239,7 @@ bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partit
 void Ownership::heal() {
     const auto& pool = ports_.control.read();
     const auto now = ports_.clock.boot();
-    const auto most = hurries_ || drains_ ? partitions_.size() : invitations_max;
+    const auto most = is_urgent() ? partitions_.size() : invitations_max;
     auto inviting = static_cast<std::size_t>(
         std::count_if(partitions_.begin(), partitions_.end(),
                       [](const auto& entry) { return entry.second->invited().has_value(); }));
@@ -235,6 +251,7 @@ void Ownership::heal() {
             close_solo(id, inviting > 0);
             continue;
         }
+        if (drains_ && successor(state)) continue;  // who makes the copies, and is not about to go
         auto& next = next_invitation_[id];
         if (inviting >= most || now < next) continue;
         const auto node = next_holder(pool, state, [this](NodeId one) { return may_invite(one); });
@@ -296,13 +313,11 @@ std::optional<NodeId> Ownership::successor(const PartitionState& partition) cons
 }
 
 void Ownership::hand_over() {
-    const auto& pool = ports_.control.read();
-    const auto wanted = copies_wanted(pool);
     for (const auto& [id, partition] : std::map(partitions_)) {
         const auto state = partition->state();
         const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
         if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
-        if (staying_holders(pool, state) < wanted || partition->invited()) continue;
+        if (partition->invited()) continue;
         const auto to = successor(state);
         if (!to) continue;
         disown(id);
@@ -344,13 +359,17 @@ std::size_t Ownership::held_by_nobody_else() const {
         }));
 }
 
+// Of what this node holds, whoever owns it. What has no mail is retired, not copied.
 bool Ownership::all_copied() const {
     const auto& pool = ports_.control.read();
     const auto wanted = copies_wanted(pool);
-    return std::all_of(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
-        return ports_.store.count(entry.first) == 0 ||
-               staying_holders(pool, entry.second->state()) >= wanted;
-    });
+    const auto self = ports_.control.self();
+    return std::all_of(pool.partitions.begin(), pool.partitions.end(),
+                       [&](const PartitionState& partition) {
+                           const bool counts = partition.owner && partition.holds(self);
+                           return !counts || ports_.store.count(partition.id) == 0 ||
+                                  staying_holders(pool, partition) >= wanted;
+                       });
 }
 
 // ------------------------------------------------------------------ frames

@@ -8,9 +8,11 @@
 //           Once a second: closing partitions without mail are retired, and short sets with mail
 //           widened, those with the oldest mail first, few at a time. The solo partition is closed
 //           when there is mail in it and somebody to copy it to: the pool opens another.
-//           While this node drains, each partition goes to a holder that stays, as soon as it has
-//           its copies and nothing of it is under way. It is given up here before the pool is
-//           asked, and never taken up again in the epoch of that question: the answer may be lost.
+//           While this node drains, each partition goes to a holder that stays, as soon as there is
+//           one and nothing of it is under way; the copies that are missing then are made by that
+//           one, in a hurry, and this node holds on until they are. It is given up here before the
+//           pool is asked, and never taken up again in the epoch of that question: the answer may
+//           be lost.
 // Owner     ReplicatedQueue, on home.
 #pragma once
 
@@ -93,6 +95,7 @@ public:
 private:
     template <class Call>
     auto while_alive(Call call);
+    void end_old_streams(const PoolState& state);
     void keep_streams(const PoolState& state);
     void own(const PartitionState& state);
     void taken_up(const PartitionState& state, Result<storage::Position> base);
@@ -107,6 +110,8 @@ private:
     void close_solo(PartitionId id, bool healing);
     void retire(PartitionId id, OwnedPartition& partition);
     void hand_over();
+    // Copies are made as fast as it goes: somebody waits for them, who is about to leave.
+    bool is_urgent() const { return hurries_ || somebody_leaves_; }
     std::optional<NodeId> successor(const PartitionState& partition) const;
     void ask_again();
     void drop_garbage(const PoolState& state);
@@ -128,6 +133,7 @@ private:
     std::map<PartitionId, Handed> handed_;  // given up, and the pool was asked
     std::set<PartitionId> retiring_;        // closing, with an owner: empty when they go
     std::uint64_t pool_incarnation_ = 0;
+    Incarnation spoken_as_;               // as which the streams were begun
     std::map<NodeId, std::string> kept_;  // streams, by address
     std::set<NodeId> up_;
     BootTime next_heal_{};
@@ -138,6 +144,7 @@ private:
     std::uint64_t intents_waived_ = 0;
     bool hurries_ = false;
     bool drains_ = false;
+    bool somebody_leaves_ = false;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 

@@ -23,8 +23,8 @@ public:
         left_ = std::min<std::int64_t>(left_ + static_cast<std::int64_t>(more),
                                        static_cast<std::int64_t>(rate_));
     }
-    // While a node leaves, nothing holds it back.
-    void unleash() { unleashed_ = true; }
+    // While a node is about to leave, nothing holds copies back.
+    void unleash(bool free) { unleashed_ = free; }
     bool open() const noexcept { return unleashed_ || left_ > 0; }
     void took(std::size_t bytes) { left_ -= static_cast<std::int64_t>(bytes); }
 

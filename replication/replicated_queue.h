@@ -161,7 +161,8 @@ public:
     void on_due(UniqueFunction<void()> wake) { wake_ = std::move(wake); }
     // Called after an operator's action is durable: what the scheduler has of it is out of date.
     void on_acted(UniqueFunction<void(QueueId, Action)> acted) { acted_ = std::move(acted); }
-    // InDoubtPolicy::bounce: takes the claimed message, and must settle() it. Set before start().
+    // InDoubtPolicy::bounce: takes the claimed message, and must settle() it: of its doubts, the
+    // recipients failed and the attempts ended. Set before start().
     void on_bounce_in_doubt(UniqueFunction<void(Envelope)> bounce) {
         bounce_in_doubt_ = std::move(bounce);
     }

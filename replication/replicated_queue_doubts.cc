@@ -68,11 +68,15 @@ void ReplicatedQueue::decide_doubts(Envelope claimed, std::vector<Envelope>& han
                                                     claimed.doubts.front().remote + " was lost");
         return submit(id, storage::settle(claimed, std::move(after), {}, {}), [](Result<void>) {});
     }
+    // A notice has nobody who could be told: it is sent again.
+    const bool bounces = settings_.in_doubt == InDoubtPolicy::bounce && bounce_in_doubt_;
+    if (bounces && !claimed.sender.empty()) {
+        claimed_.emplace(id, Claimed{claimed, {}, {}});
+        return bounce_in_doubt_(std::move(claimed));
+    }
     // What is decided is written down with the attempt that follows, or decided again.
     claimed = storage::settle_doubts(claimed, claimed.due_at);
     claimed_.emplace(id, Claimed{claimed, {}, {}});
-    if (settings_.in_doubt == InDoubtPolicy::bounce && bounce_in_doubt_)
-        return bounce_in_doubt_(std::move(claimed));
     hand_out.push_back(std::move(claimed));
 }
 

@@ -24,6 +24,10 @@ std::string said_of(Action action, const std::string& why) {
     return "removed: " + why;
 }
 
+Error is_taken_up(QueueId id) {
+    return {Errc::conflict, id.to_string() + " is being taken over by this node; try again"};
+}
+
 }  // namespace
 
 void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion<Envelope> done) {
@@ -32,6 +36,8 @@ void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion
         return apply_action(claimed->second.envelope, action, why, std::move(done));
     auto* partition = owned(id);
     if (partition == nullptr) return done(no_such_message(id));
+    // Its attempts in doubt are claimed first: an action in between would hide them.
+    if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
                      while_alive([this, action, why = std::move(why),
                                   done = std::move(done)](Result<Envelope> current) mutable {
@@ -93,6 +99,7 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
     if (partition == nullptr) return done(no_such_message(id));
     if (claimed_.contains(id))
         return done(Error{Errc::conflict, id.to_string() + " is being delivered; try again"});
+    if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
                      while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
                          if (found && !still_owns(found->id))

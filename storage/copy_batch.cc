@@ -57,7 +57,9 @@ private:
     Result<void> add_settle(const Operation& operation, const Settle& settle) {
         const Result<Present> present = look(settle.id);
         if (!present) return present.error();
-        displace(settle.id, *present, settle.after ? After::there : After::gone);
+        const bool nothing = !present->envelope && !present->counted && !present->set_aside;
+        const bool lacks = nothing && settle.after;
+        if (!lacks) displace(settle.id, *present, settle.after ? After::there : After::gone);
         // Its body may have come already, and its record will not.
         if (!settle.after) writer_.drop(Family::meta, arriving_key(settle.id));
         for (const NewMessage& notice : settle.notices) {
@@ -65,8 +67,16 @@ private:
             if (!known) return known.error();
             displace(notice.envelope.id, *known, After::there);
         }
-        append_writes(operation, batch_);
+        append_writes(lacks ? without_record(operation) : operation, batch_);
         return {};
+    }
+
+    // A record without its body is no message: Restore brings both.
+    static Operation without_record(Operation operation) {
+        auto& settle = std::get<Settle>(operation.change);
+        settle.after.reset();
+        settle.chunk_count = 0;
+        return operation;
     }
 
     Result<void> add_restore(const Restore& restore) {

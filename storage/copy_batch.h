@@ -4,7 +4,8 @@
 // Place     Driven by storage/commit_queue.h: for Restore and Forget, and for every Commit and
 //           Settle between BeginCopy and EndCopy, when the copy may hold an older state of the
 //           message, or none. All others are blind (queue_batch.h).
-// Contract  A message has one due key and is counted once, whatever the copy held before.
+// Contract  A message has one due key and is counted once, whatever the copy held before. A change of
+//           a message that the copy has nothing of leaves nothing of it: Restore brings it whole.
 //           A look at the disk must not miss a write that is still on its way there: RoundNames
 //           tells which operations cannot be in one round.
 // Errors    io: the disk cannot be read. What it knows to be damaged is overwritten.

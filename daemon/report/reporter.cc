@@ -228,8 +228,13 @@ void Reporter::bounce_in_doubt(Envelope claimed) {
         0,
         {5, 4, 2},
         "the end of an attempt is not known; it may have been delivered, and is not tried again"};
-    auto decision = fail_all(claimed, reason, clock_.wall());
-    auto settling = Settling::make({.envelope = std::move(claimed)}, std::move(decision));
+    const auto now = clock_.wall();
+    auto decision = fail_doubtful(claimed, reason, now);
+    std::vector<std::uint32_t> attempts;
+    for (const auto& doubt : claimed.doubts) attempts.push_back(doubt.attempt);
+    auto settling = Settling::make(
+        {.envelope = std::move(claimed), .ended_attempts = std::move(attempts), .next_due = now},
+        std::move(decision));
     settling->done = [](Result<void>) {};
     settling->when_unsigned = [](Reporter& reporter, std::shared_ptr<Settling> self, const Error&) {
         reporter.queue_.park(self->id(), self->ended.envelope.due_at);

@@ -62,8 +62,8 @@ public:
     // being delivered. unavailable: the notice cannot be signed; nothing was changed.
     void bounce(QueueId id, std::string why, Completion<> done);
 
-    // InDoubtPolicy::bounce at a start: `claimed` has attempts whose end nobody knows. Without a
-    // signature it is held.
+    // InDoubtPolicy::bounce: `claimed` has attempts whose end nobody knows. Those recipients that
+    // they may have reached fail. Without a signature it is held.
     void bounce_in_doubt(Envelope claimed);
 
 private:

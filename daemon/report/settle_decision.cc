@@ -67,6 +67,25 @@ std::vector<std::uint32_t> failed_now(const Envelope& envelope, const Outcomes& 
     return indices;
 }
 
+bool is_doubtful(const Envelope& envelope, std::uint32_t index) {
+    return std::any_of(envelope.doubts.begin(), envelope.doubts.end(), [index](const Doubt& doubt) {
+        const auto& reached = doubt.recipients;
+        return std::find(reached.begin(), reached.end(), index) != reached.end();
+    });
+}
+
+Decision fail(const Envelope& envelope,
+              const std::vector<std::uint32_t>& indices,
+              const Reply& reason,
+              WallTime now) {
+    Decision decision;
+    for (const auto index : indices) {
+        decision.outcomes.push_back({index, OutcomeKind::failed, {reason, {}, {}, now}});
+    }
+    if (!envelope.sender.empty()) decision.bounced = failed_now(envelope, decision.outcomes);
+    return decision;
+}
+
 }  // namespace
 
 Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt) {
@@ -74,7 +93,7 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
     const bool told = !envelope.sender.empty();
     Decision decision;
     decision.outcomes = ended.outcomes;
-    if (!ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
+    if (told && !ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
         fail_in_doubt(decision.outcomes);
     }
     if (now >= envelope.expires_at) expire_pending(envelope, decision.outcomes, now);
@@ -93,12 +112,13 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
 }
 
 Decision fail_all(const Envelope& envelope, const Reply& reason, WallTime now) {
-    Decision decision;
-    for (const auto index : pending_after(envelope, {})) {
-        decision.outcomes.push_back({index, OutcomeKind::failed, {reason, {}, {}, now}});
-    }
-    if (!envelope.sender.empty()) decision.bounced = failed_now(envelope, decision.outcomes);
-    return decision;
+    return fail(envelope, pending_after(envelope, {}), reason, now);
+}
+
+Decision fail_doubtful(const Envelope& envelope, const Reply& reason, WallTime now) {
+    auto indices = pending_after(envelope, {});
+    std::erase_if(indices, [&](std::uint32_t index) { return !is_doubtful(envelope, index); });
+    return fail(envelope, indices, reason, now);
 }
 
 Outcomes postpone_failures(Outcomes outcomes) {

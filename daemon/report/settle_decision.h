@@ -3,7 +3,8 @@
 // Place     Stage 7, used by reporter.h.
 // Contract  Pure. One bounce names all recipients that failed in this report. A message past its
 //           time fails what is pending still; what the last server said stays as the reason. The
-//           null sender is never told (RFC 5321 section 6.1): nobody would be.
+//           null sender is never told (RFC 5321 section 6.1): nobody would be. What is in doubt and
+//           nobody would hear of is tried again under every policy.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,9 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
 
 // All pending recipients fail for `reason`, without an attempt: an operator's bounce.
 Decision fail_all(const Envelope& envelope, const Reply& reason, WallTime now);
+
+// Those pending recipients fail for `reason` that an attempt in doubt may have reached.
+Decision fail_doubtful(const Envelope& envelope, const Reply& reason, WallTime now);
 
 // The outcomes when the sender cannot be told now: a failure that nobody hears of is a loss, so it
 // is no failure yet. What was delivered stays so.

@@ -19,7 +19,8 @@
 //           Page    The ids of a range, in order, with their versions. The target answers each with
 //                   Want: what it lacks of it. The source answers each id wanted with its Bodies
 //                   and Record, or with Gone. `last`: the range goes to the end; the Want after it
-//                   may name ids of earlier ranges too, and ListEnd follows what it wanted.
+//                   may name ids of earlier ranges too, and ListEnd follows what it wanted. The
+//                   target may want more then, and later: another ListEnd follows that.
 //           Pull    "You have more than I: list it to me." Fetch: "these alone."
 //           Ask     To the node that made attempts whose end nobody else knows. Tell answers.
 #pragma once

@@ -49,8 +49,8 @@ void OwnerFsm::acknowledged(NodeId holder, Sequence received, Sequence durable, 
     collect_done(out);
 }
 
-void OwnerFsm::bind(NodeId newcomer, Sequence durable) {
-    holders_.try_emplace(newcomer, Progress{durable, durable, std::nullopt});
+void OwnerFsm::bind(NodeId newcomer, Sequence received, Sequence durable) {
+    holders_.try_emplace(newcomer, Progress{std::max(received, durable), durable, std::nullopt});
 }
 
 void OwnerFsm::unbind(NodeId newcomer, Effects& out) {

@@ -46,8 +46,8 @@ public:
     // The local store refused it: it is not waited for any longer.
     void local_failed(Sequence sequence);
     void acknowledged(NodeId holder, Sequence received, Sequence durable, Effects& out);
-    // Operations wait for `newcomer` too from now on; it has everything up to `durable`.
-    void bind(NodeId newcomer, Sequence durable);
+    // Operations wait for `newcomer` too from now on; this is what it has acknowledged.
+    void bind(NodeId newcomer, Sequence received, Sequence durable);
     // A newcomer that the pool was not asked about does not bind any more.
     void unbind(NodeId newcomer, Effects& out);
     // These bind, by a committed value or because the pool may yet decide so.

@@ -54,7 +54,7 @@ PeerClient::Peer* PeerClient::peer(const std::string& address) {
     if (const auto found = peers_.find(address); found != peers_.end()) return found->second.get();
     if (!make_room()) return nullptr;
     auto peer = std::make_unique<Peer>();
-    peer->channel = make_peer_channel(address, credentials_, peer_message_bytes_max);
+    peer->channel = make_peer_channel(address, credentials_, peer_answer_bytes_max);
     peer->stub = v1::Pool::NewStub(peer->channel);
     return peers_.emplace(address, std::move(peer)).first->second.get();
 }

@@ -23,6 +23,9 @@ inline constexpr std::size_t peer_calls_max = 64;
 inline constexpr std::size_t peer_call_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::size_t peer_addresses_max = 256;
 
+// --- an answer of a peer's other services, on the channels that are lent for them
+inline constexpr int peer_answer_bytes_max = 4 * 1024 * 1024;
+
 // --- coming in
 inline constexpr int peer_streams_max = 64;           // of one connection
 inline constexpr std::size_t peer_waiting_max = 512;  // messages that wait for home, of all peers

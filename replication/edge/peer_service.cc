@@ -34,7 +34,7 @@ grpc::ServerUnaryReactor* PeerService::Deliver(grpc::CallbackServerContext* cont
         return reactor;
     };
     const auto peer = context->auth_context();
-    if (!is_authenticated(peer.get()))
+    if (peer == nullptr || !peer->IsPeerAuthenticated())
         return finish(refuse(refused_no_certificate, StatusCode::UNAUTHENTICATED,
                              "no_certificate: show one of the pool's authority"));
     // The port takes larger messages, of mail.

@@ -47,6 +47,17 @@ private:
     std::map<std::pair<BootTime, std::uint64_t>, UniqueFunction<void()>> events_;
 };
 
+// A machine's boot clock: it began elsewhere, and runs a little fast or slow.
+struct LocalClock {
+    Duration offset{};
+    std::int64_t drift = 0;  // in a million
+
+    BootTime at(BootTime real) const {
+        const auto elapsed = real.time_since_epoch().count();
+        return BootTime{offset + Duration{elapsed + elapsed * drift / 1'000'000}};
+    }
+};
+
 // What runs only while something lives: a process, and all that it has posted.
 class Life {
 public:
@@ -68,25 +79,6 @@ public:
 private:
     World& world_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
-
-// An executor of that life that takes `least` to `most` for each piece of work, one by one.
-class LifeExecutor final : public Executor {
-public:
-    LifeExecutor(World& world, Life& life, Duration least, Duration most)
-        : world_(world), life_(life), least_(least), most_(most) {}
-
-    void post(UniqueFunction<void()> work) override {
-        free_at_ = std::max(free_at_, world_.boot()) + world_.between(least_, most_);
-        life_.at(free_at_, std::move(work));
-    }
-
-private:
-    World& world_;
-    Life& life_;
-    const Duration least_;
-    const Duration most_;
-    BootTime free_at_{};
 };
 
 }  // namespace posthorse::sim

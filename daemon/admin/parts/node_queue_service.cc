@@ -80,8 +80,9 @@ NodeQueueService::Unary* NodeQueueService::answer(Rpc* rpc,
                                                   Response* response) {
     using grpc::StatusCode;
     auto* reactor = rpc->DefaultReactor();
+    const auto peer = rpc->auth_context();
     const bool room = ++under_way_ <= calls_max;
-    if (!replication::is_authenticated(rpc->auth_context().get())) {
+    if (peer == nullptr || !peer->IsPeerAuthenticated()) {
         finish(reactor, count({"no_certificate", StatusCode::UNAUTHENTICATED,
                                "no_certificate: show one of the pool's authority"}));
     } else if (!room) {

@@ -81,7 +81,7 @@ std::string seconds_of(Duration duration) {
 // Of a call that failed.
 Error to_error(const grpc::Status& status, bool may_have_happened, Duration patience) {
     using grpc::StatusCode;
-    const auto said = sanitise(status.error_message(), 300);
+    const auto said = replication::problem_of(status);
     switch (status.error_code()) {
         case StatusCode::NOT_FOUND:
             return {Errc::not_found, said};

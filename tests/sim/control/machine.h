@@ -29,17 +29,6 @@ using replication::ControlRecord;
 class Checker;
 class Pool;
 
-// A clock of its own: it began elsewhere, and runs a little fast or slow.
-struct LocalClock {
-    Duration offset{};
-    std::int64_t drift = 0;  // in a million
-
-    BootTime at(BootTime real) const {
-        const auto elapsed = real.time_since_epoch().count();
-        return BootTime{offset + Duration{elapsed + elapsed * drift / 1'000'000}};
-    }
-};
-
 enum class DiskHabit : std::uint8_t { good, slow, hangs };
 // What a disk is, compared with what the pool last saw of it.
 enum class DiskPast : std::uint8_t {

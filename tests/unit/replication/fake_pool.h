@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "proto/types/executor.h"
@@ -39,7 +40,7 @@ private:
 };
 
 // The control plane of one start of one node.
-class FakeControl final : public replication::ControlPlane {
+class FakeControl : public replication::ControlPlane {
 public:
     bool live = true;     // the lease
     bool agrees = true;   // to propose()
@@ -108,5 +109,15 @@ inline void FakePool::become(replication::PoolState next) {
         if (node->hears) node->hear();
     }
 }
+
+struct PoolOfOne {
+    FakePool alone{with_partition(pool_of(1), {1})};
+};
+
+// The control plane of a pool of one, n1, with one partition.
+class LoneControl final : private PoolOfOne, public FakeControl {
+public:
+    explicit LoneControl(Executor& home) : FakeControl(alone, test_node(1), first_start(1), home) {}
+};
 
 }  // namespace posthorse::tests

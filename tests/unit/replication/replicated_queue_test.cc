@@ -137,14 +137,14 @@ TEST_CASE("unknown is an answer: neither commit nor withdrawal was confirmed") {
     CHECK_FALSE(pool.queue->delivering(id));
 }
 
-TEST_CASE("a failed sync refuses the commit and every later message") {
+TEST_CASE("after a failed sync nobody knows of the commit, and every later message is refused") {
     Pool pool;
     const auto id = pool.begin();
     pool.disk.faults.fail_sync = pool.disk.syncs();
     std::optional<Result<void>> answer;
     pool.commit(id, answer);
     REQUIRE(answer.has_value());
-    CHECK(answer->error().code == Errc::io);
+    CHECK(answer->error().code == Errc::unknown);
     CHECK(pool.refuses() == Errc::io);
 }
 

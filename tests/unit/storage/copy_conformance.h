@@ -195,16 +195,21 @@ void check_restoring() {
         CHECK(*queue.chunk(second.id, 0) == "restored");
         check_holds(queue, {first, second});
     }
-    SUBCASE("a record that is as new stays, and the head is written") {
+    SUBCASE("a body alone leaves the record as it is") {
         const Envelope newer = later(first, 5, at_ms(9000));
         REQUIRE(queue.write(settle(first, newer, {}, {})));
-        for (const std::uint64_t version : {4u, 5u}) {
-            const std::string head = "head of version " + std::to_string(version);
-            restore(queue, later(first, version, at_ms(10)), head);
-            CHECK(*queue.chunk(first.id, 0) == head);
-        }
+        REQUIRE(queue.copy(Restore{first, make_chunk("another head"), true}));
+        CHECK(*queue.chunk(first.id, 0) == "another head");
         CHECK(queue.next_due() == at_ms(9000));
         check_holds(queue, {newer});
+    }
+    SUBCASE("a record is replaced, however new it was: its owner may have gone astray") {
+        const Envelope astray = later(first, 5, at_ms(9000));
+        REQUIRE(queue.write(settle(first, astray, {}, {})));
+        const Envelope right = later(first, 4, at_ms(10));
+        restore(queue, right);
+        CHECK(queue.next_due() == at_ms(10));
+        check_holds(queue, {right});
     }
     SUBCASE("an older record is replaced, with its due time and the claims that know it") {
         REQUIRE(queue.claim_one(first.id));
@@ -320,14 +325,17 @@ void check_operations_of_copies() {
         CHECK(error_of(queue.chunk(unknown.id, 1)) == Errc::not_found);
         check_holds(queue, {first});
     }
-    SUBCASE("a change of what is not there counts, and its restoring brings the head") {
-        const Envelope unknown = later(sample_envelope(sample_id(2)), 3, at_ms(2000));
+    SUBCASE("a change of what is not there leaves no record without a body") {
+        const Envelope unknown = later(sample_envelope(sample_id(2), at_ms(9), 1), 3, at_ms(2000));
         const Envelope after = park(unknown, at_ms(3000));
-        REQUIRE(queue.write(settle(unknown, after, {}, {})));
-        CHECK(error_of(queue.chunk(unknown.id, 0)) == Errc::not_found);
-        restore(queue, unknown, "head 2");
+        const Envelope notice = sample_envelope(sample_id(3), at_ms(50));
+        REQUIRE(queue.copy(Append{unknown.id, 1, make_chunk("body")}));
+        REQUIRE(queue.write(settle(unknown, after, {{notice, make_chunk("bounce")}}, {})));
+        CHECK(error_of(queue.envelope(unknown.id)) == Errc::not_found);
+        restore(queue, after, "head 2");
         CHECK(*queue.chunk(unknown.id, 0) == "head 2");
-        check_holds(queue, {first, after});
+        CHECK(*queue.chunk(unknown.id, 1) == "body");
+        check_holds(queue, {first, after, notice});
     }
     SUBCASE("a message that is committed again, and a notice that is there, count once") {
         const Envelope notice = sample_envelope(sample_id(2), at_ms(50));

@@ -101,7 +101,7 @@ public:
     std::vector<replication::Change> proposals;
     std::vector<std::vector<NodeId>> begun_without;
 
-    tests::FakeControl control{{}};  // this node is test_node(1), and alone
+    tests::LoneControl control{home};  // this node is test_node(1), and alone
     std::map<NodeId, std::shared_ptr<QueuePart>> other_parts;  // of the other members
     std::unique_ptr<replication::ReplicatedQueue> queue;
     std::unique_ptr<PoolQueue> pool_queue;  // of this node and the others

@@ -50,7 +50,7 @@ public:
     runtime::SystemClock clock;
     storage::MemoryDisk disk;
     std::unique_ptr<storage::QueueStore> store;
-    FakeControl control{{}};
+    LoneControl control{shard.get()};
     replication::NoPeers peers;
     std::unique_ptr<replication::ReplicatedQueue> queue;
     OneLogin authenticator;

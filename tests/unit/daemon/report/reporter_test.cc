@@ -38,7 +38,8 @@ struct Stage {
                 sign(std::move(from), std::move(message), std::move(done));
             },
             [this](const std::string& line) { lines.push_back(line); },
-            Reporter::Settings{.notices = {"mail.example.org", 48h}, .in_doubt = in_doubt});
+            Reporter::Settings{
+                .notices = {"mail.example.org", 48h}, .node = test_node(1), .in_doubt = in_doubt});
     }
     ~Stage() { home.run(); }
 
@@ -145,7 +146,7 @@ struct Stage {
     ManualExecutor home;
     ManualClock clock;
     storage::MemoryDisk disk;
-    FakeControl control{{}};
+    LoneControl control{home};
     replication::NoPeers peers;
     std::unique_ptr<storage::QueueStore> store;
     std::unique_ptr<replication::ReplicatedQueue> queue;
@@ -184,6 +185,27 @@ TEST_CASE("what is deferred waits for its next time") {
     CHECK(after->recipients[1].last.reply.code == 450);
     CHECK(after->due_at == stage.clock.wall() + 5min);
     CHECK(stage.notices().empty());
+}
+
+TEST_CASE("what attempts and notices were stands in the history, also of a notice") {
+    Stage stage;
+    const auto message = stage.accept({"bob@example.net", "carl@example.net", "dora@example.net"});
+    stage.settle(message, {deferred(0), failed(1), deferred(2)});
+    const auto after = stage.find(message.id);
+    REQUIRE(after.has_value());
+    REQUIRE(after->history.size() == 3);
+    CHECK(after->history[0].what ==
+          "attempt 1 at mx.example.net[192.0.2.1]:25, TLSv1.3 TLS_AES_256_GCM_SHA384: "
+          "450 4.2.0 try later (2 recipients)");
+    CHECK(has(after->history[1].what, "550 5.1.1 no such user (1 recipient)"));
+    CHECK(after->history[2].what == "its sender is told: failed for 1 recipient");
+    CHECK(after->history[2].node == test_node(1));
+    const auto notices = stage.notices();
+    REQUIRE(notices.size() == 1);
+    const auto& notice = notices[0];
+    REQUIRE(notice.history.size() == 1);
+    CHECK(notice.history[0].what == "notice about " + message.id.to_string());
+    CHECK(notice.history[0].node == test_node(1));
 }
 
 TEST_CASE("a bounce is in the queue when its cause is gone, signed and from nobody") {
@@ -359,14 +381,19 @@ TEST_CASE("an attempt in doubt is held or bounced when the policy says so") {
 
 TEST_CASE("what is in doubt at a start is bounced, or held without a signature") {
     Stage stage;
-    const auto message = stage.accept({"bob@example.net"});
+    const auto in_doubt = [&stage] {
+        auto message = stage.accept({"bob@example.net"});
+        message.doubts = {{.attempt = 1, .recipients = {0}, .remote = "mx"}};
+        return message;
+    };
+    const auto message = in_doubt();
     stage.reporter->bounce_in_doubt(message);
     stage.home.run();
     CHECK_FALSE(stage.find(message.id).has_value());
     REQUIRE(stage.notices().size() == 1);
     CHECK(has(stage.text(stage.notices()[0].id), "may have been delivered"));
 
-    const auto other = stage.accept({"bob@example.net"});
+    const auto other = in_doubt();
     stage.can_sign = false;
     stage.reporter->bounce_in_doubt(other);
     stage.home.run();

@@ -135,6 +135,13 @@ TEST_CASE("an attempt in doubt is sent again, held or bounced, as the policy say
           std::string::npos);
 }
 
+TEST_CASE("a notice in doubt is sent again: nobody would hear of its failure") {
+    auto notice = sample_envelope({"a@x"});
+    notice.sender.clear();
+    const auto decision = decide(ended(notice, {lost(0)}, {9}), soon, InDoubtPolicy::bounce);
+    CHECK(kinds(decision) == std::vector{OutcomeKind::deferred});
+}
+
 TEST_CASE("without an attempt in doubt a lost connection is an ordinary delay") {
     const auto message = ended(sample_envelope(), {lost(0)});
     CHECK(decide(message, soon, InDoubtPolicy::hold).hold_why.empty());
@@ -154,6 +161,15 @@ TEST_CASE("an operator's bounce fails what is pending and nothing else") {
     REQUIRE(decision.outcomes.size() == 2);
     CHECK(decision.outcomes[1].recipient == 2);
     CHECK(decision.outcomes[1].status.reply.enhanced == EnhancedCode{5, 0, 0});
+}
+
+TEST_CASE("of attempts in doubt only those recipients fail that they may have reached") {
+    auto envelope = sample_envelope({"reached@x", "other@x", "done@x"});
+    envelope.recipients[2].state = RecipientState::delivered;
+    envelope.doubts = {{.attempt = 7, .recipients = {0, 2}, .remote = "mx", .started = {}, .by = {}}};
+    const auto decision = fail_doubtful(envelope, {0, {5, 4, 2}, "in doubt"}, soon);
+    CHECK(decision.bounced == Indices{0});
+    CHECK(kinds(decision) == std::vector{OutcomeKind::failed});
 }
 
 TEST_CASE("postponed failures are pending again, deliveries stay") {

@@ -93,7 +93,7 @@ public:
     runtime::SystemClock clock;
     runtime::Shard home{0};  // its loop is run by the test
     storage::MemoryDisk disk;
-    tests::FakeControl control{{}};
+    tests::LoneControl control{home};
     replication::NoPeers peers;
     std::unique_ptr<storage::QueueStore> store;
     std::unique_ptr<replication::ReplicatedQueue> queue;

@@ -10,9 +10,16 @@
 
 #include "tests/sim/world.h"
 
-namespace posthorse::sim {
+namespace posthorse::sim::pool {
 
-enum class Mood : std::uint8_t { well, deferring, unreachable };
+enum class Mood : std::uint8_t {
+    well,
+    slow,        // to say what it thinks of a message
+    deferring,   // 450 to everybody
+    vanishing,   // goes away before the message is whole
+    unreachable,
+};
+inline constexpr std::uint64_t moods = 5;
 
 struct Answer {
     int code = 0;
@@ -24,15 +31,23 @@ public:
     explicit Remote(World& world) : world_(world) {}
 
     Mood mood(const std::string& destination) const {
+        if (all_) return *all_;
         const auto found = moods_.find(destination);
         return found == moods_.end() ? Mood::well : found->second;
     }
     void set_mood(const std::string& destination, Mood mood) { moods_[destination] = mood; }
+    void set_all(std::optional<Mood> mood) { all_ = mood; }
     void heal() {
         moods_.clear();
-        loses_replies_ = false;
+        lost_replies_ = 0;
     }
-    bool loses_this_reply() { return loses_replies_ && world_.chance(5); }
+    bool loses_this_reply() { return world_.chance(lost_replies_); }
+    // Until it has decided what becomes of a message.
+    Duration takes(const std::string& destination) {
+        using namespace std::chrono_literals;
+        return mood(destination) == Mood::slow ? world_.between(500ms, 3s)
+                                               : world_.between(1ms, 200ms);
+    }
 
     Answer answer(const std::string& destination, const std::string& address) const {
         if (address.starts_with("bad")) return {550, "no such user"};
@@ -43,7 +58,8 @@ public:
 private:
     World& world_;
     std::map<std::string, Mood> moods_;
-    bool loses_replies_ = true;
+    std::optional<Mood> all_;
+    std::uint32_t lost_replies_ = 4;  // of a hundred
 };
 
-}  // namespace posthorse::sim
+}  // namespace posthorse::sim::pool

@@ -1,0 +1,140 @@
+// The scripts.
+#include "tests/sim/pool/simulation.h"
+
+namespace posthorse::sim::pool {
+namespace {
+
+using namespace std::chrono_literals;
+using S = Simulation;
+
+constexpr Duration trouble_time = 50s;
+
+std::size_t several(S& s) {
+    return s.world.chance(70) ? 3 : 2 + s.world.below(4);
+}
+
+void quiet(S& s) {
+    s.begin(several(s));
+    s.mess(20s, {&S::mood}, 2s);
+}
+
+// A pool of one keeps one copy.
+void alone(S& s) {
+    s.begin(1);
+    s.mess(trouble_time,
+           {&S::kill, &S::lose_power, &S::fail_sync, &S::slow_disk, &S::hanging_disk, &S::pause,
+            &S::jump_wall, &S::mood, &S::operate},
+           2s);
+}
+
+void kills(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::kill, &S::kill, &S::mood, &S::operate}, 1500ms);
+}
+
+void power(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::lose_power, &S::lose_power, &S::lose_all_power, &S::kill, &S::slow_disk, &S::mood},
+           2500ms);
+}
+
+void cuts(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::cut, &S::cut, &S::mood, &S::operate}, 2s);
+}
+
+void pauses(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::pause, &S::pause, &S::mood, &S::operate}, 1500ms);
+}
+
+void disks(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::slow_disk, &S::hanging_disk, &S::fail_sync, &S::kill, &S::lose_power, &S::mood},
+           2s);
+}
+
+void clocks(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::jump_wall, &S::pause, &S::cut, &S::kill, &S::mood}, 1500ms);
+}
+
+void bad_network(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::bad_network, &S::bad_network, &S::kill, &S::cut, &S::mood}, 3s);
+}
+
+void two(S& s) {
+    s.begin(2);
+    s.mess(trouble_time, {&S::cut, &S::cut, &S::kill, &S::pause, &S::lose_power, &S::slow_disk},
+           2500ms);
+}
+
+void five(S& s) {
+    s.begin(5);
+    s.mess(trouble_time,
+           {&S::kill, &S::cut, &S::split, &S::pause, &S::lose_power, &S::slow_disk, &S::mood},
+           1s);
+}
+
+void mix(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::kill, &S::lose_power, &S::lose_all_power, &S::stop_for_long, &S::pause, &S::cut,
+            &S::split, &S::bad_network, &S::slow_disk, &S::hanging_disk, &S::fail_sync,
+            &S::jump_wall, &S::mood, &S::operate},
+           2s);
+}
+
+// Disks are lost, and come back from the past.
+void new_disks(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::new_disk, &S::kill, &S::mood, &S::operate}, 4s);
+}
+
+void old_disks(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time, {&S::old_disk, &S::old_disk, &S::kill, &S::mood}, 3s);
+}
+
+void leaves(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::leave_and_return, &S::leave_and_return, &S::kill, &S::cut, &S::pause, &S::mood},
+           4s);
+}
+
+void drains(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::drain_and_resume, &S::drain_and_resume, &S::cut, &S::bad_network, &S::mood}, 2s);
+}
+
+const std::vector<Scenario> all = {
+    {"quiet", quiet},
+    {"alone", alone},
+    {"kills", kills},
+    {"power", power},
+    {"cuts", cuts},
+    {"pauses", pauses},
+    {"disks", disks},
+    {"clocks", clocks},
+    {"bad_network", bad_network},
+    {"two", two},
+    {"five", five},
+    {"mix", mix},
+    {"new_disks", new_disks},
+    {"old_disks", old_disks},
+    {"leaves", leaves},
+    {"drains", drains},
+};
+
+}  // namespace
+
+const std::vector<Scenario>& scenarios() {
+    return all;
+}
+
+}  // namespace posthorse::sim::pool

@@ -334,7 +334,10 @@ def comes_back(storm: Storm, node: PoolNode) -> None:
 
 @contextlib.contextmanager
 def corrupt(storm: Storm) -> Iterator[None]:
-    """Some octets of what a node has on its disk turn, while it is down."""
+    """Some octets of what a node has on its disk turn, while it is down.
+
+    A node that says that its disk is beyond use gets a new one, as an operator would do it.
+    """
     with storm.node(but=storm.small.node) as node:
         storm.pool.kill(node)
         storm.launch(node)  # which writes its tables
@@ -344,7 +347,24 @@ def corrupt(storm: Storm) -> Iterator[None]:
         storm.pool.log.begin("disk", node.address)
         storm.launch(node)
         yield
+        mended_or_replaced(storm, node)
         storm.pool.log.end("disk", node.address)
+
+
+def mended_or_replaced(storm: Storm, node: PoolNode) -> None:
+    def gave_up_its_disk() -> bool:
+        return not node.running() or node.http("/healthz")[0] == 503
+
+    wait.until(lambda: gave_up_its_disk() or node.ready(), f"{node.name} is back, or gives up",
+               2 * AGREE_S)
+    if not gave_up_its_disk():
+        storm.counts["mended"] = storm.counts.get("mended", 0) + 1
+        return
+    storm.counts["given up by its node"] = storm.counts.get("given up by its node", 0) + 1
+    if node.running():
+        storm.pool.kill(node)
+    storm.pool.destroy_disk(node)
+    node.launch()
 
 
 def damage(data: Path, rng: random.Random) -> None:

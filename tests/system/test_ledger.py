@@ -58,6 +58,15 @@ IN_ORDER = {
     "killed in flight, sent again by the same node": evidence(
         attempts=[COPY, replace(SECOND, peer=A)], faults=[fault("kill", 2.25)],
         in_doubt=frozenset()),
+    "killed while another destination was tried": evidence(
+        [replace(SENT, recipients=(TO, "one-2@slow.test"))],
+        [COPY, SECOND, replace(COPY, recipients=("one-2@slow.test",))],
+        faults=[fault("kill", 15)], in_doubt=frozenset({QUEUE_ID})),
+    "cut off, and another began before": evidence(
+        attempts=[replace(NO_USER, peer=B, began=19.9, ended=20.2, refused=((TO, "421 later"),)),
+                  replace(NO_USER, began=20, ended=20.1, refused=((TO, "421 later"),)),
+                  replace(COPY, peer=B, began=30, dot=31, ended=32)],
+        faults=[fault("cut", 10, 25)]),
     "paused in flight": evidence(attempts=[COPY, SECOND], faults=[fault("pause", 2.1, 15)]),
     "reply withheld": evidence(attempts=[replace(COPY, reply="", withheld=True), SECOND],
                                in_doubt=frozenset()),
@@ -132,6 +141,12 @@ BROKEN = {
     "two at once, a fault of neither": ("I6", evidence(
         attempts=[COPY, replace(NO_USER, peer=B, began=2.1, ended=2.15)],
         faults=[fault("pause", 2, 9, node="10.0.0.13")])),
+    "killed long after, with another recipient there": ("I5", evidence(
+        [two_recipients(SENT)], [replace(one, recipients=(TO, "one-2@sink.test"))
+                                 for one in (COPY, SECOND)], faults=[fault("kill", 15)])),
+    "a dot of who was cut off, while another tries": ("I6", evidence(
+        attempts=[replace(NO_USER, peer=B, began=1.9, ended=2.5, refused=((TO, "421 later"),)),
+                  COPY], faults=[fault("cut", 1, 3)])),
     "a dot after another began": ("I6", evidence(
         attempts=[replace(COPY, dot=30, ended=30.1), SECOND], faults=[fault("pause", 2.1, 29)])),
     "250 without a lease": ("I9", evidence([replace(SENT, began=11, dot=11.1, replied=11.2)],

@@ -11,8 +11,8 @@ Contract  Pure: evidence in, verdict out. Every broken invariant is one line tha
             I5   what arrives twice was in flight at a fault of its node, and was listed in doubt
                  when another node sent it again; or its reply was withheld; or its client sent it
                  again
-            I6   attempts of one recipient by two nodes do not overlap, unless the first one's
-                 node was stopped or cut off and sent no dot after the second began
+            I6   attempts of one recipient by two nodes do not overlap, unless one's node was
+                 stopped or cut off, and it sent no dot after the other began
             I9   a node without a lease answers, and never 250
             I10  what is done does not come back
             I12  bounces follow 1 and 5; none for the null sender, none for who has the message
@@ -45,6 +45,8 @@ class Evidence:
 class Rules:
     drained: bool = True      # the run ended healed, and waited for empty queues
     settle_s: float = SETTLE_S
+    # What becomes of a message is recorded when it was tried at each of its destinations.
+    round_s: float = 30.0
     answer_s: float = 75.0    # a client hears something by then, lease or no lease
     stale_s: float = 30.0     # what is done so long is listed nowhere
 
@@ -103,7 +105,9 @@ class _Books:
         return any(sent.taken for sent in self.tries[message_id])
 
     def recipients(self, message_id: str) -> tuple[str, ...]:
-        return self.tries[message_id][0].recipients
+        """None of a bounce, which no client sent."""
+        tries = self.tries.get(message_id)
+        return tries[0].recipients if tries else ()
 
     def settled(self, key: Key) -> bool:
         return bool(self.copies.get(key) or self.told.get(key)) or self._nobody_to_tell(key)
@@ -231,7 +235,10 @@ def _repeat(books: _Books, rules: Rules, verdict: Verdict, key: Key,
     if first.withheld:
         verdict.repeats["reply withheld"] += 1
         return
-    why = books.explanation(first, rules.settle_s)
+    settle_s = rules.settle_s
+    if len({recipient.split("@")[1] for recipient in books.recipients(key[0])}) > 1:
+        settle_s = rules.round_s
+    why = books.explanation(first, settle_s)
     if why:
         verdict.repeats[why] += 1
         known = books.evidence.in_doubt
@@ -257,12 +264,17 @@ def _overlaps(books: _Books, rules: Rules, verdict: Verdict) -> None:
                     break
                 if first.peer == second.peer or _other_message(first, second):
                     continue
-                quiet = first.dot is None or first.dot <= second.began + SAME_MOMENT_S
-                if not (quiet and books.explanation(first, rules.settle_s)):
+                if not any(books.explanation(one, rules.settle_s) and quiet_after(one, other)
+                           for one, other in ((first, second), (second, first))):
                     verdict.breaks("I6", f"{books.message_of.get(recipient)} to {recipient}: "
                                          f"{first.peer} from {first.began:.3f} to "
                                          f"{first.ended:.3f}, {second.peer} from "
                                          f"{second.began:.3f}")
+
+
+def quiet_after(one: Attempt, other: Attempt) -> bool:
+    """Whether it sent no dot once the other had begun."""
+    return one.dot is None or one.dot <= other.began + SAME_MOMENT_S
 
 
 def _other_message(first: Attempt, second: Attempt) -> bool:

@@ -158,10 +158,18 @@ class MailPool(Pool):
         """Waits until every message has its copies: seconds."""
         began = time.monotonic()
 
-        def nothing_lacks() -> bool:
-            return all(node.status()["under_replicated"] == 0 for node in self.running())
+        lacking: dict[str, int] = {}
 
-        wait.until(nothing_lacks, "every message has its copies", timeout_s, every_s=0.2)
+        def nothing_lacks() -> bool:
+            lacking.update({node.name: node.status()["under_replicated"]
+                            for node in self.running()})
+            return not any(lacking.values())
+
+        try:
+            wait.until(nothing_lacks, "every message has its copies", timeout_s, every_s=0.2)
+        except wait.GaveUp:
+            raise AssertionError(f"after {timeout_s:.0f} s messages lack copies: {lacking}\n"
+                                 f"{self.described()}") from None
         return time.monotonic() - began
 
     def forget_the_dead(self) -> int:

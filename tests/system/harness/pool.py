@@ -204,7 +204,19 @@ class Pool:
                 f"[{own.waits_for}] lease {own.lease_left.ToMilliseconds()} ms, pool "
                 f"{pool.pool_id[:8]} version {pool.version} term {pool.term} leader "
                 f"{pool.leader_id[:4]}: {members}")
-        return "\n".join(lines)
+        return "\n".join(lines + self._short())
+
+    def _short(self) -> list[str]:
+        """Partitions that wait for an owner or for copies, as the newest answer has them."""
+        answers = [pool for node in self.nodes if (pool := self.answer(node))]
+        if not answers:
+            return []
+        newest = max(answers, key=lambda pool: pool.version)
+        names = {member.id: member.name for member in newest.members}
+        return [f"partition {one.id} epoch {one.epoch} {'closing' if one.phase == 2 else 'open'}"
+                f"{' solo' if one.solo else ''}: owner {one.owner_name or 'none'}, in sync "
+                f"{' '.join(names.get(node_id, node_id[:4]) for node_id in one.in_sync_ids)}"
+                for one in newest.partitions if one.short_of_copies or not one.owner_id]
 
     def launch(self, nodes: Iterable[PoolNode] | None = None) -> None:
         for node in self.nodes if nodes is None else nodes:

@@ -8,6 +8,7 @@ Contract  A fault is a context manager: what is broken is whole again at its end
 """
 
 import contextlib
+import datetime
 import os
 import random
 import shutil
@@ -71,9 +72,20 @@ class Storm:
         self._busy: set[PoolNode] = set()
         self._cuts = 0
 
-    def blow(self, fault: "Fault") -> Context:
+    @contextlib.contextmanager
+    def blow(self, fault: "Fault") -> Iterator[None]:
         self.counts[fault.__name__] = self.counts.get(fault.__name__, 0) + 1
-        return fault(self)
+        self.note(f"{fault.__name__} begins")
+        with fault(self):
+            yield
+            self.note(f"{fault.__name__} ends")
+        self.note(f"{fault.__name__} is over")
+
+    def note(self, what: str) -> None:
+        """For who reads the nodes' logs afterwards: times are as there."""
+        moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+        with (self.pool.folder / "storm.log").open("a") as log:
+            log.write(f"{moment} {what}\n")
 
     def lasts(self, least: float, most: float) -> None:
         """So many leases, by chance: the length of a fault is its nature."""
@@ -91,11 +103,18 @@ class Storm:
         """One that runs and has no fault yet."""
         free = [one for one in self.pool.running() if one not in self._busy and one is not but]
         chosen = self.rng.choice(free)
+        self.note(f"chosen: {chosen.name}")
         self._busy.add(chosen)
         try:
             yield chosen
         finally:
             self._busy.discard(chosen)
+
+    def some(self, count: int) -> list[PoolNode]:
+        """Whatever faults they have."""
+        chosen = self.rng.sample(self.pool.nodes, count)
+        self.note(f"chosen: {' '.join(node.name for node in chosen)}")
+        return chosen
 
     def launch(self, node: PoolNode) -> None:
         if not node.running():
@@ -199,7 +218,7 @@ def isolated(storm: Storm) -> Iterator[None]:
 
 @contextlib.contextmanager
 def halves(storm: Storm) -> Iterator[None]:
-    part = storm.rng.sample(storm.pool.nodes, len(storm.pool.nodes) // 2)
+    part = storm.some(len(storm.pool.nodes) // 2)
     lost = storm.without_majority(part)
     storm.pool.network.split([node.host for node in part])
     with storm.cut(*storm.pool.nodes, lose_majority=lost):
@@ -208,7 +227,7 @@ def halves(storm: Storm) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_link(storm: Storm) -> Iterator[None]:
-    a, b = storm.rng.sample(storm.pool.nodes, 2)
+    a, b = storm.some(2)
     storm.pool.network.cut((a.host, b.host))
     with storm.cut(a, b):
         yield
@@ -216,7 +235,7 @@ def one_link(storm: Storm) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_way(storm: Storm) -> Iterator[None]:
-    a, b = storm.rng.sample(storm.pool.nodes, 2)
+    a, b = storm.some(2)
     storm.pool.network.cut_one_way(a.host, b.host)
     with storm.cut(a, b):
         yield
@@ -225,7 +244,7 @@ def one_way(storm: Storm) -> Iterator[None]:
 @contextlib.contextmanager
 def closed_door(storm: Storm) -> Iterator[None]:
     """The peer ports of two refuse each other at once."""
-    a, b = storm.rng.sample(storm.pool.nodes, 2)
+    a, b = storm.some(2)
     storm.pool.network.reset((a.host, b.host))
     with storm.cut(a, b):
         yield
@@ -315,7 +334,10 @@ def comes_back(storm: Storm, node: PoolNode) -> None:
 
 @contextlib.contextmanager
 def corrupt(storm: Storm) -> Iterator[None]:
-    """Some octets of what a node has on its disk turn, while it is down."""
+    """Some octets of what a node has on its disk turn, while it is down.
+
+    A node that says that its disk is beyond use gets a new one, as an operator would do it.
+    """
     with storm.node(but=storm.small.node) as node:
         storm.pool.kill(node)
         storm.launch(node)  # which writes its tables
@@ -325,7 +347,24 @@ def corrupt(storm: Storm) -> Iterator[None]:
         storm.pool.log.begin("disk", node.address)
         storm.launch(node)
         yield
+        mended_or_replaced(storm, node)
         storm.pool.log.end("disk", node.address)
+
+
+def mended_or_replaced(storm: Storm, node: PoolNode) -> None:
+    def gave_up_its_disk() -> bool:
+        return not node.running() or node.http("/healthz")[0] == 503
+
+    wait.until(lambda: gave_up_its_disk() or node.ready(), f"{node.name} is back, or gives up",
+               2 * AGREE_S)
+    if not gave_up_its_disk():
+        storm.counts["mended"] = storm.counts.get("mended", 0) + 1
+        return
+    storm.counts["given up by its node"] = storm.counts.get("given up by its node", 0) + 1
+    if node.running():
+        storm.pool.kill(node)
+    storm.pool.destroy_disk(node)
+    node.launch()
 
 
 def damage(data: Path, rng: random.Random) -> None:

@@ -192,12 +192,15 @@ void OwnedPartition::drained(NodeId node) {
     if (source != sources_.end()) source->second->go_on();
 }
 
+// What was submitted in an earlier epoch of this ownership goes in the one that is now.
 void OwnedPartition::pump(NodeId node, PeerProgress& progress) {
     while (progress.sends() && progress.next() <= log_.last() &&
            streams_.backlog(node) < backlog_high_bytes) {
         const auto sequence = progress.next();
         progress.sent(sequence);
-        streams_.send(node, log_.at(sequence));
+        auto operate = log_.at(sequence);
+        operate.operation.stamp.epoch = state_.epoch;
+        streams_.send(node, std::move(operate));
     }
 }
 

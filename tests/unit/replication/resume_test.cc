@@ -176,3 +176,26 @@ TEST_CASE("a holder that lags by more than is kept is brought up by a listing") 
     CHECK(pool.network.count<ListEnd>(one, two) == 1);
     pool.check_same({1, 2});
 }
+
+TEST_CASE("what a holder still lacks comes in the epoch that began meanwhile") {
+    Cluster pool(3, {{1, 2, 3}});
+    pool[2].disk_work.stall();
+    pool.network.hold(one, three);
+    std::optional<Result<void>> answer;
+    const auto id = pool[1].begin();
+    bool taken = false;
+    pool[1].append(id, 1, "body", taken);
+    pool[1].commit(id, answer, 1);
+    // The pool drops the one and not the other.
+    pool.pass(900ms);
+    pool[1].control->agrees = false;
+    pool.pass(200ms);
+    pool.network.break_stream(one, three);
+    pool.network.let_go(one, three);
+    pool[1].control->agrees = true;
+    pool.pool.change(DropHolder{PartitionId{1}, pool.partition().epoch, two}).value();
+    pool.run();
+    CHECK(answer.value().has_value());
+    check_unlisted(pool);
+    pool.check_same({1, 3});
+}

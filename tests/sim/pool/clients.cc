@@ -22,8 +22,8 @@ void Clients::send(int messages, Duration time) {
 
 Envelope Clients::message(int number) {
     Envelope envelope;
-    envelope.sender = "sender@" + std::string(1, static_cast<char>('a' + world_.below(4))) +
-                      ".example";
+    envelope.sender =
+        "sender@" + std::string(1, static_cast<char>('a' + world_.below(4))) + ".example";
     envelope.message_id = "m" + std::to_string(number);
     envelope.chunk_count = static_cast<std::uint32_t>(world_.below(3));
     if (world_.chance(3)) envelope.expires_at = WallTime{1ms};  // soon

@@ -47,10 +47,10 @@ Courier::Courier(Surroundings& around,
       core_(limits, schedule::RouteTable{}, around.world.random()) {
     queue_.on_due([this] { pump(); });
     queue_.on_acted([this](QueueId id, replication::Action action) { acted(id, action); });
-    queue_.on_told([this](Envelope claimed, std::uint32_t attempt,
-                          std::vector<RecipientOutcome> outcomes) {
-        told(std::move(claimed), attempt, std::move(outcomes));
-    });
+    queue_.on_told(
+        [this](Envelope claimed, std::uint32_t attempt, std::vector<RecipientOutcome> outcomes) {
+            told(std::move(claimed), attempt, std::move(outcomes));
+        });
     queue_.on_bounce_in_doubt([this](Envelope claimed) {
         const auto wall = now().wall;
         const auto decision = report::fail_doubtful(claimed, {0, {5, 4, 2}, "in doubt"}, wall);
@@ -195,19 +195,20 @@ void Courier::settle(Ended ended, const report::Decision& decision) {
     if (sent_[id].empty()) sent_.erase(id);
     const auto after =
         storage::apply_outcomes(ended.envelope, settlement.outcomes, settlement.next_due);
-    queue_.settle(std::move(settlement), [this, id, attempts = std::move(attempts),
-                                          done = !after.has_value(), due = ended.next_due,
-                                          hold_why = decision.hold_why](const Result<void>& stored) {
-        if (stored) around_.history.settled(id, attempts, done);
-        if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
-            around_.counts.late += 1;
-            around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
-        }
-        if (stored && !hold_why.empty())
-            queue_.act(id, replication::Action::hold, hold_why, [](const Result<Envelope>&) {});
-        if (!done) wake_by(due);
-        pump();
-    });
+    queue_.settle(std::move(settlement),
+                  [this, id, attempts = std::move(attempts), done = !after.has_value(),
+                   due = ended.next_due, hold_why = decision.hold_why](const Result<void>& stored) {
+                      if (stored) around_.history.settled(id, attempts, done);
+                      if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
+                          around_.counts.late += 1;
+                          around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
+                      }
+                      if (stored && !hold_why.empty())
+                          queue_.act(id, replication::Action::hold, hold_why,
+                                     [](const Result<Envelope>&) {});
+                      if (!done) wake_by(due);
+                      pump();
+                  });
 }
 
 // The old owner's outcome is this node's settlement, with its bounce.
@@ -215,8 +216,8 @@ void Courier::told(Envelope claimed,
                    std::uint32_t attempt,
                    std::vector<RecipientOutcome> outcomes) {
     around_.counts.told += 1;
-    around_.history.tell(claimed.id, owner_.name + " is told how attempt " +
-                                         std::to_string(attempt) + " ended");
+    around_.history.tell(
+        claimed.id, owner_.name + " is told how attempt " + std::to_string(attempt) + " ended");
     const bool others = claimed.doubts.size() > 1;
     const auto due = others ? claimed.due_at : now().wall;
     report({.envelope = std::move(claimed),
@@ -289,9 +290,7 @@ void Courier::send_dot(const AttemptRef& attempt) {
     auto& world = around_.world;
     const auto decides = around_.remote.takes(attempt->job.destination);
     const bool lost = around_.remote.loses_this_reply();
-    world.after(decides, [around = &around_, attempt, lost] {
-        decide(*around, *attempt, lost);
-    });
+    world.after(decides, [around = &around_, attempt, lost] { decide(*around, *attempt, lost); });
     if (lost && world.chance(50)) return reply_after(final_dot_timeout, attempt, true);
     reply_after(decides + world.between(1ms, 100ms), attempt, lost);
 }

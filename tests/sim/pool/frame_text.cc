@@ -46,8 +46,7 @@ std::string change(const storage::Intend& intend) {
 std::string change(const storage::Settle& settle) {
     auto text = "settle " + settle.id.to_string() + " due before " + due(settle.due_before);
     text += settle.after ? ", is " + envelope(*settle.after) : ", done";
-    for (const auto attempt : settle.ended_attempts)
-        text += ", ends " + std::to_string(attempt);
+    for (const auto attempt : settle.ended_attempts) text += ", ends " + std::to_string(attempt);
     for (const auto& notice : settle.notices) text += ", notice " + envelope(notice.envelope);
     return text;
 }

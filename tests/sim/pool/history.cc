@@ -25,8 +25,7 @@ void History::tell(QueueId id, const std::string& event) {
     stories_[id] += "\n    " + std::to_string(at) + " ms: " + event;
     if (!journal_.told()) return;
     const auto name = names_.find(id);
-    journal_.note(id.to_string() + (name == names_.end() ? "" : " " + name->second) + ": " +
-                  event);
+    journal_.note(id.to_string() + (name == names_.end() ? "" : " " + name->second) + ": " + event);
 }
 
 void History::fail(QueueId id, const std::string& what) {
@@ -176,13 +175,10 @@ bool History::was_in_doubt(QueueId id, std::uint32_t recipient) const {
     });
 }
 
-void History::check_bounces(QueueId id,
-                            std::uint32_t recipient,
-                            const std::set<QueueId>& notices) {
+void History::check_bounces(QueueId id, std::uint32_t recipient, const std::set<QueueId>& notices) {
     const auto which = std::to_string(recipient);
     const bool doubtful = was_in_doubt(id, recipient);
-    if (notices.size() > 1 && !doubtful)
-        fail(id, "the sender was told twice about " + which);
+    if (notices.size() > 1 && !doubtful) fail(id, "the sender was told twice about " + which);
     const bool reason = has(refusals_, id, recipient) || expired_.contains(id) ||
                         (in_doubt_may_bounce && has(intended_, id, recipient));
     if (!reason) fail(id, "the sender was told about " + which + " without a reason");

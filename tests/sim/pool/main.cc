@@ -1,6 +1,6 @@
-// pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]: runs the seeds FIRST to LAST. Without
-// a mutant none may break a promise. With the name of the mutant that this program was built with,
-// some must. A single seed is told as a story, with the frames of that partition.
+// pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]: runs the seeds FIRST to LAST.
+// Without a mutant none may break a promise. With the name of the mutant that this program was
+// built with, some must. A single seed is told as a story, with the frames of that partition.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -13,7 +13,8 @@ using posthorse::sim::control::Story;
 namespace {
 
 int usage() {
-    std::fputs("usage: pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]\nscenarios:", stderr);
+    std::fputs("usage: pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]\nscenarios:",
+               stderr);
     for (const auto& scenario : scenarios()) std::fprintf(stderr, " %s", scenario.name.data());
     std::fputs("\n", stderr);
     return 2;

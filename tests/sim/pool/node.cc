@@ -46,40 +46,38 @@ void Node::open_store() {
 
 void Node::open_control() {
     control_ = std::make_unique<SimControl>(
-        SimControl::Ports{
-            .process = process_,
-            .clock = place_.clock,
-            .disk = place_.pace,
-            .record = place_.record,
-            .send =
-                [this](replication::Outgoing message) {
-                    around_.network.send(place_.machine, std::move(message));
-                },
-            .look = place_.look,
-            .probe = [this](Completion<> done) { store_->probe(std::move(done)); },
-            .notice =
-                [this](const std::string& what) {
-                    around_.journal.note(place_.name + ": " + what);
-                },
-            .stepped = [this] { around_.overseer.stepped(*control_); },
-            .stranger = place_.stranger},
+        SimControl::Ports{.process = process_,
+                          .clock = place_.clock,
+                          .disk = place_.pace,
+                          .record = place_.record,
+                          .send =
+                              [this](replication::Outgoing message) {
+                                  around_.network.send(place_.machine, std::move(message));
+                              },
+                          .look = place_.look,
+                          .probe = [this](Completion<> done) { store_->probe(std::move(done)); },
+                          .notice =
+                              [this](const std::string& what) {
+                                  around_.journal.note(place_.name + ": " + what);
+                              },
+                          .stepped = [this] { around_.overseer.stepped(*control_); },
+                          .stranger = place_.stranger},
         place_.control);
     streams_ = std::make_unique<SimStreams>(
         around_.streams, process_,
-        SimStreams::Setup{.machine = place_.machine,
-                          .address = place_.control.facts.address,
-                          .header = [this](NodeId to) { return control_->header(to); },
-                          .accepts =
-                              [this](const replication::Header& header) {
-                                  return control_->accepts(header);
-                              }});
+        SimStreams::Setup{
+            .machine = place_.machine,
+            .address = place_.control.facts.address,
+            .header = [this](NodeId to) { return control_->header(to); },
+            .accepts =
+                [this](const replication::Header& header) { return control_->accepts(header); }});
 }
 
 void Node::open_queue() {
     auto settings = around_.queue;
     settings.random = [this] { return static_cast<std::uint32_t>(around_.world.random()); };
-    queue_ = std::make_unique<replication::ReplicatedQueue>(
-        place_.clock, *store_, *control_, *streams_, home_, std::move(settings));
+    queue_ = std::make_unique<replication::ReplicatedQueue>(place_.clock, *store_, *control_,
+                                                            *streams_, home_, std::move(settings));
     courier_ = std::make_unique<Courier>(
         around_, process_, *queue_,
         Courier::Owner{place_.number, place_.name, place_.clock, *control_});
@@ -167,7 +165,8 @@ void Node::accepted(const Envelope& envelope) {
 
 void Node::act(QueueId id, replication::Action action) {
     constexpr const char* names[] = {"retry", "hold", "resume", "remove"};
-    around_.history.tell(id, std::string("an operator: ") + names[static_cast<std::size_t>(action)]);
+    around_.history.tell(id,
+                         std::string("an operator: ") + names[static_cast<std::size_t>(action)]);
     const bool removes = action == replication::Action::remove;
     if (removes) around_.history.removing(id);
     queue_->act(id, action, "simulated", [this, id, removes](const Result<Envelope>& acted) {

@@ -36,13 +36,12 @@ Records records(const storage::MemoryDisk& disk, storage::Family family, Partiti
         const auto id = storage::body_id(key);
         return !id || disk.get(storage::Family::envelope, storage::envelope_key(*id)).has_value();
     };
-    const auto scanned =
-        disk.scan(family, storage::partition_range(partition),
-                  [&](std::string_view key, std::string_view value) {
-                      if (family != storage::Family::body || is_of_message(key))
-                          found.emplace_back(key, value);
-                      return true;
-                  });
+    const auto scanned = disk.scan(family, storage::partition_range(partition),
+                                   [&](std::string_view key, std::string_view value) {
+                                       if (family != storage::Family::body || is_of_message(key))
+                                           found.emplace_back(key, value);
+                                       return true;
+                                   });
     PH_ASSERT(scanned.has_value());
     return found;
 }
@@ -63,7 +62,9 @@ std::string first_difference(storage::Family family, const Records& has, const R
     const bool differs = one != has.end() && other != held.end() && one->first == other->first;
     const auto& key = lacks || differs ? one->first : other->first;
     return std::string(1, storage::to_char(family)) + " " + hex(key) +
-           (differs ? " is another" : lacks ? " is missing" : " is too much");
+           (differs ? " is another"
+            : lacks ? " is missing"
+                    : " is too much");
 }
 
 }  // namespace

@@ -69,9 +69,7 @@ private:
 class HomeExecutor final : public Executor {
 public:
     explicit HomeExecutor(Process& process) : process_(process) {}
-    void post(UniqueFunction<void()> work) override {
-        process_.after(Duration{}, std::move(work));
-    }
+    void post(UniqueFunction<void()> work) override { process_.after(Duration{}, std::move(work)); }
 
 private:
     Process& process_;

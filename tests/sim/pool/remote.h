@@ -14,9 +14,9 @@ namespace posthorse::sim::pool {
 
 enum class Mood : std::uint8_t {
     well,
-    slow,        // to say what it thinks of a message
-    deferring,   // 450 to everybody
-    vanishing,   // goes away before the message is whole
+    slow,       // to say what it thinks of a message
+    deferring,  // 450 to everybody
+    vanishing,  // goes away before the message is whole
     unreachable,
 };
 inline constexpr std::uint64_t moods = 5;

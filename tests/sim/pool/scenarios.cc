@@ -75,8 +75,7 @@ void two(S& s) {
 void five(S& s) {
     s.begin(5);
     s.mess(trouble_time,
-           {&S::kill, &S::cut, &S::split, &S::pause, &S::lose_power, &S::slow_disk, &S::mood},
-           1s);
+           {&S::kill, &S::cut, &S::split, &S::pause, &S::lose_power, &S::slow_disk, &S::mood}, 1s);
 }
 
 void mix(S& s) {

@@ -11,9 +11,9 @@ constexpr Duration look_again = 20ms;
 }  // namespace
 
 SimControl::SimControl(Ports ports, ControlCore::Settings settings)
-    : ports_(std::move(ports)),
-      core_(ports_.record, std::move(settings), [this] { return ports_.process.world().random(); }) {
-}
+    : ports_(std::move(ports)), core_(ports_.record, std::move(settings), [this] {
+          return ports_.process.world().random();
+      }) {}
 
 void SimControl::lose_power_or_not() {
     if (writing_ && ports_.process.world().chance(50)) ports_.record = *writing_;
@@ -49,8 +49,7 @@ void SimControl::receive(const replication::Outgoing& message) {
 }
 
 bool SimControl::accepts(const replication::Header& header) const {
-    return !ended_ &&
-           core_.judge(header, ports_.clock.boot()) == replication::Refusal::none;
+    return !ended_ && core_.judge(header, ports_.clock.boot()) == replication::Refusal::none;
 }
 
 void SimControl::propose(replication::Change change, Completion<> done) {

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration look_again = 50ms;     // at a direction that is cut
+constexpr Duration look_again = 50ms;  // at a direction that is cut
 constexpr Duration watch_every = 500ms;
 
 }  // namespace
@@ -208,7 +208,8 @@ void SimStreams::close_holder(const StreamRef& stream) {
 void SimStreams::arrived(const StreamRef& stream, bool answers, Frame frame) {
     process_.run([this, stream, answers, frame = std::move(frame)]() mutable {
         if (!answers) {
-            if (stream->holder == this) receiver_->came(stream->link, stream->from, std::move(frame));
+            if (stream->holder == this)
+                receiver_->came(stream->link, stream->from, std::move(frame));
             return;
         }
         if (stream->caller != this) return;

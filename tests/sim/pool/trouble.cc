@@ -185,10 +185,10 @@ void Simulation::old_disk() {
     world.after(world.between(5s, 25s), [this, machine, old] {
         const auto* member = pool.newest()->member(old->record.self);
         const auto& accepted = old->record.agreement.accepted;
-        const bool seen = member != nullptr &&
-                          (member->incarnation.counter > old->record.incarnation.counter ||
-                           member->acknowledged >
-                               replication::Place{accepted.term, accepted.version});
+        const bool seen =
+            member != nullptr &&
+            (member->incarnation.counter > old->record.incarnation.counter ||
+             member->acknowledged > replication::Place{accepted.term, accepted.version});
         if (healed_ || !machine->runs() || machine->id() != old->record.self || !seen ||
             !pool.can_be_spared(*machine))
             return;

@@ -337,17 +337,6 @@ void check_operations_of_copies() {
         CHECK(*queue.chunk(unknown.id, 1) == "body");
         check_holds(queue, {first, after, notice});
     }
-    SUBCASE("a change of what is not there makes no message without a body") {
-        const Envelope unknown = later(sample_envelope(sample_id(2)), 3, at_ms(2000));
-        const Envelope notice = sample_envelope(sample_id(3), at_ms(50));
-        REQUIRE(queue.write(Intend{{.id = unknown.id, .attempt = 7}}));
-        REQUIRE(queue.write(
-            settle(unknown, park(unknown, at_ms(3000)), {{notice, make_chunk("bounce")}}, {7})));
-        CHECK(error_of(queue.envelope(unknown.id)) == Errc::not_found);
-        REQUIRE(queue.intents());
-        CHECK(queue.intents()->empty());
-        check_holds(queue, {first, notice});
-    }
     SUBCASE("a message that is committed again, and a notice that is there, count once") {
         const Envelope notice = sample_envelope(sample_id(2), at_ms(50));
         restore(queue, later(notice, 4, at_ms(60)));

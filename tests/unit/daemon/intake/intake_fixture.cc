@@ -34,8 +34,8 @@ IntakeFixture::IntakeFixture(config::Config settings)
     store = storage::open_memory_store(disk, shard.get(), shard.get()).value();
     replication::ReplicatedQueue::Settings queue_settings;
     queue_settings.random = [] { return 0u; };
-    queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers, shard.get(),
-                                                           queue_settings);
+    queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers,
+                                                           shard.get(), queue_settings);
     on_accepted = [this](Envelope envelope) {
         const std::lock_guard lock(mutex_);
         accepted_.push_back(std::move(envelope));

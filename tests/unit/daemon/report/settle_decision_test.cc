@@ -166,7 +166,8 @@ TEST_CASE("an operator's bounce fails what is pending and nothing else") {
 TEST_CASE("of attempts in doubt only those recipients fail that they may have reached") {
     auto envelope = sample_envelope({"reached@x", "other@x", "done@x"});
     envelope.recipients[2].state = RecipientState::delivered;
-    envelope.doubts = {{.attempt = 7, .recipients = {0, 2}, .remote = "mx", .started = {}, .by = {}}};
+    envelope.doubts = {
+        {.attempt = 7, .recipients = {0, 2}, .remote = "mx", .started = {}, .by = {}}};
     const auto decision = fail_doubtful(envelope, {0, {5, 4, 2}, "in doubt"}, soon);
     CHECK(decision.bounced == Indices{0});
     CHECK(kinds(decision) == std::vector{OutcomeKind::failed});

@@ -78,12 +78,14 @@ protected:
     // Nothing is under way any more.
     virtual void parts_ended() = 0;
 
+    // The last step may finish the call: from then on gRPC may delete it.
     void ask_all(Parts parts, Coverage coverage) {
+        const auto count = parts.size();
         parts_ = std::move(parts);
         coverage_.emplace(std::move(coverage));
-        running_ = parts_.size();
-        if (running_ == 0) return parts_ended();
-        for (std::size_t part = 0; part < parts_.size(); ++part) step(part);
+        running_ = count;
+        if (count == 0) return parts_ended();
+        for (std::size_t part = 0; part < count; ++part) step(part);
     }
     void step(std::size_t part) {
         if (this->client_left()) return part_ended(part);

@@ -280,7 +280,10 @@ bool HeldPartitions::note_chunks(const storage::Operation& operation) {
 
 void HeldPartitions::applied(
     LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result) {
-    if (!result) forget_bodies(slice);  // it may be a part of one
+    if (!result) {
+        forget_bodies(slice);  // it may be a part of one
+        leave_gap(slice);
+    }
     auto* to = held(link, slice);
     if (to == nullptr) return;
     if (!result) {
@@ -290,6 +293,14 @@ void HeldPartitions::applied(
     to->received = std::max(to->received, sequence);
     if (durable) to->durable = std::max(to->durable, sequence);
     if (!to->target) owe_ack(slice.partition);
+}
+
+// Operations behind the one that failed may be applied already, and the position with them: it says
+// more than is here. The copy is not whole before a listing says so, in another process too.
+void HeldPartitions::leave_gap(const Slice& slice) {
+    if (!partial_.insert(slice.partition).second) return;
+    store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
+                 [](Result<void>) {});
 }
 
 // One for all that the store completed together.
@@ -311,6 +322,7 @@ void HeldPartitions::send_acks() {
 // ------------------------------------------------------------------ what the owner lacks
 
 void HeldPartitions::list(Held& to, std::vector<QueueId> ids) {
+    if (to.source && !ids.empty()) return to.source->fetch(std::move(ids));
     if (to.source) to.source->end();
     const auto link = to.link;
     const auto slice = to.slice;

@@ -83,6 +83,7 @@ private:
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
     bool note_chunks(const storage::Operation& operation);
     void forget_bodies(const Slice& slice);
+    void leave_gap(const Slice& slice);
     static void leave_out(storage::Operation& operation);
     void owe_ack(PartitionId partition);
     void send_acks();

@@ -67,9 +67,7 @@ std::optional<NodeId> OwnedPartition::invited() const {
 }
 
 void OwnedPartition::begin(const std::function<bool(NodeId)>& is_up) {
-    for (auto& [node, progress] : progress_) {
-        if (is_up(node)) up(node);
-    }
+    for (auto& [node, progress] : progress_) is_up(node) ? up(node) : down(node);
 }
 
 // ------------------------------------------------------------------ operations
@@ -380,6 +378,15 @@ void OwnedPartition::abandon() {
         done(Error{Errc::unknown, "this node does not own the partition any more"});
 }
 
+// Holders that neither follow nor are dropped hold up whoever sends a body, and not for ever.
+void OwnedPartition::give_up_late(BootTime now) {
+    if (late_.empty()) return late_since_.reset();
+    if (!late_since_) late_since_ = now;
+    if (now - *late_since_ < settings_.times.give_up) return;
+    for (auto& done : std::exchange(late_, {}))
+        done(Error{Errc::unavailable, "the copies of this message do not follow"});
+}
+
 OwnedPartition::Due OwnedPartition::tick(BootTime now) {
     Due due;
     OwnerFsm::Effects effects;
@@ -399,6 +406,7 @@ OwnedPartition::Due OwnedPartition::tick(BootTime now) {
     }
     for (const auto& [node, source] : std::map(sources_)) source->go_on();
     if (newcomer_) tend_newcomer(now, due);
+    give_up_late(now);
     return due;
 }
 

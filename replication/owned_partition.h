@@ -118,6 +118,7 @@ private:
     void end_source(NodeId node);
     void pump(NodeId node, PeerProgress& progress);
     void trim();
+    void give_up_late(BootTime now);
     void stored(Sequence sequence, Result<void> result);
     void finish(Sequence sequence, Result<void> result);
     void carry_out(const OwnerFsm::Effects& effects);
@@ -138,6 +139,7 @@ private:
     std::optional<Newcomer> newcomer_;
     std::unordered_map<Sequence, Waiting> waiting_;
     std::deque<Completion<>> late_;  // appends that are done, and told when the holders follow
+    std::optional<BootTime> late_since_;
     std::map<QueueId, Lost> fetching_;
     std::uint64_t mended_ = 0;
     std::uint32_t minted_ = 0;

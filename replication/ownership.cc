@@ -292,7 +292,23 @@ void Ownership::close_solo(PartitionId id, bool healing) {
 // A closing partition without a message is of no use to anybody.
 void Ownership::retire(PartitionId id, OwnedPartition& partition) {
     if (partition.under_way() > 0 || ports_.store.count(id) > 0 || !events_.is_quiet(id)) return;
-    ports_.control.propose(RetirePartition{id, partition.state().epoch}, [](Result<void>) {});
+    const auto epoch = partition.state().epoch;
+    ports_.store.damaged(id, while_alive([this, id, epoch](Result<std::vector<QueueId>> damaged) {
+                             if (!damaged || !damaged->empty()) return;  // others may have it
+                             look_for_mail(id, epoch);
+                         }));
+}
+
+// Counts are not enough to throw mail away by.
+void Ownership::look_for_mail(PartitionId id, Epoch epoch) {
+    ports_.store.list(id, QueueId{}, 1,
+                      while_alive([this, id, epoch](Result<std::vector<Envelope>> found) {
+                          const auto* partition = find(id);
+                          const bool empty = found && found->empty() && partition != nullptr &&
+                                             partition->under_way() == 0 && events_.is_quiet(id);
+                          if (!empty || partition->state().epoch != epoch) return;
+                          ports_.control.propose(RetirePartition{id, epoch}, [](Result<void>) {});
+                      }));
 }
 
 // ------------------------------------------------------------------ draining
@@ -352,10 +368,11 @@ std::uint64_t Ownership::under_replicated() const {
 
 std::size_t Ownership::held_by_nobody_else() const {
     const auto& pool = ports_.control.read();
-    return static_cast<std::size_t>(
-        std::count_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
-            return ports_.store.count(entry.first) > 0 &&
-                   staying_holders(pool, entry.second->state()) == 0;
+    const auto self = ports_.control.self();
+    return static_cast<std::size_t>(std::count_if(
+        pool.partitions.begin(), pool.partitions.end(), [&](const PartitionState& partition) {
+            return partition.owner == self && ports_.store.count(partition.id) > 0 &&
+                   staying_holders(pool, partition) == 0;
         }));
 }
 

@@ -109,6 +109,7 @@ private:
     void mend(PartitionId id);
     void close_solo(PartitionId id, bool healing);
     void retire(PartitionId id, OwnedPartition& partition);
+    void look_for_mail(PartitionId id, Epoch epoch);
     void hand_over();
     // Copies are made as fast as it goes: somebody waits for them, who is about to leave.
     bool is_urgent() const { return hurries_ || somebody_leaves_; }

@@ -145,28 +145,29 @@ bool ReplicatedQueue::is_quick(const OwnedPartition& partition) const {
                        });
 }
 
-// With holders enough and none of them slow; or the one of this node alone, when that is what the
-// policy wants; or any.
+// With holders enough and none of them slow. Else, when that is what the policy wants: with as many
+// as there are, or in this node's own hands. One copy alone is wanted where it is had soonest.
 OwnedPartition* ReplicatedQueue::choose_open(std::uint32_t copies) {
     const auto wanted = holders_wanted(copies);
     std::vector<OwnedPartition*> full;
-    std::vector<OwnedPartition*> fallback;
+    std::vector<OwnedPartition*> fewer;
     OwnedPartition* solo = nullptr;
     for (const auto& [id, partition] : ownership_.all()) {
         const auto& state = partition->state();
         if (state.phase != PartitionPhase::open) continue;
+        const auto holders = state.in_sync.size();
         if (state.solo)
             solo = partition.get();
-        else if (state.in_sync.size() >= wanted && is_quick(*partition))
+        else if (holders >= wanted && is_quick(*partition))
             full.push_back(partition.get());
-        else
-            fallback.push_back(partition.get());
+        else if (holders > 1 && is_quick(*partition))
+            fewer.push_back(partition.get());
     }
-    if (wanted == 1 && solo != nullptr && full.empty()) return solo;
+    if (copies == 1 && solo != nullptr) return solo;
     if (!full.empty()) return full[settings_.random() % full.size()];
     if (settings_.when_short == ShortPolicy::refuse) return nullptr;
-    if (solo != nullptr) return solo;
-    return fallback.empty() ? nullptr : fallback[settings_.random() % fallback.size()];
+    if (!fewer.empty()) return fewer[settings_.random() % fewer.size()];
+    return solo;
 }
 
 void ReplicatedQueue::begin(std::uint64_t size_hint_bytes,

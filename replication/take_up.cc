@@ -61,6 +61,11 @@ void TakeUp::answered(NodeId node, Frame frame, BootTime now) {
     const auto asked = others_.find(node);
     if (asked == others_.end() || ended_ || slice_of(frame) != slice_) return;
     if (std::holds_alternative<Refused>(frame)) {
+        if (source_ == node) {  // its copy comes anew, or another's
+            target_->end();
+            source_.reset();
+        }
+        asked->second.at.reset();
         asked->second.again = true;
         asked->second.again_at = now + ask_again;
         return;

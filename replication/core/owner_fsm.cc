@@ -28,8 +28,9 @@ void OwnerFsm::local_done(Sequence sequence, Effects& out) {
     note_done(sequence, need, out);
 }
 
+// What is only needed here was never promised to anybody.
 void OwnerFsm::note_done(Sequence sequence, Need need, Effects& out) {
-    done_ = std::max(done_, sequence);
+    if (need != Need::local) done_ = std::max(done_, sequence);
     if (need == Need::durable) done_durable_ = std::max(done_durable_, sequence);
     out.done.push_back(sequence);
 }

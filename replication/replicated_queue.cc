@@ -151,6 +151,7 @@ OwnedPartition* ReplicatedQueue::choose_open(std::uint32_t copies) {
     const auto wanted = holders_wanted(copies);
     std::vector<OwnedPartition*> full;
     std::vector<OwnedPartition*> fewer;
+    OwnedPartition* slow = nullptr;
     OwnedPartition* solo = nullptr;
     for (const auto& [id, partition] : ownership_.all()) {
         const auto& state = partition->state();
@@ -162,12 +163,14 @@ OwnedPartition* ReplicatedQueue::choose_open(std::uint32_t copies) {
             full.push_back(partition.get());
         else if (holders > 1 && is_quick(*partition))
             fewer.push_back(partition.get());
+        else
+            slow = partition.get();
     }
     if (copies == 1 && solo != nullptr) return solo;
     if (!full.empty()) return full[settings_.random() % full.size()];
     if (settings_.when_short == ShortPolicy::refuse) return nullptr;
     if (!fewer.empty()) return fewer[settings_.random() % fewer.size()];
-    return solo;
+    return solo != nullptr ? solo : slow;
 }
 
 void ReplicatedQueue::begin(std::uint64_t size_hint_bytes,

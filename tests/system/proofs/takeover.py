@@ -154,7 +154,7 @@ def main(full: bool) -> None:
             sent += crowd.stop()
         pool.set_modes("accept")
         began = time.monotonic()
-        pool.running()[0].cli("queue", "flush")
+        pool.flush()
         pool.drain(120 + count / 100)
         figures.add("the destination opens: all delivered in", f"{time.monotonic() - began:.1f} s")
         figures.add_verdict(pool.verdict(sent))

@@ -129,8 +129,8 @@ def measured_within(pools: dict[int, MailPool], load: Load, turns: int, trip_s: 
                     figures: Figures) -> list[str]:
     """What is too slow in the last measurement that was needed."""
     for number in range(MEASUREMENTS_MAX):
-        faults = compared(pools, replace(load, name=f"{load.name}, measured again {number} times"
-                                         if number else load.name), turns, trip_s, figures)
+        name = f"{load.name} ({number + 1} of {MEASUREMENTS_MAX})" if number else load.name
+        faults = compared(pools, replace(load, name=name), turns, trip_s, figures)
         if not faults:
             break
     return faults

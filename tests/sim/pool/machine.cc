@@ -96,10 +96,11 @@ void Machine::lose_power() {
 
 // Records of attempts that were not synced go with the power.
 void Machine::power_fails() {
+    power_failed_ = world_.boot();
     auto& history = pool_.around().history;
     auto& queue = disk_->queue;
-    const auto has = [&](const History::OpenAttempt& open) {
-        return queue.get(storage::Family::meta, storage::intent_key(open.id, open.attempt))
+    const auto has = [&](const History::AttemptName& one) {
+        return queue.get(storage::Family::meta, storage::intent_key(one.first, one.second))
             .has_value();
     };
     auto open = history.open_attempts();
@@ -107,7 +108,7 @@ void Machine::power_fails() {
     if (queue.healthy()) std::erase_if(open, [&](const auto& one) { return !has(one); });
     queue.crash(world_.below(queue.unsynced_writes() + 1));
     for (const auto& one : open) {
-        if (!has(one)) history.power_took(one.number);
+        if (!has(one)) history.power_took(one);
     }
 }
 

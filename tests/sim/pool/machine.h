@@ -85,6 +85,7 @@ public:
     BootTime now() const { return clock_.boot(); }
     // It holds less than what it once said that it has.
     bool went_back() const { return went_back_; }
+    BootTime power_failed() const { return power_failed_; }
 
     bool held = false;     // off until the trouble ends
     bool retired = false;  // off for good
@@ -106,6 +107,7 @@ private:
     std::unique_ptr<Disk> disk_ = std::make_unique<Disk>();
     std::uint64_t disks_ = 0;
     bool went_back_ = false;
+    BootTime power_failed_{};
     std::uint64_t starts_ = 0;
     std::unique_ptr<Node> node_;
 };

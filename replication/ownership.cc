@@ -347,17 +347,27 @@ std::uint64_t Ownership::under_replicated() const {
     return messages;
 }
 
+// The pool may not have agreed yet that this node drains: it does not count as one that stays.
+PoolState Ownership::pool_without_self() const {
+    auto pool = ports_.control.read();
+    for (auto& member : pool.members) {
+        if (member.id == ports_.control.self()) member.draining = true;
+    }
+    return pool;
+}
+
+// Also of those that it does not own, or not yet.
 std::size_t Ownership::held_by_nobody_else() const {
-    const auto& pool = ports_.control.read();
+    const auto pool = pool_without_self();
     return static_cast<std::size_t>(
-        std::count_if(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
-            return ports_.store.count(entry.first) > 0 &&
-                   staying_holders(pool, entry.second->state()) == 0;
+        std::count_if(pool.partitions.begin(), pool.partitions.end(), [&](const auto& partition) {
+            return partition.holds(ports_.control.self()) &&
+                   ports_.store.count(partition.id) > 0 && staying_holders(pool, partition) == 0;
         }));
 }
 
 bool Ownership::all_copied() const {
-    const auto& pool = ports_.control.read();
+    const auto pool = pool_without_self();
     const auto wanted = copies_wanted(pool);
     return std::all_of(partitions_.begin(), partitions_.end(), [&](const auto& entry) {
         return ports_.store.count(entry.first) == 0 ||

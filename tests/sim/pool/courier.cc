@@ -250,7 +250,9 @@ void Courier::connect(const AttemptRef& attempt) {
                         .started = owner_.clock.wall()};
     around_.history.intended(intent);
     attempt->intended = around_.world.boot();
+    attempt->unevictable = owner_.control.unevictable();
     queue_.intend(intent, [this, attempt](const Result<void>& recorded) {
+        attempt->unevictable = attempt->unevictable || owner_.control.unevictable();
         if (recorded) return read_body(attempt);
         defer(attempt, "the attempt could not be recorded", DestinationHealth::good);
     });
@@ -288,7 +290,7 @@ void Courier::send_dot(const AttemptRef& attempt) {
          .owner = around_.overseer.owns(owner_.control, attempt->job.id),
          .ignorant = around_.overseer.ignorant(attempt->job.id, attempt->job.attempt,
                                                attempt->intended),
-         .unevictable = owner_.control.unevictable()});
+         .unevictable = attempt->unevictable});
     sent_[attempt->job.id][attempt->job.attempt] = attempt->number;
     auto& world = around_.world;
     const auto decides = around_.remote.takes(attempt->job.destination);

@@ -54,7 +54,7 @@ struct Right {
     bool lease_live = false;
     bool owner = false;  // by the newest value that anybody knows to be committed
     std::optional<std::string> ignorant;  // a holder that does not know of the attempt
-    bool unevictable = false;             // nobody can be dropped, nor take over (two voters)
+    bool unevictable = false;             // nobody could be dropped, nor take over (two voters)
 };
 
 class History {

@@ -32,6 +32,18 @@ std::string Machine::label() const {
     return "n" + std::to_string(setup_.index + 1) + std::string(disks_ - 1, '\'');
 }
 
+std::string Machine::story() const {
+    if (!runs()) return "off";
+    const auto status = node_->control().core().status(clock_.boot());
+    const auto& journal = pool_.around().journal;
+    return status.phase + ", number " + std::to_string(status.incarnation.counter) + ", term " +
+           std::to_string(status.term.value) + ", leader " +
+           (status.leader ? journal.name(*status.leader) : "none") + ", voters " +
+           journal.names(status.voters.voters) + (status.voters_change ? " changing" : "") +
+           (status.waits_for.empty() ? "" : ", waits for " + status.waits_for) +
+           (paused() ? ", paused" : "");
+}
+
 ControlCore::Settings Machine::control_settings() const {
     ControlCore::Settings settings;
     settings.facts = {.name = "n" + std::to_string(setup_.index + 1),

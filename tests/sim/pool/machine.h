@@ -74,6 +74,7 @@ public:
     std::size_t index() const { return setup_.index; }
     const std::string& address() const { return setup_.address; }
     std::string label() const;
+    std::string story() const;  // phase, term, leader, voters
     bool runs() const { return node_ != nullptr; }
     bool paused() const { return node_ && node_->process().paused(); }
     // Takes mail.

@@ -366,19 +366,28 @@ std::uint64_t Ownership::under_replicated() const {
     return messages;
 }
 
+// The pool may not have agreed yet that this node drains: it does not count as one that stays.
+PoolState Ownership::pool_without_self() const {
+    auto pool = ports_.control.read();
+    for (auto& member : pool.members) {
+        if (member.id == ports_.control.self()) member.draining = true;
+    }
+    return pool;
+}
+
+// Also of those that it does not own, or not yet.
 std::size_t Ownership::held_by_nobody_else() const {
-    const auto& pool = ports_.control.read();
-    const auto self = ports_.control.self();
-    return static_cast<std::size_t>(std::count_if(
-        pool.partitions.begin(), pool.partitions.end(), [&](const PartitionState& partition) {
-            return partition.owner == self && ports_.store.count(partition.id) > 0 &&
+    const auto pool = pool_without_self();
+    return static_cast<std::size_t>(
+        std::count_if(pool.partitions.begin(), pool.partitions.end(), [&](const auto& partition) {
+            return partition.holds(ports_.control.self()) && ports_.store.count(partition.id) > 0 &&
                    staying_holders(pool, partition) == 0;
         }));
 }
 
 // Of what this node holds, whoever owns it. What has no mail is retired, not copied.
 bool Ownership::all_copied() const {
-    const auto& pool = ports_.control.read();
+    const auto pool = pool_without_self();
     const auto wanted = copies_wanted(pool);
     const auto self = ports_.control.self();
     return std::all_of(pool.partitions.begin(), pool.partitions.end(),

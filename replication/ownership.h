@@ -71,9 +71,9 @@ public:
 
     // Messages of its own partitions that have fewer holders than they should.
     std::uint64_t under_replicated() const;
-    // Partitions with mail that nobody else holds who stays.
+    // Partitions with mail here that nobody else holds who stays.
     std::size_t held_by_nobody_else() const;
-    // Every message has as many holders that stay as it should.
+    // Every message has as many other holders that stay as it should.
     bool all_copied() const;
     // Nothing is left to hand over or to retire.
     bool owns_nothing() const { return partitions_.empty() && handed_.empty(); }
@@ -95,6 +95,7 @@ public:
 private:
     template <class Call>
     auto while_alive(Call call);
+    PoolState pool_without_self() const;
     void end_old_streams(const PoolState& state);
     void keep_streams(const PoolState& state);
     void own(const PartitionState& state);

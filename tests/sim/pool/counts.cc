@@ -8,7 +8,7 @@ namespace {
 
 using Field = std::uint64_t Counts::*;
 
-constexpr std::array<std::pair<const char*, Field>, 32> fields{{
+constexpr std::array<std::pair<const char*, Field>, 34> fields{{
     {"accepted", &Counts::accepted},
     {"delivered", &Counts::delivered},
     {"bounced", &Counts::bounced},
@@ -21,6 +21,8 @@ constexpr std::array<std::pair<const char*, Field>, 32> fields{{
     {"dup_lost", &Counts::dup_lost},
     {"dup_in_doubt", &Counts::dup_in_doubt},
     {"dup_power", &Counts::dup_power},
+    {"dup_alone", &Counts::dup_alone},
+    {"alone", &Counts::alone},
     {"dup_client", &Counts::dup_client},
     {"in_doubt", &Counts::in_doubt},
     {"told", &Counts::told},

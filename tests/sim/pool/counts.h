@@ -20,6 +20,8 @@ struct Counts {
     std::uint64_t dup_lost = 0;      // of those: the remote's reply was lost
     std::uint64_t dup_in_doubt = 0;  // of those: counted before
     std::uint64_t dup_power = 0;     // of those: the power took the record
+    std::uint64_t dup_alone = 0;     // of those: it could be told to nobody
+    std::uint64_t alone = 0;         // attempts that could be told to nobody
     std::uint64_t dup_client = 0;    // the client's 250 was lost, and it sent again
     std::uint64_t in_doubt = 0;      // attempts found so
     std::uint64_t told = 0;          // attempts whose end the old owner told

@@ -249,8 +249,11 @@ void Courier::connect(const AttemptRef& attempt) {
                         .recipients = attempt->job.recipients,
                         .remote = attempt->job.destination,
                         .started = owner_.clock.wall()};
-    around_.history.intended(intent.id, intent.recipients);
+    around_.history.intended(intent);
+    attempt->intended = around_.world.boot();
+    attempt->unevictable = owner_.control.unevictable();
     queue_.intend(intent, [this, attempt](const Result<void>& recorded) {
+        attempt->unevictable = attempt->unevictable || owner_.control.unevictable();
         if (recorded) return read_body(attempt);
         defer(attempt, "the attempt could not be recorded", DestinationHealth::good);
     });
@@ -285,7 +288,10 @@ void Courier::send_dot(const AttemptRef& attempt) {
         {.process = owner_.process,
          .who = owner_.name,
          .lease_live = owner_.control.lease_live(owner_.clock.boot(), Duration{}),
-         .owner = around_.overseer.owns(owner_.control, attempt->job.id)});
+         .owner = around_.overseer.owns(owner_.control, attempt->job.id),
+         .ignorant =
+             around_.overseer.ignorant(attempt->job.id, attempt->job.attempt, attempt->intended),
+         .unevictable = attempt->unevictable});
     sent_[attempt->job.id][attempt->job.attempt] = attempt->number;
     auto& world = around_.world;
     const auto decides = around_.remote.takes(attempt->job.destination);

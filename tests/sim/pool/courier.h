@@ -48,6 +48,8 @@ private:
         DeliveryJob job;
         Envelope claimed;
         AttemptNumber number = 0;
+        BootTime intended{};
+        bool unevictable = false;  // while it was being recorded
         std::uint32_t next_chunk = 0;
         std::vector<Answer> answers;  // what the remote decided, when it had the message
     };

@@ -61,6 +61,7 @@ void History::accepted(const Envelope& envelope, const std::vector<Custody>& hol
     committing_.erase(id);
     accepted_[id] = envelope.recipients.size();
     counts_.accepted += 1;
+    if (gone_.contains(id)) return;  // another owner has dealt with it already
     for (const auto& custody : holders) {
         if (!custody.durable) fail(id, "P1: 250 before it was durable on " + custody.holder);
     }
@@ -68,8 +69,9 @@ void History::accepted(const Envelope& envelope, const std::vector<Custody>& hol
 
 // ------------------------------------------------------------------ delivering
 
-void History::intended(QueueId id, const std::vector<std::uint32_t>& recipients) {
-    intended_[id].insert(recipients.begin(), recipients.end());
+void History::intended(const Intent& intent) {
+    intended_[intent.id].insert(intent.recipients.begin(), intent.recipients.end());
+    open_.emplace(intent.id, intent.attempt);
 }
 
 AttemptNumber History::begins_to_send(const Envelope& claimed,
@@ -91,7 +93,8 @@ AttemptNumber History::begins_to_send(const Envelope& claimed,
                          .name = attempt,
                          .process = right.process,
                          .in_doubt = claimed.in_doubt,
-                         .recipients = {recipients.begin(), recipients.end()}};
+                         .recipients = {recipients.begin(), recipients.end()},
+                         .alone = right.ignorant.has_value()};
     attempts_of_[id].push_back(number);
     return number;
 }
@@ -100,6 +103,9 @@ void History::check_message(const Envelope& claimed, const Right& right) {
     const auto id = claimed.id;
     if (!right.lease_live) fail(id, "P3: sent without a lease by " + right.who);
     if (!right.owner) fail(id, "P3: sent by " + right.who + ", which does not own it");
+    if (right.ignorant && !right.unevictable)
+        fail(id, "P4: sent by " + right.who + " before " + *right.ignorant + " knew of it");
+    if (right.ignorant) counts_.alone += 1;
     const auto committing = committing_.find(id);
     if (committing != committing_.end() && committing->second == right.process)
         fail(id, "P3: sent before it was accepted");
@@ -119,8 +125,10 @@ void History::check_against(const Attempt& earlier,
         counts_.dup_lost += 1;
     else if (counted)
         counts_.dup_in_doubt += 1;
-    else if (earlier.power_took)
+    else if (power_took_.contains({earlier.id, earlier.name}))
         counts_.dup_power += 1;
+    else if (earlier.alone)
+        counts_.dup_alone += 1;
     else
         fail(claimed.id, "P4: sent again to " + std::to_string(recipient) +
                              ", and nothing says that it was in doubt");
@@ -154,7 +162,11 @@ void History::reply_lost(AttemptNumber attempt) {
 
 void History::settled(QueueId id, const std::vector<AttemptNumber>& attempts, bool done) {
     tell(id, done ? "settled for good" : "settled");
-    for (const auto attempt : attempts) attempts_.at(attempt).settled = true;
+    for (const auto number : attempts) {
+        auto& attempt = attempts_.at(number);
+        attempt.settled = true;
+        open_.erase({id, attempt.name});
+    }
     if (done) gone_.insert(id);
 }
 
@@ -204,18 +216,13 @@ void History::process_ended(ProcessNumber process) {
     }
 }
 
-std::vector<History::OpenAttempt> History::open_attempts() const {
-    std::vector<OpenAttempt> open;
-    for (const auto& [number, attempt] : attempts_) {
-        if (!attempt.settled) open.push_back({number, attempt.id, attempt.name});
-    }
-    return open;
+std::vector<History::AttemptName> History::open_attempts() const {
+    return {open_.begin(), open_.end()};
 }
 
-void History::power_took(AttemptNumber attempt) {
-    auto& one = attempts_.at(attempt);
-    tell(one.id, "the power took the record of attempt " + std::to_string(one.name));
-    one.power_took = true;
+void History::power_took(const AttemptName& attempt) {
+    tell(attempt.first, "the power took the record of attempt " + std::to_string(attempt.second));
+    power_took_.insert(attempt);
 }
 
 // ------------------------------------------------------------------ the end

@@ -7,9 +7,11 @@
 //             P3  a dot is sent only by the owner that the pool's newest value names, under a live
 //                 lease, after the acceptance is done, and never while another attempt at the same
 //                 recipient may still be taken
-//             P4  a recipient gets a message again only when the remote's reply was lost, when the
-//                 earlier attempt is counted as in doubt in the envelope that is sent, or when the
-//                 power that failed took the record of it
+//             P4  every holder knows of an attempt before its dot, unless nobody can be asked or
+//                 dropped; and a recipient gets a message again only when the remote's reply was
+//                 lost, when the earlier attempt is counted as in doubt in the envelope that is
+//                 sent, when the power that failed took the record of it, or when it could be told
+//                 to nobody
 //             no message that was refused, removed or settled for good is sent again
 //             a sender hears of a recipient only when there is a reason, and hears once, but for
 //             attempts in doubt
@@ -50,7 +52,9 @@ struct Right {
     ProcessNumber process = 0;
     std::string who;
     bool lease_live = false;
-    bool owner = false;  // by the newest value that anybody knows to be committed
+    bool owner = false;                   // by the newest value that anybody knows to be committed
+    std::optional<std::string> ignorant;  // a holder that does not know of the attempt
+    bool unevictable = false;             // nobody could be dropped, nor take over (two voters)
 };
 
 class History {
@@ -66,7 +70,7 @@ public:
     void accepted(const Envelope& envelope, const std::vector<Custody>& holders);
 
     // --- delivering
-    void intended(QueueId id, const std::vector<std::uint32_t>& recipients);
+    void intended(const Intent& intent);
     AttemptNumber begins_to_send(const Envelope& claimed,
                                  std::uint32_t attempt,
                                  const std::vector<std::uint32_t>& recipients,
@@ -89,14 +93,10 @@ public:
 
     // --- trouble
     void process_ended(ProcessNumber process);
-    struct OpenAttempt {
-        AttemptNumber number;
-        QueueId id;
-        std::uint32_t attempt;  // of the message
-    };
+    using AttemptName = std::pair<QueueId, std::uint32_t>;
     // Those whose records somebody may still need.
-    std::vector<OpenAttempt> open_attempts() const;
-    void power_took(AttemptNumber attempt);
+    std::vector<AttemptName> open_attempts() const;
+    void power_took(const AttemptName& attempt);
 
     void fail(QueueId id, const std::string& what);
     // Everything accepted has come to an end.
@@ -115,8 +115,8 @@ private:
         bool decided = false;
         bool lost = false;
         bool settled = false;
-        bool ended = false;       // with its process
-        bool power_took = false;  // its record, from one disk at least
+        bool ended = false;  // with its process
+        bool alone = false;  // only the sender could be told of it
     };
 
     void check_message(const Envelope& claimed, const Right& right);
@@ -137,6 +137,8 @@ private:
     std::set<QueueId> gone_;                   // removed, or settled for good
     std::set<QueueId> expired_;
     std::map<QueueId, std::uint32_t> in_doubt_;  // most that was seen in its envelope
+    std::set<AttemptName> open_;                 // begun, and not settled
+    std::set<AttemptName> power_took_;           // their records, from one disk at least
     std::map<AttemptNumber, Attempt> attempts_;
     std::map<QueueId, std::vector<AttemptNumber>> attempts_of_;
     std::map<QueueId, std::set<std::uint32_t>> intended_;

@@ -32,6 +32,18 @@ std::string Machine::label() const {
     return "n" + std::to_string(setup_.index + 1) + std::string(disks_ - 1, '\'');
 }
 
+std::string Machine::story() const {
+    if (!runs()) return "off";
+    const auto status = node_->control().core().status(clock_.boot());
+    const auto& journal = pool_.around().journal;
+    return status.phase + ", number " + std::to_string(status.incarnation.counter) + ", term " +
+           std::to_string(status.term.value) + ", leader " +
+           (status.leader ? journal.name(*status.leader) : "none") + ", voters " +
+           journal.names(status.voters.voters) + (status.voters_change ? " changing" : "") +
+           (status.waits_for.empty() ? "" : ", waits for " + status.waits_for) +
+           (paused() ? ", paused" : "");
+}
+
 ControlCore::Settings Machine::control_settings() const {
     ControlCore::Settings settings;
     settings.facts = {.name = "n" + std::to_string(setup_.index + 1),
@@ -96,10 +108,11 @@ void Machine::lose_power() {
 
 // Records of attempts that were not synced go with the power.
 void Machine::power_fails() {
+    power_failed_ = world_.boot();
     auto& history = pool_.around().history;
     auto& queue = disk_->queue;
-    const auto has = [&](const History::OpenAttempt& open) {
-        return queue.get(storage::Family::meta, storage::intent_key(open.id, open.attempt))
+    const auto has = [&](const History::AttemptName& one) {
+        return queue.get(storage::Family::meta, storage::intent_key(one.first, one.second))
             .has_value();
     };
     auto open = history.open_attempts();
@@ -107,7 +120,7 @@ void Machine::power_fails() {
     if (queue.healthy()) std::erase_if(open, [&](const auto& one) { return !has(one); });
     queue.crash(world_.below(queue.unsynced_writes() + 1));
     for (const auto& one : open) {
-        if (!has(one)) history.power_took(one.number);
+        if (!has(one)) history.power_took(one);
     }
 }
 

@@ -74,6 +74,7 @@ public:
     std::size_t index() const { return setup_.index; }
     const std::string& address() const { return setup_.address; }
     std::string label() const;
+    std::string story() const;  // phase, term, leader, voters
     bool runs() const { return node_ != nullptr; }
     bool paused() const { return node_ && node_->process().paused(); }
     // Takes mail.
@@ -85,6 +86,7 @@ public:
     BootTime now() const { return clock_.boot(); }
     // It holds less than what it once said that it has.
     bool went_back() const { return went_back_; }
+    BootTime power_failed() const { return power_failed_; }
 
     bool held = false;     // off until the trouble ends
     bool retired = false;  // off for good
@@ -106,6 +108,7 @@ private:
     std::unique_ptr<Disk> disk_ = std::make_unique<Disk>();
     std::uint64_t disks_ = 0;
     bool went_back_ = false;
+    BootTime power_failed_{};
     std::uint64_t starts_ = 0;
     std::unique_ptr<Node> node_;
 };

@@ -227,6 +227,19 @@ std::vector<Custody> Pool::custody(const Envelope& envelope) const {
     return holders;
 }
 
+std::optional<std::string> Pool::ignorant(QueueId id, std::uint32_t attempt, BootTime since) const {
+    const auto* partition = newest_ ? newest_->find(id.partition()) : nullptr;
+    if (partition == nullptr) return std::nullopt;
+    for (const auto& node : partition->in_sync) {
+        const auto* machine = with(node);
+        if (machine == nullptr || machine->went_back() || machine->power_failed() >= since)
+            continue;
+        const auto key = storage::intent_key(id, attempt);
+        if (!machine->disk().queue.get(storage::Family::meta, key)) return machine->label();
+    }
+    return std::nullopt;
+}
+
 // ------------------------------------------------------------------ messages
 
 std::vector<Envelope> Pool::messages(const Machine& machine, PartitionId partition) const {
@@ -251,8 +264,25 @@ std::vector<Envelope> Pool::messages() const {
     return all;
 }
 
+bool Pool::decides_without(const Machine& machine) const {
+    const auto is_there = [&](const NodeId& node) {
+        return node != machine.id() && with(node) != nullptr && !with(node)->went_back();
+    };
+    const auto decides = [&](const replication::Configuration& configuration) {
+        auto voters = configuration.voters;
+        std::erase_if(voters, [&](const NodeId& node) { return !is_there(node); });
+        return configuration.is_majority(voters);
+    };
+    return std::ranges::all_of(machines_, [&](const auto& one) {
+        const auto& accepted = one->disk().record.agreement.accepted;
+        const bool of_pool = accepted.value && accepted.value->pool_id == newest_->pool_id;
+        return !of_pool || !one->runs() ||
+               (decides(accepted.configuration) && decides(accepted.committed));
+    });
+}
+
 bool Pool::can_be_spared(const Machine& machine) const {
-    if (!newest_) return false;
+    if (!newest_ || !decides_without(machine)) return false;
     return std::ranges::all_of(newest_->partitions, [&](const auto& partition) {
         if (!partition.holds(machine.id())) return true;
         const auto others = std::ranges::count_if(partition.in_sync, [&](const NodeId& node) {

@@ -57,19 +57,23 @@ public:
     // Messages of a partition, as one disk has them.
     std::vector<Envelope> messages(const Machine& machine, PartitionId partition) const;
     std::vector<Envelope> messages() const;  // as the owners have them
-    // Nothing that was accepted is on this machine's disk alone.
+    // Nothing that was accepted is on this machine's disk alone, and the others can decide.
     bool can_be_spared(const Machine& machine) const;
 
     // --- Overseer
     void stepped(const SimControl& control) override;
     bool owns(const SimControl& control, QueueId id) const override;
     std::vector<Custody> custody(const Envelope& envelope) const override;
+    std::optional<std::string> ignorant(QueueId id,
+                                        std::uint32_t attempt,
+                                        BootTime since) const override;
 
     // --- is all well?
     std::optional<std::string> unsettled() const;
     std::optional<std::string> different() const;
 
 private:
+    bool decides_without(const Machine& machine) const;
     void new_value(const PoolState& value);
     void check_value(const PoolState& value);
     void count_step(const PoolState& before, const PoolState& after);

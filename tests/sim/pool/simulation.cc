@@ -172,7 +172,11 @@ void Simulation::settle() {
     };
     go_on_until(well, bound, 1s);
     if (failed()) return;
-    if (const auto why = pool.unsettled()) journal.fail("all should be well by now: " + *why);
+    if (const auto why = pool.unsettled()) {
+        for (const auto& machine : pool.machines())
+            journal.note(machine->label() + ": " + machine->story());
+        journal.fail("all should be well by now: " + *why);
+    }
     if (!failed()) journal.note("all is well");
 }
 

@@ -22,6 +22,10 @@ public:
     virtual bool owns(const SimControl& control, QueueId id) const = 0;
     // Of the partition's holders by the newest value: has each the message on its disk?
     virtual std::vector<Custody> custody(const Envelope& envelope) const = 0;
+    // A holder that does not know of the attempt, though its power has not failed since then.
+    virtual std::optional<std::string> ignorant(QueueId id,
+                                                std::uint32_t attempt,
+                                                BootTime since) const = 0;
 };
 
 struct Surroundings {

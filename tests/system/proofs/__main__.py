@@ -25,6 +25,7 @@ PROOFS = [
     Proof("crash", 1, 9, "kill -9 at any moment: nothing lost, duplicates only of mail in flight"),
     Proof("memory", 3, 3, "50 MB messages, 20 at once; 100,000 deferred messages"),
     Proof("control-sim", 1, 6, "a simulated pool in trouble: one owner, one value, progress"),
+    Proof("sim", 1, 20, "simulated pools of nodes with mail, in trouble: none lost, none twice"),
     Proof("model", 6, 30, "every state of agreement and leases in bounds; every mutant is caught"),
     Proof("control-chaos", 4, 35, "kills, pauses, cut links: never two owners, soon one again"),
     Proof("peers", 1, 1, "who is not who they say is refused at the peer port"),

@@ -44,7 +44,7 @@ class DoubtWatch:
                 self._ask(str(running[number % len(running)].socket))
 
     def _ask(self, socket: str) -> None:
-        """A page is as much as there ever is; a node that does not answer is asked later."""
+        """Page by page: one may be empty while more follow. Who does not answer is asked later."""
         admin = self._admin
         request = admin.ListMessagesRequest(page_size=1000)
         request.filter.state = admin.MESSAGE_STATE_IN_DOUBT
@@ -53,8 +53,13 @@ class DoubtWatch:
                 "/posthorse.v1.Admin/ListMessages",
                 request_serializer=admin.ListMessagesRequest.SerializeToString,
                 response_deserializer=admin.ListMessagesResponse.FromString)
-            try:
-                messages = listed(request, timeout=PATIENCE_S).messages
-            except grpc.RpcError:
-                return
-        self._seen |= {message.id for message in messages if message.attempts_in_doubt}
+            while not self._over.is_set():
+                try:
+                    page = listed(request, timeout=PATIENCE_S)
+                except grpc.RpcError:
+                    return
+                self._seen |= {message.id for message in page.messages
+                               if message.attempts_in_doubt}
+                request.page_token = page.next_page_token
+                if not request.page_token:
+                    return

@@ -160,9 +160,9 @@ TEST_CASE("a holder that lags by more than is kept is brought up by a listing") 
     pool.network.hold(one, two);
     const std::string bytes(1024 * 1024, 'x');
     std::vector<std::optional<Result<void>>> answers(12);
+    bool taken = false;  // of the newest, late: the holder lags
     for (auto& answer : answers) {
         const auto id = pool[1].begin();
-        bool taken = false;
         pool[1].append(id, 1, bytes, taken);
         pool[1].commit(id, answer, 1);
         pool.run();

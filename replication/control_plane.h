@@ -36,6 +36,8 @@ public:
     // The pool can decide nothing without this node: nobody can be dropped, and it goes on with its
     // own when its lease runs out.
     virtual bool unevictable() const = 0;
+    // False: it goes on without a lease, for that reason alone; nobody else is heard.
+    virtual bool leased(BootTime) const { return true; }
     virtual NodeId self() const = 0;
     virtual Incarnation incarnation() const = 0;
 };

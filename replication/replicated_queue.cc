@@ -166,7 +166,8 @@ OwnedPartition* ReplicatedQueue::choose_open(std::uint32_t copies) {
         else
             slow = partition.get();
     }
-    if (copies == 1 && solo != nullptr) return solo;
+    const bool cut_off = !control_.leased(clock_.boot());
+    if ((copies == 1 || cut_off) && solo != nullptr) return solo;
     if (!full.empty()) return full[settings_.random() % full.size()];
     if (settings_.when_short == ShortPolicy::refuse) return nullptr;
     if (!fewer.empty()) return fewer[settings_.random() % fewer.size()];

@@ -110,6 +110,7 @@ public:
     const PoolState& committed() const;
     bool lease_live(BootTime now, Duration margin) const;
     bool unevictable() const;
+    bool leased(BootTime now) const { return lease_.live(now, {}); }
     // Its incarnation is live in what is committed and accepted.
     bool running() const noexcept { return running_; }
     bool leads() const { return election_ && election_->leads(); }

@@ -54,6 +54,7 @@ public:
     void propose(Change change, Completion<> done) override;
     bool lease_live(BootTime now, Duration margin) const override;
     bool unevictable() const override { return core_.unevictable(); }
+    bool leased(BootTime now) const override { return core_.leased(now); }
     NodeId self() const override { return core_.self(); }
     Incarnation incarnation() const override { return core_.incarnation(); }
 

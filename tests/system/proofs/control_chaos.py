@@ -413,6 +413,7 @@ def two_halves(run: Run) -> None:
     """Nobody can evict one of two: each goes on with its own."""
     with run.pool(2) as pool:
         pool.start()
+        wait.until(lambda: all(node.ready() for node in pool.nodes), "both hold what both own", 30)
         incarnations = [pool.fresh(node).this_node.incarnation for node in pool.nodes]
         at = time.monotonic()
         pool.network.isolate(pool.nodes[0].host)

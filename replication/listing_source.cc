@@ -39,7 +39,12 @@ void ListingSource::list() {
 }
 
 void ListingSource::fetch(std::vector<QueueId> ids) {
-    wanted_.insert(wanted_.end(), ids.begin(), ids.end());
+    fetched_later_.insert(fetched_later_.end(), ids.begin(), ids.end());
+    if (next_ == Next::nothing && !busy_) fetch_next();
+}
+
+void ListingSource::fetch_next() {
+    wanted_ = std::exchange(fetched_later_, {});
     next_ = Next::records;
     when_written([this] { go_on(); });
 }
@@ -101,6 +106,7 @@ void ListingSource::paged(const std::vector<Envelope>& found, const std::vector<
 }
 
 void ListingSource::next_record() {
+    if (wanted_.empty() && !fetched_later_.empty()) return fetch_next();
     if (wanted_.empty()) {
         next_ = !listing_ ? Next::nothing : last_page_ ? Next::end : Next::page;
         return go_on();

@@ -47,6 +47,7 @@ private:
 
     template <class Call>
     auto here(Call call);
+    void fetch_next();
     void when_written(UniqueFunction<void()> then);
     bool may_go_on();
     void next_page();
@@ -68,6 +69,7 @@ private:
     bool last_page_ = false;
     QueueId after_;
     std::deque<QueueId> wanted_;
+    std::deque<QueueId> fetched_later_;  // asked for while others were being sent
     std::optional<Envelope> record_;  // being sent
     std::uint32_t chunk_ = 0;
     std::uint64_t sent_messages_ = 0;

@@ -70,7 +70,7 @@ private:
     QueueId after_;
     std::deque<QueueId> wanted_;
     std::deque<QueueId> fetched_later_;  // asked for while others were being sent
-    std::optional<Envelope> record_;  // being sent
+    std::optional<Envelope> record_;     // being sent
     std::uint32_t chunk_ = 0;
     std::uint64_t sent_messages_ = 0;
 };

@@ -97,12 +97,10 @@ std::size_t HeldPartitions::copying() const {
 
 // ------------------------------------------------------------------ who is believed
 
-HolderRefusal HeldPartitions::judge(const Slice& slice,
-                                    const PeerStreams::Peer& from,
-                                    bool& believed) const {
+std::optional<HolderRefusal> HeldPartitions::disbelieve(const Slice& slice,
+                                                        const PeerStreams::Peer& from) const {
     const auto& pool = control_.read();
     const auto* partition = pool.find(slice.partition);
-    believed = false;
     if (partition == nullptr)
         return slice.partition < pool.next_partition ? HolderRefusal::fenced
                                                      : HolderRefusal::not_yet;
@@ -110,14 +108,11 @@ HolderRefusal HeldPartitions::judge(const Slice& slice,
     if (slice.epoch < partition->epoch || partition->owner != from.node ||
         !pool.is_live(from.node, from.incarnation) || from.node == control_.self())
         return HolderRefusal::fenced;
-    believed = true;
-    return HolderRefusal::fenced;
+    return std::nullopt;
 }
 
 void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, Open open) {
-    bool believed = false;
-    const auto why = judge(open.slice, from, believed);
-    if (!believed) return refuse(link, open.slice, why);
+    if (const auto why = disbelieve(open.slice, from)) return refuse(link, open.slice, *why);
     auto& held = held_[open.slice.partition];
     if (held.target) held.target->end();
     if (held.source) held.source->end();
@@ -342,9 +337,7 @@ void HeldPartitions::list(Held& to, std::vector<QueueId> ids) {
 // Told whether or not this node holds the partition any more: it made the attempts. Of those that
 // are under way here still nothing is said: it will be asked again.
 void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, const Ask& ask) {
-    bool believed = false;
-    const auto why = judge(ask.slice, from, believed);
-    if (!believed) return refuse(link, ask.slice, why);
+    if (const auto why = disbelieve(ask.slice, from)) return refuse(link, ask.slice, *why);
     struct Answers {
         Tell tell;
         std::size_t missing = 0;

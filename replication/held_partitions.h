@@ -68,7 +68,9 @@ private:
 
     template <class Call>
     auto while_alive(Call call);
-    HolderRefusal judge(const Slice& slice, const PeerStreams::Peer& from, bool& believed) const;
+    // Why `from` is not heard as the owner; nullopt: it is believed.
+    std::optional<HolderRefusal> disbelieve(const Slice& slice,
+                                            const PeerStreams::Peer& from) const;
     Held* held(LinkId link, const Slice& slice);
     void take(LinkId link, const PeerStreams::Peer& from, Open open);
     void take(LinkId link, Follow follow);

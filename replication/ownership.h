@@ -106,6 +106,7 @@ private:
     bool may_invite(NodeId node) const;
     void tend(PartitionId id, OwnedPartition& partition);
     void heal();
+    void look_for_empty(BootTime now);
     bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
     void mend(PartitionId id);
     void close_solo(PartitionId id, bool healing);
@@ -139,6 +140,7 @@ private:
     std::map<NodeId, std::string> kept_;  // streams, by address
     std::set<NodeId> up_;
     BootTime next_heal_{};
+    BootTime next_look_{};
     BootTime next_solo_close_{};
     BootTime next_mend_{};
     std::map<PartitionId, BootTime> next_invitation_;

@@ -7,7 +7,8 @@
 //           happened. Every write is stamped with the partition's epoch and refused without a
 //           live lease (P3).
 //           A message that this node may deliver is handed out by claim(), or by commit() itself
-//           (born claimed), and comes back by settle() or park(): exactly one of the two.
+//           (born claimed), and comes back by settle() or park(): exactly one of the two, after any
+//           number of settlements that go on.
 //           Operators' actions apply at once, on claimed messages too: an attempt under way learns
 //           of it from may_send_dot(). A removed message is nobody's: settle() finds it no more.
 //           Attempts of others that were cut off are in doubt (P4): they are counted, and their
@@ -44,6 +45,7 @@ struct Settlement {
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
     std::vector<HistoryEvent> events;  // for the message's history, in this order
+    bool goes_on = false;  // other attempts run still: it stays claimed, and due when it was
 };
 
 enum class Action : std::uint8_t {

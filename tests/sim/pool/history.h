@@ -124,6 +124,7 @@ private:
     void check_bounces(QueueId id, std::uint32_t recipient, const std::set<QueueId>& notices);
     std::vector<std::uint32_t> missing(QueueId id, std::size_t recipients) const;
     bool was_in_doubt(QueueId id, std::uint32_t recipient) const;
+    bool was_on_its_own(QueueId id) const;
 
     const World& world_;
     control::Journal& journal_;

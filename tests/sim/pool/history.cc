@@ -125,7 +125,7 @@ void History::check_against(const Attempt& earlier,
         counts_.dup_lost += 1;
     else if (counted)
         counts_.dup_in_doubt += 1;
-    else if (power_took_.contains({earlier.id, earlier.name}))
+    else if (power_took_.contains({earlier.id, earlier.name}) || rotted_.contains(earlier.id))
         counts_.dup_power += 1;
     else if (earlier.alone)
         counts_.dup_alone += 1;

@@ -349,9 +349,13 @@ std::optional<std::string> Pool::unsettled_partitions() const {
         if (!machine->retired && alone[machine->id()] != 1)
             return machine->label() + " has no partition of its own";
     }
-    const auto lacking = replication::short_partitions(*newest_);
-    if (lacking > 0) return std::to_string(lacking) + " partitions lack copies";
-    return std::nullopt;
+    if (replication::short_partitions(*newest_) == 0) return std::nullopt;
+    std::string lacking;
+    for (const auto& one : newest_->partitions) {
+        const auto copies = replication::staying_holders(*newest_, one);
+        if (copies < replication::copies_wanted(*newest_)) lacking += " " + number(one.id);
+    }
+    return "copies are lacking, among others of" + lacking;
 }
 
 std::optional<std::string> Pool::different() const {

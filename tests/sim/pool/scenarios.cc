@@ -98,8 +98,10 @@ void old_disks(S& s) {
     s.mess(trouble_time, {&S::old_disk, &S::old_disk, &S::kill, &S::mood}, 3s);
 }
 
+// In a pool of two whoever was away is the one that is invited: the good copy comes back. In larger
+// ones a copy that rots while the other is away is beyond what two copies can bear.
 void damage(S& s) {
-    s.begin(several(s));
+    s.begin(2);
     s.mess(trouble_time, {&S::damage, &S::damage, &S::kill, &S::mood}, 1s);
 }
 

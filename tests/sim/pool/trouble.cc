@@ -211,6 +211,7 @@ void Simulation::damage() {
     if (machine == nullptr || !pool.held_by_others(*machine, chosen)) return;
     if (!pool.damaged.insert(chosen.id).second) return;
     counts.damaged += 1;
+    history.rotted(chosen.id);
     history.tell(chosen.id, "its record at " + machine->label() + " rots");
     machine->damage(chosen.id);
 }

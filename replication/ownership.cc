@@ -233,7 +233,9 @@ void Ownership::hurry() {
 bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partition) const {
     const auto& state = partition.state();
     if (staying_holders(pool, state) >= copies_wanted(pool)) return false;
-    const bool has_mail = ports_.store.count(state.id) > 0 || partition.under_way() > 0;
+    // What was set aside somebody else may have.
+    const bool has_mail = ports_.store.count(state.id) > 0 || partition.under_way() > 0 ||
+                          damaged_.contains(state.id);
     return has_mail || (state.phase == PartitionPhase::open && !state.solo);
 }
 
@@ -278,6 +280,8 @@ void Ownership::mend(PartitionId id) {
     ports_.store.damaged(id, while_alive([this, id](Result<std::vector<QueueId>> damaged) {
                              auto* partition = find(id);
                              if (!damaged || partition == nullptr) return;
+                             if (damaged->empty()) damaged_.erase(id);
+                             if (!damaged->empty()) damaged_.insert(id);
                              for (const auto message : *damaged)
                                  partition->fetch(message, OwnedPartition::Lost::record);
                          }));

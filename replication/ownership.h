@@ -139,6 +139,7 @@ private:
     Incarnation spoken_as_;               // as which the streams were begun
     std::map<NodeId, std::string> kept_;  // streams, by address
     std::set<NodeId> up_;
+    std::set<PartitionId> damaged_;  // some of their mail cannot be read here
     BootTime next_heal_{};
     BootTime next_look_{};
     BootTime next_solo_close_{};

@@ -84,6 +84,7 @@ void ReplicatedQueue::partition_given_up(PartitionId id) {
     });
     claimable_.erase(id);
     doubts_.given_up(id);
+    std::erase_if(unread_doubts_, in_it);
 }
 
 // A claim that was made while its partition went is nobody's.
@@ -276,6 +277,10 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
             if (!still_owns(envelope.id)) continue;
             // An operator resumed what is still being delivered: the attempt's settle() frees it.
             if (claimed_.contains(envelope.id)) continue;
+            if (auto open = unread_doubts_.extract(envelope.id); !open.empty()) {
+                put_in_doubt(envelope, std::move(open.mapped()));
+                continue;
+            }
             if (!envelope.doubts.empty()) {
                 decide_doubts(std::move(envelope), hand_out);
                 continue;

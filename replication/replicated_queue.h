@@ -213,6 +213,7 @@ private:
     // --- attempts in doubt
     void find_doubts(PartitionId id);
     void note_doubts(QueueId id, std::vector<Intent> open);
+    void put_in_doubt(const Envelope& claimed, std::vector<Intent> open);
     void decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out);
     void ask_about_doubts(NodeId node);
     void told(Tell tell);
@@ -246,6 +247,8 @@ private:
     std::set<PartitionId> claimable_;  // their attempts in doubt are claimed
     // Settled attempts whose outcomes every holder has by now.
     std::map<PartitionId, std::vector<std::pair<QueueId, std::uint32_t>>> known_everywhere_;
+    // Attempts in doubt at messages whose record could not be read when they were found.
+    std::map<QueueId, std::vector<Intent>> unread_doubts_;
     std::uint64_t in_doubt_ = 0;
     std::uint64_t takeovers_ = 0;
     UniqueFunction<void()> wake_;

@@ -27,35 +27,40 @@ void ReplicatedQueue::note_doubts(QueueId id, std::vector<Intent> open) {
     const auto* partition = owned(id);
     store_.claim_one(
         partition->state().epoch, id,
-        while_alive([this, open = std::move(open)](Result<Envelope> before) {
-            if (!before) return;  // an operator removed it in the meantime
-            if (!still_owns(before->id)) return;
-            const auto now = clock_.wall();
-            const bool others = std::any_of(open.begin(), open.end(), [&](const Intent& intent) {
-                return control_.read().member(intent.by) != nullptr && intent.by != control_.self();
-            });
-            const auto due = others ? now + settings_.in_doubt_wait : now;
-            Envelope after = *before;
-            std::vector<std::uint32_t> ended;
-            for (const auto& intent : open) {
-                after = storage::mark_in_doubt(std::move(after), intent, due);
-                after = storage::note(
-                    std::move(after),
-                    event("attempt " + std::to_string(intent.attempt) + " at " + intent.remote +
-                          " was cut off before its end was known: in doubt"));
-                ended.push_back(intent.attempt);
-            }
-            auto change = storage::settle(*before, after, {}, std::move(ended));
-            submit(after.id, std::move(change), [this, open](Result<void> stored) {
-                if (!stored) return;  // the store failed, or it is taken up again elsewhere
-                in_doubt_ += open.size();
-                for (const auto& intent : open) {
-                    if (intent.by != control_.self())
-                        doubts_.add(intent.by, {intent.id, intent.attempt});
-                }
-                wake();
-            });
+        while_alive([this, id, open = std::move(open)](Result<Envelope> before) mutable {
+            // Its record cannot be read: when it is mended, claim() meets it.
+            if (!before && owned(id) != nullptr) unread_doubts_[id] = std::move(open);
+            if (before && still_owns(id)) put_in_doubt(*before, std::move(open));
         }));
+}
+
+void ReplicatedQueue::put_in_doubt(const Envelope& claimed, std::vector<Intent> open) {
+    const auto now = clock_.wall();
+    const bool others = std::any_of(open.begin(), open.end(), [&](const Intent& intent) {
+        return control_.read().member(intent.by) != nullptr && intent.by != control_.self();
+    });
+    const auto due = others ? now + settings_.in_doubt_wait : now;
+    Envelope after = claimed;
+    std::vector<std::uint32_t> ended;
+    for (const auto& intent : open) {
+        after = storage::mark_in_doubt(std::move(after), intent, due);
+        after = storage::note(std::move(after), event("attempt " + std::to_string(intent.attempt) +
+                                                      " at " + intent.remote +
+                                                      " was cut off before its end was known: in "
+                                                      "doubt"));
+        ended.push_back(intent.attempt);
+    }
+    auto change = storage::settle(claimed, after, {}, std::move(ended));
+    submit(after.id, std::move(change),
+           while_alive([this, open = std::move(open)](Result<void> stored) {
+               if (!stored) return;  // the store failed, or it is taken up again elsewhere
+               in_doubt_ += open.size();
+               for (const auto& intent : open) {
+                   if (intent.by != control_.self())
+                       doubts_.add(intent.by, {intent.id, intent.attempt});
+               }
+               wake();
+           }));
 }
 
 // Due, and nobody told.

@@ -189,9 +189,15 @@ Result<std::vector<Intent>> QueueReader::intents(PartitionId partition) const {
                                                 return true;
                                             });
     if (!scanned) return scanned.error();
-    std::erase_if(found, [&](const Intent& intent) {
-        const Result<std::string> record = disk_.get(Family::envelope, envelope_key(intent.id));
+    // What was set aside may be mended: its attempts are open still.
+    const auto lacks = [&](Family family, const std::string& key) {
+        const Result<std::string> record = disk_.get(family, key);
         return !record && record.error().code == Errc::not_found;
+    };
+    std::erase_if(found, [&](const Intent& intent) {
+        const std::string key = envelope_key(intent.id);
+        return lacks(Family::envelope, key) &&
+               lacks(Family::meta, set_aside_key(partition, to_char(Family::envelope), key));
     });
     return found;
 }

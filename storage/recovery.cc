@@ -107,13 +107,24 @@ private:
 
     Result<void> drop_stale_intents() {
         for (const IntentKey& intent : intents_) {
-            const Result<bool> there = exists(intent.id);
+            const Result<bool> there = is_known(intent.id);
             if (!there) return there.error();
             if (*there) continue;
             Result<void> done = drop(Family::meta, intent_key(intent.id, intent.attempt));
             if (!done) return done;
         }
         return {};
+    }
+
+    // Its record is there, or was set aside and may be mended.
+    Result<bool> is_known(QueueId id) const {
+        const Result<bool> there = exists(id);
+        if (!there || *there) return there;
+        const Result<std::string> aside =
+            disk_.get(Family::meta,
+                      set_aside_key(id.partition(), to_char(Family::envelope), envelope_key(id)));
+        if (aside) return true;
+        return aside.error().code == Errc::io ? Result<bool>(aside.error()) : Result<bool>(false);
     }
 
     // A record that cannot be read exists.

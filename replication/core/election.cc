@@ -98,7 +98,7 @@ void Election::tick(BootTime now, Output& out) {
     if (role_ == Role::leader) return tick_leader(now, out);
     if (now < act_at_) return;
     if (role_ != Role::follower) return wait_again(now);
-    if (is_voter() && quiet(now)) ask(now, out);
+    if ((is_voter() || needed_) && quiet(now)) ask(now, out);
 }
 
 void Election::ask(BootTime now, Output& out) {
@@ -113,7 +113,10 @@ void Election::ask(BootTime now, Output& out) {
 }
 
 void Election::take(const NodeId& from, const PreVote& message, BootTime now, Output& out) {
-    const bool granted = role_ != Role::leader && quiet(now) && !knows_less(message.accepted);
+    const bool lacks = knows_less(message.accepted);
+    const bool granted = role_ != Role::leader && quiet(now) && !lacks;
+    // It counts on a vote that this node gave up, and on a word that this node cannot give it.
+    needed_ = needed_ || (lacks && !is_voter());
     out.now.push_back({from, PreVoteReply{message.round, granted, fsm_.term()}});
 }
 
@@ -168,6 +171,7 @@ void Election::take(const NodeId& from, const TakeLead& message, BootTime now, O
 
 void Election::win(BootTime now, Output& out) {
     role_ = Role::leader;
+    needed_ = false;
     led_ = false;
     leader_ = self_;
     failures_ = 0;
@@ -352,6 +356,7 @@ void Election::heard_leader(const NodeId& from, BootTime now) {
     leader_ = from;
     leader_heard_ = now;
     failures_ = 0;
+    needed_ = false;
     follow(now);
 }
 

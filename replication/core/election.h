@@ -5,9 +5,11 @@
 // Contract  A voter that has heard no leader for `patience` and a random while asks the other
 // voters
 //           whether they would join it (pre-vote), and only with a majority of both configurations
-//           spends a term. A leader beats every `heartbeat`, repeats what somebody lacks, first
-//           publishes its accepted value in its own term, and abdicates, silently, when no majority
-//           confirmed it or a publication was not committed for `abdicate_after`.
+//           spends a term. So does a node without a vote that accepted more than a voter which
+//           still counts on it: that one cannot win. A leader beats every `heartbeat`, repeats what
+//           somebody lacks, first publishes its accepted value in its own term, and abdicates,
+//           silently, when no majority confirmed it or a publication was not committed for
+//           `abdicate_after`.
 //           Messages in `gated` depend on durable(): they leave after it is written.
 // Owner     ControlCore.
 #pragma once
@@ -148,6 +150,7 @@ private:
     std::uint64_t pre_vote_round_ = 0;
     std::vector<NodeId> pre_votes_;
     Term highest_seen_;
+    bool needed_ = false;  // it has no vote, and others cannot win without what it accepted
     // --- joined
     std::optional<NodeId> joined_;  // whom, in this term
     std::optional<Join> join_;

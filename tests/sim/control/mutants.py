@@ -1,30 +1,11 @@
 #!/usr/bin/env python3
-"""Makes deliberate faults in production source: `mutants.py MUTANT FILE OUT`, `mutants.py --table`.
-
-Contract  A mutant is some replacements of text, each of which stands exactly once in its file;
-          anything else fails, so that a mutant cannot silently become the correct code when the
-          source changes. --table prints a line a mutant: its name, scenario, last seed, files.
-"""
+"""The mutants of the control plane that control_sim must find; mutation.py says how it is done."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Edit:
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Mutant:
-    name: str
-    scenario: str  # in which control_sim must find it
-    last: int      # by which seed
-    edits: tuple[Edit, ...]
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from mutation import Edit, Mutant, main  # noqa: E402
 
 MUTANTS = [
     # Messages leave before what they say is on the disk.
@@ -66,37 +47,5 @@ MUTANTS = [
              "    if (member->incarnation != from.incarnation) hear("))),
 ]
 
-
-def mutated(mutant: Mutant, path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    edits = [edit for edit in mutant.edits if edit.file == path.name]
-    if not edits:
-        raise SystemExit(f"mutants.py: {mutant.name} does not touch {path.name}")
-    for edit in edits:
-        found = text.count(edit.old)
-        if found != 1:
-            raise SystemExit(f"mutants.py: {mutant.name}: its old text stands {found} times in "
-                             f"{path}, not once: adapt the mutant to the source")
-        text = text.replace(edit.old, edit.new)
-    return text
-
-
-def files(mutant: Mutant) -> list[str]:
-    return sorted({edit.file for edit in mutant.edits})
-
-
-def main(arguments: list[str]) -> int:
-    if arguments == ["--table"]:
-        for mutant in MUTANTS:
-            print(mutant.name, mutant.scenario, mutant.last, *files(mutant))
-        return 0
-    name, file, out = arguments
-    chosen = [mutant for mutant in MUTANTS if mutant.name == name]
-    if not chosen:
-        raise SystemExit(f"mutants.py: no mutant is called {name}")
-    Path(out).write_text(mutated(chosen[0], Path(file)), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(MUTANTS, sys.argv[1:]))

@@ -77,7 +77,13 @@ void Clients::operate() {
     owner->node()->act(chosen.id, actions[world_.below(chosen.sender.empty() ? 3 : 4)]);
 }
 
+// Looking at the queue finds what cannot be read, also of held messages.
 void Clients::resume_all() {
+    for (const auto& machine : pool_.machines()) {
+        if (machine->serves())
+            machine->node()->queue().list(QueueId{}, 1000,
+                                          [](const Result<std::vector<Envelope>>&) {});
+    }
     for (const auto& envelope : pool_.messages()) {
         if (!envelope.held) continue;
         auto* owner = pool_.owner_of(envelope.id);

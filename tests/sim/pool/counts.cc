@@ -8,7 +8,7 @@ namespace {
 
 using Field = std::uint64_t Counts::*;
 
-constexpr std::array<std::pair<const char*, Field>, 34> fields{{
+constexpr std::array<std::pair<const char*, Field>, 36> fields{{
     {"accepted", &Counts::accepted},
     {"delivered", &Counts::delivered},
     {"bounced", &Counts::bounced},
@@ -38,6 +38,8 @@ constexpr std::array<std::pair<const char*, Field>, 34> fields{{
     {"pauses", &Counts::pauses},
     {"cuts", &Counts::cuts},
     {"failed_syncs", &Counts::failed_syncs},
+    {"damaged", &Counts::damaged},
+    {"mended", &Counts::mended},
     {"new_disks", &Counts::new_disks},
     {"old_disks", &Counts::old_disks},
     {"strangers", &Counts::strangers},

@@ -61,7 +61,7 @@ void History::accepted(const Envelope& envelope, const std::vector<Custody>& hol
     committing_.erase(id);
     accepted_[id] = envelope.recipients.size();
     counts_.accepted += 1;
-    if (gone_.contains(id)) return;  // another owner has dealt with it already
+    if (attempts_of_.contains(id) || gone_.contains(id)) return;  // another owner deals with it
     for (const auto& custody : holders) {
         if (!custody.durable) fail(id, "P1: 250 before it was durable on " + custody.holder);
     }
@@ -125,7 +125,7 @@ void History::check_against(const Attempt& earlier,
         counts_.dup_lost += 1;
     else if (counted)
         counts_.dup_in_doubt += 1;
-    else if (power_took_.contains({earlier.id, earlier.name}))
+    else if (power_took_.contains({earlier.id, earlier.name}) || rotted_.contains(earlier.id))
         counts_.dup_power += 1;
     else if (earlier.alone)
         counts_.dup_alone += 1;
@@ -187,10 +187,24 @@ bool History::was_in_doubt(QueueId id, std::uint32_t recipient) const {
     });
 }
 
+// A notice that was sent while nobody else could be told of it, or of what caused it, or whose
+// record went with the power.
+bool History::was_on_its_own(QueueId notice) const {
+    const auto of = attempts_of_.find(notice);
+    if (of == attempts_of_.end()) return false;
+    return std::ranges::any_of(of->second, [&](AttemptNumber number) {
+        const auto& attempt = attempts_.at(number);
+        return attempt.alone || power_took_.contains({attempt.id, attempt.name});
+    });
+}
+
 void History::check_bounces(QueueId id, std::uint32_t recipient, const std::set<QueueId>& notices) {
     const auto which = std::to_string(recipient);
     const bool doubtful = was_in_doubt(id, recipient);
-    if (notices.size() > 1 && !doubtful) fail(id, "the sender was told twice about " + which);
+    const bool alone =
+        std::ranges::any_of(notices, [&](QueueId notice) { return was_on_its_own(notice); });
+    if (notices.size() > 1 && !doubtful && !alone)
+        fail(id, "the sender was told twice about " + which);
     const bool reason = has(refusals_, id, recipient) || expired_.contains(id) ||
                         (in_doubt_may_bounce && has(intended_, id, recipient));
     if (!reason) fail(id, "the sender was told about " + which + " without a reason");

@@ -97,6 +97,8 @@ public:
     // Those whose records somebody may still need.
     std::vector<AttemptName> open_attempts() const;
     void power_took(const AttemptName& attempt);
+    // One copy of its record, and what that alone said of the message, is lost.
+    void rotted(QueueId id) { rotted_.insert(id); }
 
     void fail(QueueId id, const std::string& what);
     // Everything accepted has come to an end.
@@ -124,6 +126,7 @@ private:
     void check_bounces(QueueId id, std::uint32_t recipient, const std::set<QueueId>& notices);
     std::vector<std::uint32_t> missing(QueueId id, std::size_t recipients) const;
     bool was_in_doubt(QueueId id, std::uint32_t recipient) const;
+    bool was_on_its_own(QueueId id) const;
 
     const World& world_;
     control::Journal& journal_;
@@ -139,6 +142,7 @@ private:
     std::map<QueueId, std::uint32_t> in_doubt_;  // most that was seen in its envelope
     std::set<AttemptName> open_;                 // begun, and not settled
     std::set<AttemptName> power_took_;           // their records, from one disk at least
+    std::set<QueueId> rotted_;
     std::map<AttemptNumber, Attempt> attempts_;
     std::map<QueueId, std::vector<AttemptNumber>> attempts_of_;
     std::map<QueueId, std::set<std::uint32_t>> intended_;

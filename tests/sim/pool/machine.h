@@ -76,6 +76,11 @@ public:
     std::string label() const;
     std::string story() const;  // phase, term, leader, voters
     bool runs() const { return node_ != nullptr; }
+    // Nobody else knows what the pool is.
+    bool votes_alone() const {
+        const std::vector<NodeId> alone{id()};
+        return disk_->record.agreement.accepted.configuration.voters == alone;
+    }
     bool paused() const { return node_ && node_->process().paused(); }
     // Takes mail.
     bool serves() const { return node_ && node_->up() && !paused() && !node_->leaving(); }

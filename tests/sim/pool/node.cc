@@ -33,7 +33,9 @@ Node::Node(Surroundings& around, Place place)
 // Nothing that it posted runs any more: its parts go in whatever state they are.
 Node::~Node() {
     control_->lose_power_or_not();
-    around_.counts.in_doubt += queue_->counters().in_doubt;
+    const auto counters = queue_->counters();
+    around_.counts.in_doubt += counters.in_doubt;
+    around_.counts.mended += counters.mended;
     process_.end();
     around_.history.process_ended(place_.number);
 }

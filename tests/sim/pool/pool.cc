@@ -46,6 +46,14 @@ Records records(const storage::MemoryDisk& disk, storage::Family family, Partiti
     return found;
 }
 
+// Of a record of any family but meta.
+QueueId id_of(std::string_view key) {
+    if (const auto id = storage::envelope_id(key)) return *id;
+    if (const auto id = storage::body_id(key)) return *id;
+    const auto due = storage::due_position(key);
+    return due ? due->id : QueueId{};
+}
+
 std::string hex(std::string_view bytes) {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;
@@ -264,6 +272,15 @@ std::vector<Envelope> Pool::messages() const {
     return all;
 }
 
+bool Pool::held_by_others(const Machine& machine, const Envelope& envelope) const {
+    const auto* partition = newest_->find(envelope.id.partition());
+    return partition != nullptr && std::ranges::any_of(partition->in_sync, [&](const NodeId& node) {
+               const auto* other = with(node);
+               return other != nullptr && other != &machine &&
+                      durable_on(other->disk().queue, envelope);
+           });
+}
+
 bool Pool::decides_without(const Machine& machine) const {
     const auto is_there = [&](const NodeId& node) {
         return node != machine.id() && with(node) != nullptr && !with(node)->went_back();
@@ -332,23 +349,33 @@ std::optional<std::string> Pool::unsettled_partitions() const {
         if (!machine->retired && alone[machine->id()] != 1)
             return machine->label() + " has no partition of its own";
     }
-    const auto lacking = replication::short_partitions(*newest_);
-    if (lacking > 0) return std::to_string(lacking) + " partitions lack copies";
-    return std::nullopt;
+    if (replication::short_partitions(*newest_) == 0) return std::nullopt;
+    std::string lacking;
+    for (const auto& one : newest_->partitions) {
+        const auto copies = replication::staying_holders(*newest_, one);
+        if (copies < replication::copies_wanted(*newest_)) lacking += " " + number(one.id);
+    }
+    return "copies are lacking, among others of" + lacking;
 }
 
 std::optional<std::string> Pool::different() const {
+    const auto comparable = [&](const Machine& machine, storage::Family family, PartitionId id) {
+        auto found = records(machine.disk().queue, family, id);
+        std::erase_if(found,
+                      [&](const auto& record) { return damaged.contains(id_of(record.first)); });
+        return found;
+    };
     for (const auto& one : newest_->partitions) {
         const auto* owner = one.owner ? with(*one.owner) : nullptr;
         if (owner == nullptr) continue;
         for (const auto family :
              {storage::Family::envelope, storage::Family::due, storage::Family::body}) {
-            const auto has = records(owner->disk().queue, family, one.id);
+            const auto has = comparable(*owner, family, one.id);
             for (const auto& node : one.in_sync) {
                 const auto* holder = with(node);
                 if (holder == nullptr || holder == owner) continue;
                 around_.counts.compared += has.empty() ? 0 : 1;
-                const auto held = records(holder->disk().queue, family, one.id);
+                const auto held = comparable(*holder, family, one.id);
                 if (held != has)
                     return number(one.id) + " is not the same at " + owner->label() + " and " +
                            holder->label() + ": " + first_difference(family, has, held);

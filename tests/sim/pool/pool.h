@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ public:
     // Messages of a partition, as one disk has them.
     std::vector<Envelope> messages(const Machine& machine, PartitionId partition) const;
     std::vector<Envelope> messages() const;  // as the owners have them
+    // Somebody else in sync has the message whole too.
+    bool held_by_others(const Machine& machine, const Envelope& envelope) const;
+    std::set<QueueId> damaged;  // not compared
     // Nothing that was accepted is on this machine's disk alone, and the others can decide.
     bool can_be_spared(const Machine& machine) const;
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "tests/sim/world.h"
@@ -39,6 +40,7 @@ public:
     void set_all(std::optional<Mood> mood) { all_ = mood; }
     void heal() {
         moods_.clear();
+        all_.reset();
         lost_replies_ = 0;
     }
     bool loses_this_reply() { return world_.chance(lost_replies_); }

@@ -98,6 +98,40 @@ void old_disks(S& s) {
     s.mess(trouble_time, {&S::old_disk, &S::old_disk, &S::kill, &S::mood}, 3s);
 }
 
+// In a pool of two whoever was away is the one that is invited: the good copy comes back. In larger
+// ones a copy that rots while the other is away is beyond what two copies can bear.
+void damage(S& s) {
+    s.begin(2);
+    s.mess(trouble_time, {&S::damage, &S::damage, &S::kill, &S::mood}, 1s);
+}
+
+// Owners lose what they own while a remote takes its time.
+void late_replies(S& s) {
+    s.begin(several(s));
+    s.remote.set_all(Mood::slow);
+    s.mess(trouble_time, {&S::cut, &S::cut, &S::pause}, 4s);
+}
+
+// Every machine gives way to one with an empty disk, one after another, under load.
+void replace_all(S& s) {
+    s.begin(3);
+    s.pool.on_left = [&s](Machine& machine) {
+        if (!machine.left_all) s.journal.fail(machine.label() + " left, and had mail of its own");
+        if (s.failed()) return;
+        s.counts.new_disks += 1;
+        machine.replace_disk();
+        machine.boot_after(s.some_time());
+    };
+    s.clients.send(60, 60s);
+    for (auto* machine : s.pool.wanted()) {
+        const auto before = machine->id();
+        machine->leave(30s);
+        const auto replaced = [&] { return machine->id() != before && !s.pool.unsettled(); };
+        if (!s.go_on_until(replaced, 100s) && !s.failed())
+            s.journal.fail(machine->label() + " was not replaced: " + machine->story());
+    }
+}
+
 void leaves(S& s) {
     s.begin(several(s));
     s.mess(trouble_time,
@@ -126,6 +160,9 @@ const std::vector<Scenario> all = {
     {"mix", mix},
     {"new_disks", new_disks},
     {"old_disks", old_disks},
+    {"damage", damage},
+    {"late_replies", late_replies},
+    {"replace_all", replace_all},
     {"leaves", leaves},
     {"drains", drains},
 };

@@ -69,7 +69,7 @@ Surroundings Simulation::surroundings() {
 Outcome Simulation::run(const Scenario& scenario) {
     journal.note("scenario " + std::string(scenario.name));
     pool.on_left = [this](Machine& machine) {
-        if (machine.left_all && world.chance(50)) machine.replace_disk();
+        if (machine.left_all && !machine.votes_alone() && world.chance(50)) machine.replace_disk();
         machine.boot_after(some_time());
     };
     scenario.script(*this);

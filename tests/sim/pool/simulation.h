@@ -88,6 +88,7 @@ public:
     void jump_wall();
     void new_disk();
     void old_disk();
+    void damage();
     void mood();
     void operate();
     void leave_and_return();

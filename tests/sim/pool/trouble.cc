@@ -201,6 +201,21 @@ void Simulation::old_disk() {
     });
 }
 
+// A record of which somebody else has a copy.
+void Simulation::damage() {
+    const auto known = pool.messages();
+    if (known.empty()) return;
+    const auto& chosen = known[world.below(known.size())];
+    const auto* partition = pool.newest()->find(chosen.id.partition());
+    auto* machine = pool.with(partition->in_sync[world.below(partition->in_sync.size())]);
+    if (machine == nullptr || !pool.held_by_others(*machine, chosen)) return;
+    if (!pool.damaged.insert(chosen.id).second) return;
+    counts.damaged += 1;
+    history.rotted(chosen.id);
+    history.tell(chosen.id, "its record at " + machine->label() + " rots");
+    machine->damage(chosen.id);
+}
+
 // ------------------------------------------------------------------ the others
 
 void Simulation::mood() {

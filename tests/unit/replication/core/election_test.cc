@@ -356,6 +356,26 @@ TEST_CASE("while the configuration changes, both must elect and confirm") {
     CHECK(four.at(leader).durable().accepted.committed == next);
 }
 
+TEST_CASE("who gave up its vote leads once more when others lack what it accepted since") {
+    Voters two({1, 2}, 2);
+    two.run(5s);
+    const int leader = two.leader();
+    const int other = 3 - leader;
+    const Configuration without{test_nodes({other})};
+    two.loses = losing<Commit>();
+    two.publish(leader, without);
+    const auto given_up = two.committed(leader);
+    REQUIRE(two.committed(other) < given_up);
+    two.silent = {leader};
+    two.publish(leader, without);
+    two.run(settings.abdicate_after + 1s);
+    CHECK_FALSE(two.at(leader).leads());
+    two.silent = {};
+    two.loses = [](const auto&) { return false; };
+    two.run(10s);
+    CHECK((two.leader() == leader && two.committed(other) > given_up));
+}
+
 TEST_CASE("one publication at a time, and a new configuration after the last one only") {
     Voters three({1, 2, 3}, 4);
     three.run(5s);

@@ -102,6 +102,7 @@ bool ReplicatedQueue::is_quiet(PartitionId id) const {
 
 void ReplicatedQueue::tick() {
     ownership_.tick();
+    vouch();
     for (const auto node : doubts_.nodes()) ask_about_doubts(node);
     for (auto& [id, attempts] : std::exchange(known_everywhere_, {})) {
         if (auto* partition = ownership_.find(id))

@@ -212,8 +212,13 @@ private:
 
     // --- attempts in doubt
     void find_doubts(PartitionId id);
-    void note_doubts(QueueId id, std::vector<Intent> open);
-    void put_in_doubt(const Envelope& claimed, std::vector<Intent> open);
+    using Open = std::map<QueueId, std::vector<Intent>>;
+    void doubt_all(PartitionId id, QueueId after, std::shared_ptr<Open> open);
+    void vouch();
+    void note_doubts(QueueId id, std::vector<Intent> open, UniqueFunction<void()> done = {});
+    void put_in_doubt(const Envelope& claimed,
+                      std::vector<Intent> open,
+                      UniqueFunction<void()> done = {});
     void decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out);
     void ask_about_doubts(NodeId node);
     void told(Tell tell);
@@ -248,7 +253,9 @@ private:
     // Settled attempts whose outcomes every holder has by now.
     std::map<PartitionId, std::vector<std::pair<QueueId, std::uint32_t>>> known_everywhere_;
     // Attempts in doubt at messages whose record could not be read when they were found.
-    std::map<QueueId, std::vector<Intent>> unread_doubts_;
+    Open unread_doubts_;
+    std::set<PartitionId> to_vouch_;
+    BootTime next_vouch_{};
     std::uint64_t in_doubt_ = 0;
     std::uint64_t takeovers_ = 0;
     UniqueFunction<void()> wake_;

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -82,6 +83,9 @@ private:
     void look(replication::EmbeddedControl::Discovered found);
     void report_peers();
     bool has_peers() const;
+    // A live member that is not known to have renewed its lease since; empty: all have.
+    std::string not_heard_since(BootTime since) const;
+    bool votes_are_settled() const;
     admin::PoolView view() const;
     replication::PeerNetworkFigures peer_figures() const;
 
@@ -95,6 +99,7 @@ private:
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
     LateStreams streams_;
+    std::optional<BootTime> asked_ready_;  // first, since this node is live
     bool whole_ = false;  // the pool's messages had their copies once since this node is live
     std::vector<grpc::Service*> services_;
     std::vector<std::string> set_aside_;  // data directories beside the queue, at the start

@@ -321,7 +321,7 @@ TEST_CASE("queue ls --set-aside: a table by directory; unknown is exit code 75")
     const auto ran = run(rig.pool.node, {"queue", "ls", "--set-aside"});
     CHECK(ran.exit_code == 75);
     CHECK(ran.out.starts_with(directory + ": its disk went back\nQUEUE ID "));
-    CHECK(has(ran.out, rig.gone.to_string() + "     2h  1000 gone     old@test"));
+    CHECK(has(ran.out, rig.gone.to_string() + "  2h00m  1.0K gone     old@test"));
     CHECK(has(ran.out, "two@test\n"));
     CHECK_FALSE(has(ran.out, "one@test"));
     CHECK(has(ran.out, "unknown: "));

@@ -157,6 +157,11 @@ std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& addres
     return peers_ ? peers_->channel(address) : nullptr;
 }
 
+void PoolMembership::set_aside_left(std::vector<std::string> names) {
+    set_aside_.clear();
+    for (auto& name : names) set_aside_.push_back(config_.data_dir + "/set-aside/" + name);
+}
+
 void PoolMembership::tick() {
     control_->tick();
     if (!peers_ || clock_.boot() < next_report_) return;

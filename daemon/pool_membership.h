@@ -57,6 +57,8 @@ public:
     std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
+    // The names of the directories that are still set aside.
+    void set_aside_left(std::vector<std::string> names);
     void tick();
     // What this node waits for before it is live in its pool.
     std::string not_entered_why() const;
@@ -102,7 +104,7 @@ private:
     std::optional<BootTime> asked_ready_;  // first, since this node is live
     bool whole_ = false;  // the pool's messages had their copies once since this node is live
     std::vector<grpc::Service*> services_;
-    std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
+    std::vector<std::string> set_aside_;  // data directories beside the queue
     std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once
     BootTime next_report_{};

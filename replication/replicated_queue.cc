@@ -218,7 +218,7 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
     envelope.version = 1;
     const auto copies = partition->state().in_sync.size();
     if (!envelope.history.empty())
-        envelope.history.front().what +=
+        envelope.history.back().what +=
             copies == 1 ? ", 1 copy" : ", " + std::to_string(copies) + " copies";
     auto change = storage::Commit{envelope, std::move(head)};
     submit(id, std::move(change),

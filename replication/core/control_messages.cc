@@ -240,18 +240,22 @@ HelloReply ControlCore::hello_reply(const Header& header, BootTime now) {
     if (founding_->promise()) reply.standing = PoolStanding::promised;
     if (!record_.agreement.accepted.value) return reply;
     reply.standing = PoolStanding::member;
-    if (!election_) return reply;  // it asks who it is itself
-    reply.term = election_->agreement().term();
+    reply.term = record_.agreement.current_term;
+    // Also one that asks who it is itself says what its disk knows of others: when all begin at
+    // once, nobody else can.
+    if (const auto* member = record_.agreement.accepted.value->member(header.from)) {
+        reply.is_member = true;
+        reply.acknowledged = member->acknowledged;
+        reply.incarnation = member->incarnation;
+    }
+    if (!election_) return reply;
     if (const auto leader = election_->leader(now)) {
         reply.leader = leader;
         reply.leader_address =
             *leader == record_.self ? settings_.facts.address : address_of(*leader);
     }
-    const auto* member = election_->durable().accepted.value->member(header.from);
-    if (member == nullptr) return reply;
-    reply.is_member = true;
-    reply.acknowledged = std::max(member->acknowledged, election_->known_of(header.from));
-    reply.incarnation = member->incarnation;
+    if (!reply.is_member) return reply;
+    reply.acknowledged = std::max(reply.acknowledged, election_->known_of(header.from));
     const auto heard = heard_.find(header.from);
     if (heard != heard_.end() && heard->second.counter >= reply.incarnation.counter)
         reply.incarnation = heard->second;

@@ -10,6 +10,8 @@ namespace {
 // A waiting incarnation that was not heard for this long starts when it is heard again.
 constexpr Duration heard_lately = std::chrono::seconds{3};
 constexpr Duration blocked_for_long = std::chrono::seconds{5};
+// Whoever answered no heartbeat for this long may be dead before its lease says so.
+constexpr Duration silent_after = std::chrono::seconds{1};
 
 const PoolState& newest(const Election& election) {
     return *election.durable().accepted.value;
@@ -202,12 +204,23 @@ std::vector<Ended> LeaderDuties::due_to_end(const PoolState& state,
     return ended;
 }
 
+std::vector<NodeId> LeaderDuties::silent(const PoolState& state,
+                                         const Election& election,
+                                         BootTime now) const {
+    std::vector<NodeId> nodes;
+    for (const auto& member : state.members) {
+        const auto heard = election.heard(member.id);
+        if (member.id != self_ && heard && now - *heard > silent_after) nodes.push_back(member.id);
+    }
+    return nodes;
+}
+
 void LeaderDuties::end_and_begin(PoolState& next,
                                  const Election& election,
                                  BootTime now,
                                  Sends& out) {
     estrange(next, out);
-    Evict evict{due_to_end(next, election, now), {}};
+    Evict evict{due_to_end(next, election, now), {}, silent(next, election, now)};
     for (const auto& ended : evict.ended) {
         if (auto start = waiting_of(next, ended.node, now)) evict.starts.push_back(*start);
     }

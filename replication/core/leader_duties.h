@@ -77,6 +77,9 @@ private:
     std::vector<Ended> due_to_end(const PoolState& state,
                                   const Election& election,
                                   BootTime now) const;
+    std::vector<NodeId> silent(const PoolState& state,
+                               const Election& election,
+                               BootTime now) const;
     std::optional<Start> waiting_of(const PoolState& state, const NodeId& node, BootTime now) const;
     void estrange(const PoolState& state, Sends& out);
     void let_go(PoolState& next, const Election& election);

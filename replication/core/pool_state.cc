@@ -26,9 +26,16 @@ std::size_t owned_count(const PoolState& state, const NodeId& node) {
                       [&](const auto& partition) { return partition.owner == node; }));
 }
 
-bool keeps_live(const PoolState& state, const PartitionState& partition) {
-    return std::any_of(partition.in_sync.begin(), partition.in_sync.end(),
-                       [&](const NodeId& node) { return state.is_live(node); });
+bool is_in(const std::vector<NodeId>& nodes, const NodeId& node) {
+    return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+bool keeps_live(const PoolState& state,
+                const PartitionState& partition,
+                const std::vector<NodeId>& silent = {}) {
+    return std::any_of(partition.in_sync.begin(), partition.in_sync.end(), [&](const NodeId& node) {
+        return state.is_live(node) && !is_in(silent, node);
+    });
 }
 
 // The owner stays when it lives, else the live node of the set that owns the fewest: a dead
@@ -45,19 +52,24 @@ NodeId choose_owner(const PoolState& state, const PartitionState& partition) {
 }
 
 // After incarnations ended or began: nobody who does not live owns anything, and sets that keep
-// somebody alive lose those who do not. `touched` are the nodes whose incarnation changed.
-void settle_partitions(PoolState& state, const std::vector<NodeId>& touched) {
+// somebody alive, and not silent, lose those who do not. `touched` are the nodes whose incarnation
+// changed.
+void settle_partitions(PoolState& state,
+                       const std::vector<NodeId>& touched,
+                       const std::vector<NodeId>& silent = {}) {
     for (auto& partition : state.partitions) {
+        const bool concerned = std::any_of(touched.begin(), touched.end(), [&](const NodeId& node) {
+            return partition.holds(node);
+        });
+        if (!concerned) continue;
         const auto before = partition;
-        if (keeps_live(state, partition)) {
+        if (keeps_live(state, partition, silent))
             std::erase_if(partition.in_sync, [&](const NodeId& n) { return !state.is_live(n); });
+        if (keeps_live(state, partition))
             partition.owner = choose_owner(state, partition);
-        } else {
+        else
             partition.owner.reset();
-        }
-        const bool owner_began_anew =
-            partition.owner &&
-            std::find(touched.begin(), touched.end(), *partition.owner) != touched.end();
+        const bool owner_began_anew = partition.owner && is_in(touched, *partition.owner);
         if (partition != before || owner_began_anew) partition.epoch.value += 1;
     }
 }
@@ -115,7 +127,7 @@ Result<PoolState> change(PoolState state, const Evict& evict) {
         if (auto begun = begin(state, start); !begun) return begun.error();
         touched.push_back(start.node);
     }
-    settle_partitions(state, touched);
+    settle_partitions(state, touched, evict.silent);
     return state;
 }
 

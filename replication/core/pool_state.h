@@ -99,10 +99,12 @@ struct Ended {
     bool operator==(const Ended&) const = default;
 };
 // Ends incarnations, by the leader; waiting ones of the same nodes start in the same change and
-// keep their places.
+// keep their places. Sets in which only silent nodes live keep the dead too: when the silent ones
+// turn out to be dead, with their disks perhaps, whoever of the set comes back goes on.
 struct Evict {
     std::vector<Ended> ended;
     std::vector<Start> starts;
+    std::vector<NodeId> silent;  // live, and not heard lately
 };
 struct Leave {  // by consent: it has stopped
     Ended ended;

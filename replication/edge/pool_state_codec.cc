@@ -152,6 +152,7 @@ void put_change(const Evict& change, v1::ChangeRecord& to) {
     auto& record = *to.mutable_evict();
     for (const auto& ended : change.ended) put_ended(ended, *record.add_ended());
     for (const auto& start : change.starts) put_start(start, *record.add_starts());
+    put_nodes(change.silent, *record.mutable_silent());
 }
 void put_change(const Leave& change, v1::ChangeRecord& to) {
     put_ended(change.ended, *to.mutable_leave());
@@ -199,6 +200,7 @@ Evict evict_from(const v1::ChangeRecord::Evict& record, Faults& faults) {
     if (faults.any()) return evict;
     for (const auto& ended : record.ended()) evict.ended.push_back(ended_from(ended, faults));
     for (const auto& start : record.starts()) evict.starts.push_back(start_from(start, faults));
+    evict.silent = nodes_from(record.silent(), "evict.silent", faults);
     return evict;
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using Field = std::uint64_t Counts::*;
 
-constexpr std::array<std::pair<const char*, Field>, 36> fields{{
+constexpr std::array<std::pair<const char*, Field>, 37> fields{{
     {"accepted", &Counts::accepted},
     {"delivered", &Counts::delivered},
     {"bounced", &Counts::bounced},
@@ -43,6 +43,7 @@ constexpr std::array<std::pair<const char*, Field>, 36> fields{{
     {"new_disks", &Counts::new_disks},
     {"old_disks", &Counts::old_disks},
     {"strangers", &Counts::strangers},
+    {"rolled_back", &Counts::rolled_back},
     {"leaves", &Counts::leaves},
     {"compared", &Counts::compared},
 }};

@@ -42,6 +42,7 @@ struct Counts {
     std::uint64_t new_disks = 0;
     std::uint64_t old_disks = 0;
     std::uint64_t strangers = 0;
+    std::uint64_t rolled_back = 0;
     std::uint64_t leaves = 0;
     std::uint64_t compared = 0;  // copies that were found equal
 

@@ -21,8 +21,8 @@ POOL_STATE = "replication/core/pool_state.cc"
 # Owners of the past are listened to for ever.
 LISTENS_ON = Edit(
     HELD,
-    "        const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch &&\n"
-    "                             partition->owner != control_.self();\n",
+    "        const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch && "
+    "!mine;\n",
     "        const bool goes_on = partition != nullptr;\n")
 
 MUTANTS = [

@@ -175,7 +175,15 @@ std::vector<Machine*> Pool::wanted() {
 
 void Pool::stepped(const SimControl& control) {
     const auto* election = control.core().election();
-    if (election == nullptr || !election->committed()) return;
+    if (election == nullptr) return;
+    const auto* machine = with(control.self());
+    if (machine != nullptr && machine->went_back() && !rolled_back &&
+        !around_.journal.violation()) {
+        rolled_back = true;
+        around_.counts.rolled_back += 1;
+        around_.journal.note(machine->label() + " goes on with its old disk: the run ends");
+    }
+    if (!election->committed()) return;
     const auto& value = *election->committed();
     auto& seen = seen_[&control];
     if (seen == value.version) return;
@@ -298,12 +306,20 @@ bool Pool::decides_without(const Machine& machine) const {
     });
 }
 
+// And goes on with them when the others do not.
+bool Pool::has_copies(const NodeId& node) const {
+    const auto* machine = with(node);
+    if (machine == nullptr || machine->went_back()) return false;
+    const auto off = around_.world.boot() - machine->off_since();
+    return machine->runs() || off < settings_.lease_ttl / 2;
+}
+
 bool Pool::can_be_spared(const Machine& machine) const {
     if (!newest_ || !decides_without(machine)) return false;
     return std::ranges::all_of(newest_->partitions, [&](const auto& partition) {
         if (!partition.holds(machine.id())) return true;
         const auto others = std::ranges::count_if(partition.in_sync, [&](const NodeId& node) {
-            return node != machine.id() && with(node) != nullptr;
+            return node != machine.id() && has_copies(node);
         });
         return others > 0 || messages(machine, partition.id).empty();
     });

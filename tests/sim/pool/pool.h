@@ -42,6 +42,9 @@ public:
     void has_left(Machine& machine);
     UniqueFunction<void(Machine&)> on_left;
     bool strangers_excused = false;
+    // A node goes on with a disk that went back: nobody who knew better was there to be asked. From
+    // here on nothing is promised.
+    bool rolled_back = false;
 
     // --- who
     Machine* leader();
@@ -61,7 +64,10 @@ public:
     // Somebody else in sync has the message whole too.
     bool held_by_others(const Machine& machine, const Envelope& envelope) const;
     std::set<QueueId> damaged;  // not compared
-    // Nothing that was accepted is on this machine's disk alone, and the others can decide.
+    // Nothing that was accepted is on this machine's disk alone, and the others can decide. Who
+    // died a while ago may be evicted before the pool can know that this one is lost too: what is
+    // lost with the disk of one holder and the process of another, one after the other, is not
+    // promised.
     bool can_be_spared(const Machine& machine) const;
 
     // --- Overseer
@@ -83,6 +89,8 @@ private:
     void count_step(const PoolState& before, const PoolState& after);
     std::optional<std::string> unsettled_node(const Machine& machine) const;
     std::optional<std::string> unsettled_partitions() const;
+
+    bool has_copies(const NodeId& node) const;
 
     Surroundings around_;
     const replication::PoolSettings settings_;

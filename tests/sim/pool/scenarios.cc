@@ -117,7 +117,7 @@ void replace_all(S& s) {
     s.begin(3);
     s.pool.on_left = [&s](Machine& machine) {
         if (!machine.left_all) s.journal.fail(machine.label() + " left, and had mail of its own");
-        if (s.failed()) return;
+        if (s.over()) return;
         s.counts.new_disks += 1;
         machine.replace_disk();
         machine.boot_after(s.some_time());
@@ -127,7 +127,7 @@ void replace_all(S& s) {
         const auto before = machine->id();
         machine->leave(30s);
         const auto replaced = [&] { return machine->id() != before && !s.pool.unsettled(); };
-        if (!s.go_on_until(replaced, 100s) && !s.failed())
+        if (!s.go_on_until(replaced, 100s) && !s.over())
             s.journal.fail(machine->label() + " was not replaced: " + machine->story());
     }
 }

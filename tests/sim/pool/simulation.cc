@@ -77,12 +77,12 @@ Outcome Simulation::run(const Scenario& scenario) {
     settle();
     compare();
     drain();
-    if (!failed()) history.check_end();
+    if (!over()) history.check_end();
     constexpr auto list_end = Frame(replication::ListEnd{}).index();
     constexpr auto pull = Frame(replication::Pull{}).index();
     counts.listings = streams.arrived()[list_end];
     counts.pulls = streams.arrived()[pull];
-    return {journal.violation(), counts,
+    return {pool.rolled_back ? std::nullopt : journal.violation(), counts,
             static_cast<std::uint64_t>(world.boot().time_since_epoch().count())};
 }
 
@@ -111,12 +111,12 @@ Machine& Simulation::join() {
 
 void Simulation::go_on(Duration time) {
     const auto end = world.boot() + time;
-    while (!failed() && world.boot() < end) world.run_until(std::min(end, world.boot() + 500ms));
+    while (!over() && world.boot() < end) world.run_until(std::min(end, world.boot() + 500ms));
 }
 
 bool Simulation::go_on_until(UniqueFunction<bool()> condition, Duration most, Duration step) {
     const auto end = world.boot() + most;
-    while (!failed() && !condition()) {
+    while (!over() && !condition()) {
         if (world.boot() >= end) return false;
         world.run_until(world.boot() + step);
     }
@@ -127,9 +127,9 @@ void Simulation::mess(Duration time, const std::vector<Trouble>& troubles, Durat
     healed_ = false;
     clients.send(messages, time);
     const auto end = world.boot() + time;
-    while (!failed() && world.boot() < end) {
+    while (!over() && world.boot() < end) {
         go_on(world.between(Duration{0}, 2 * every));
-        if (!failed()) (this->*troubles[world.below(troubles.size())])();
+        if (!over()) (this->*troubles[world.below(troubles.size())])();
     }
 }
 
@@ -171,19 +171,19 @@ void Simulation::settle() {
         return !pool.unsettled();
     };
     go_on_until(well, bound, 1s);
-    if (failed()) return;
+    if (over()) return;
     if (const auto why = pool.unsettled()) {
         for (const auto& machine : pool.machines())
             journal.note(machine->label() + ": " + machine->story());
         journal.fail("all should be well by now: " + *why);
     }
-    if (!failed()) journal.note("all is well");
+    if (!over()) journal.note("all is well");
 }
 
 // While no remote can be reached little changes: copies of a partition that are in sync must get to
 // be equal.
 void Simulation::compare() {
-    if (failed()) return;
+    if (over()) return;
     remote.set_all(Mood::unreachable);
     const bool equal = go_on_until([this] { return !pool.different(); }, 30s, 50ms);
     if (!equal) journal.fail("copies differ: " + *pool.different());
@@ -196,11 +196,11 @@ bool Simulation::drained() {
 }
 
 void Simulation::drain() {
-    for (Duration waited{}; waited < drained_within && !failed() && !drained(); waited += 2s) {
+    for (Duration waited{}; waited < drained_within && !over() && !drained(); waited += 2s) {
         clients.resume_all();
         go_on(2s);
     }
-    if (failed() || drained()) return;
+    if (over() || drained()) return;
     if (!clients.all_heard())
         return journal.fail(std::to_string(clients.unheard()) + " clients never got their 250");
     history.check_end();

@@ -57,8 +57,8 @@ public:
     void begin(std::size_t machines);
     Machine& join();  // one more
 
-    // --- going on. A run that has failed goes on no further.
-    bool failed() const { return journal.violation().has_value(); }
+    // --- going on
+    bool over() const { return journal.violation() || pool.rolled_back; }
     void go_on(Duration time);
     // False: it never was so.
     bool go_on_until(UniqueFunction<bool()> condition,

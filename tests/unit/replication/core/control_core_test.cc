@@ -278,6 +278,20 @@ TEST_CASE("a disk that went back is a stranger's") {
     CHECK(pool.run_until([&] { return !pool.machines[node].stranger.empty(); }, 5s));
 }
 
+TEST_CASE("a disk that went back is a stranger's, also when all begin at once") {
+    Pool pool(3);
+    const int node = pool.follower();
+    const auto old = pool.machines[node].disk;
+    pool.propose(1, SetDraining{test_node(1)});
+    pool.run(2s);
+    pool.propose(1, SetDraining{test_node(1), false});  // tells the others what it acknowledged
+    pool.run(2s);
+    for (int number : {1, 2, 3}) pool.kill(number);
+    pool.machines[node].disk = old;
+    for (int number : {1, 2, 3}) pool.start(number);
+    CHECK(pool.run_until([&] { return !pool.machines[node].stranger.empty(); }, 5s));
+}
+
 TEST_CASE("one of three that is cut off stops, the others go on, and it comes back") {
     Pool pool(3);
     const int lone = pool.follower();

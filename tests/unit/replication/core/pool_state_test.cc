@@ -123,6 +123,28 @@ TEST_CASE("a partition of which nobody lives waits as it is, for the first to co
     CHECK(back.find(first)->epoch == Epoch{3});
 }
 
+TEST_CASE("the dead stay in a set of which only silent nodes live") {
+    const auto pool = with_partition(with_partition(pool_of(3), {1, 2}), {1, 2, 3});
+    const auto half = after(pool, Evict{{end_of(1)}, {}, {two}});
+    CHECK(half.find(first)->owner == two);
+    CHECK(half.find(first)->in_sync == std::vector{one, two});
+    CHECK(half.find(first)->epoch == Epoch{2});
+    CHECK(half.find({2})->in_sync == std::vector{two, three});
+    SUBCASE("who was alive all the same drops them") {
+        const auto dropped = after(half, DropHolder{first, {2}, one});
+        CHECK(dropped.find(first)->in_sync == std::vector{two});
+    }
+    SUBCASE("and when that one was dead too, the first to come back goes on") {
+        const auto dead = evicted(half, {2});
+        CHECK(dead.find(first)->owner == std::nullopt);
+        CHECK(dead.find(first)->in_sync == std::vector{one, two});
+        CHECK(after(dead, start_of(1, 2, "")).find(first)->owner == one);
+    }
+    SUBCASE("what befalls others changes nothing of it") {
+        CHECK(*evicted(half, {3}).find(first) == *half.find(first));
+    }
+}
+
 TEST_CASE("one that lived all along and came into the set late does not lose it to the dead") {
     const auto pool = evicted(with_partition(pool_of(3), {1, 2}), {1});
     const auto back = after(pool, start_of(1, 2, ""));

@@ -62,7 +62,7 @@ std::vector<Change> every_change() {
     const Start start{node(2), {12, 13}, facts("n2")};
     const Ended ended{node(3), {13, 14}};
     return {start,
-            Evict{{ended, {node(2), {1, 2}}}, {start}},
+            Evict{{ended, {node(2), {1, 2}}}, {start}, {node(1)}},
             Leave{ended},
             RemoveMember{node(3), Lost::accept},
             SetDraining{node(2), true},

@@ -343,12 +343,12 @@ std::optional<NodeId> Ownership::successor(const PartitionState& partition) cons
     return best->second;
 }
 
+// A copy that is being made meanwhile its next owner makes.
 void Ownership::hand_over() {
     for (const auto& [id, partition] : std::map(partitions_)) {
         const auto state = partition->state();
         const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
         if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
-        if (partition->invited()) continue;
         const auto to = successor(state);
         if (!to) continue;
         disown(id);

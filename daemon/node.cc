@@ -16,6 +16,7 @@
 
 #include "daemon/admin/admin_server.h"
 #include "daemon/admin/http_server.h"
+#include "daemon/aside_wiring.h"
 #include "daemon/auth/authenticator.h"
 #include "daemon/deliver/delivery_pool.h"
 #include "daemon/intake/listener.h"
@@ -142,6 +143,7 @@ private:
     std::unique_ptr<intake::IntakeContext> intake_context_;
     std::unique_ptr<intake::Listeners> listeners_;
     std::unique_ptr<PoolQueueWiring> pool_queue_;
+    std::unique_ptr<aside::Aside> aside_;
     std::unique_ptr<admin::AdminServer> admin_;
     std::unique_ptr<admin::HttpServer> http_;
 
@@ -225,9 +227,11 @@ void Node::compose() {
     compose_intake();
     pool_queue_ = std::make_unique<PoolQueueWiring>(config_, home(), clock_, *queue_, *reporter_,
                                                     *pool_, metrics_);
+    aside_ = make_aside(config_, home(), clock_, *queue_, *pool_, accepted_);
     admin_ = std::make_unique<admin::AdminServer>(
-        config_.admin.socket, admin::AdminContext{home(), clock_, pool_queue_->queue(),
-                                                  admin_ports(), pool_->admin_ports()});
+        config_.admin.socket,
+        admin::AdminContext{home(), clock_, pool_queue_->queue(), admin_ports(),
+                            pool_->admin_ports(), aside_ports(*aside_)});
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);

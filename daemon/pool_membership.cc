@@ -1,5 +1,7 @@
 #include "daemon/pool_membership.h"
 
+#include <algorithm>
+
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -155,6 +157,11 @@ std::shared_ptr<grpc::Channel> PoolMembership::channel(const std::string& addres
     return peers_ ? peers_->channel(address) : nullptr;
 }
 
+void PoolMembership::set_aside_left(std::vector<std::string> names) {
+    set_aside_.clear();
+    for (auto& name : names) set_aside_.push_back(config_.data_dir + "/set-aside/" + name);
+}
+
 void PoolMembership::tick() {
     control_->tick();
     if (!peers_ || clock_.boot() < next_report_) return;
@@ -229,15 +236,48 @@ bool PoolMembership::drains() const {
     return own != nullptr && own->draining;
 }
 
-// A replacement is not ready while messages lack copies because of an earlier leave: whoever
-// replaces nodes one after another waits for it. Once they were whole it serves, come what may.
+// A replacement is not ready while messages lack copies because of an earlier leave or death:
+// whoever replaces nodes one after another waits for it. Once they were whole it serves, come what
+// may.
 std::string PoolMembership::not_ready_why() {
     if (drains()) return "draining";
     if (whole_) return "";
+    if (!asked_ready_) asked_ready_ = clock_.boot();
     const auto lacking = replication::short_partitions(control_->committed());
-    whole_ = lacking == 0;
-    if (whole_) return "";
-    return "the pool makes copies: " + std::to_string(lacking) + " partitions lack holders";
+    if (lacking > 0)
+        return "the pool makes copies: " + std::to_string(lacking) + " partitions lack holders";
+    if (const auto silent = not_heard_since(*asked_ready_); !silent.empty())
+        return "waits for a renewal of the lease of " + silent;
+    if (!votes_are_settled()) return "the pool changes its voters";
+    whole_ = true;
+    return "";
+}
+
+// While one that is gone has a vote, the next one to go may take the majority with it.
+bool PoolMembership::votes_are_settled() const {
+    const auto status = control_->status();
+    const auto& pool = control_->committed();
+    const auto& voters = status.voters.voters;
+    return !status.voters_change && !replication::next_voters(status.voters, pool, {}) &&
+           std::all_of(voters.begin(), voters.end(),
+                       [&](const NodeId& voter) { return pool.is_live(voter); });
+}
+
+// A node that died just now, perhaps with its disk, counts as alive and as a holder until its lease
+// ends. Who renews after this node began to serve is alive.
+std::string PoolMembership::not_heard_since(BootTime since) const {
+    constexpr Duration way_of_a_message = std::chrono::milliseconds{200};
+    const auto& pool = control_->committed();
+    const auto leases = control_->status().leases;
+    for (const auto& member : pool.members) {
+        if (!member.live || member.id == control_->self()) continue;
+        const auto left = leases.find(member.id);
+        const bool heard =
+            left != leases.end() &&
+            clock_.boot() + left->second >= since + pool.settings.lease_ttl + way_of_a_message;
+        if (!heard) return member.facts.name;
+    }
+    return "";
 }
 
 void PoolMembership::begin_leaving(replication::ReplicatedQueue& queue) {

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ public:
     std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::EmbeddedControl& control() { return *control_; }
     const replication::EmbeddedControl& control() const { return *control_; }
+    // The names of the directories that are still set aside.
+    void set_aside_left(std::vector<std::string> names);
     void tick();
     // What this node waits for before it is live in its pool.
     std::string not_entered_why() const;
@@ -82,6 +85,9 @@ private:
     void look(replication::EmbeddedControl::Discovered found);
     void report_peers();
     bool has_peers() const;
+    // A live member that is not known to have renewed its lease since; empty: all have.
+    std::string not_heard_since(BootTime since) const;
+    bool votes_are_settled() const;
     admin::PoolView view() const;
     replication::PeerNetworkFigures peer_figures() const;
 
@@ -95,9 +101,10 @@ private:
     std::unique_ptr<replication::EmbeddedControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
     LateStreams streams_;
+    std::optional<BootTime> asked_ready_;  // first, since this node is live
     bool whole_ = false;  // the pool's messages had their copies once since this node is live
     std::vector<grpc::Service*> services_;
-    std::vector<std::string> set_aside_;  // data directories beside the queue, at the start
+    std::vector<std::string> set_aside_;  // data directories beside the queue
     std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once
     BootTime next_report_{};

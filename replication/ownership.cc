@@ -8,15 +8,16 @@
 namespace posthorse::replication {
 namespace {
 
-constexpr Duration heal_every = std::chrono::seconds{1};
-constexpr Duration heal_in_a_hurry_every = std::chrono::milliseconds{100};
+constexpr Duration look_every = std::chrono::seconds{1};
+constexpr Duration heal_every = std::chrono::milliseconds{100};
 constexpr Duration invite_again_after = std::chrono::seconds{5};
 // Others get a chance before a node that was silent is invited again.
 constexpr Duration avoid_for = std::chrono::seconds{10};
 // A listener that wants one copy alone fills the solo partition for ever: not one partition a
 // second.
 constexpr Duration close_solo_every = std::chrono::seconds{30};
-constexpr std::size_t invitations_max = 2;
+// Of closing partitions, at one time; octets are limited by the pace.
+constexpr std::size_t invitations_max = 8;
 constexpr Duration mend_every = std::chrono::seconds{5};
 
 }  // namespace
@@ -182,8 +183,9 @@ void Ownership::tick() {
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
     if (now < next_heal_) return;
-    next_heal_ = now + (is_urgent() ? heal_in_a_hurry_every : heal_every);
+    next_heal_ = now + heal_every;
     heal();
+    look_for_empty(now);
     if (now >= next_mend_ && ports_.store.stats().set_aside > 0) {
         next_mend_ = now + mend_every;
         for (const auto& [id, partition] : partitions_) mend(id);
@@ -237,7 +239,16 @@ bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partit
     return has_mail || (state.phase == PartitionPhase::open && !state.solo);
 }
 
-// In the order of their numbers, which is about that of the age of their mail.
+void Ownership::look_for_empty(BootTime now) {
+    if (now < next_look_ && !is_urgent()) return;
+    next_look_ = now + look_every;
+    for (const auto& [id, partition] : std::map(partitions_)) {
+        if (partition->state().phase == PartitionPhase::closing) retire(id, *partition);
+    }
+}
+
+// In the order of their numbers, which is about that of the age of their mail. The few that are
+// open wait for nobody: new mail may be refused meanwhile.
 void Ownership::heal() {
     const auto& pool = ports_.control.read();
     const auto now = ports_.clock.boot();
@@ -246,7 +257,6 @@ void Ownership::heal() {
         std::count_if(partitions_.begin(), partitions_.end(),
                       [](const auto& entry) { return entry.second->invited().has_value(); }));
     for (const auto& [id, partition] : std::map(partitions_)) {
-        if (partition->state().phase == PartitionPhase::closing) retire(id, *partition);
         if (partition->invited() || !wants_holder(pool, *partition)) continue;
         const auto& state = partition->state();
         if (state.solo && state.phase == PartitionPhase::open) {
@@ -255,11 +265,12 @@ void Ownership::heal() {
         }
         if (drains_ && successor(state)) continue;  // who makes the copies, and is not about to go
         auto& next = next_invitation_[id];
-        if (inviting >= most || now < next) continue;
+        const bool open = state.phase == PartitionPhase::open;
+        if ((inviting >= most && !open) || now < next) continue;
         const auto node = next_holder(pool, state, [this](NodeId one) { return may_invite(one); });
         if (!node) continue;
         next = now + invite_again_after;
-        inviting += 1;
+        inviting += open ? 0 : 1;
         partition->invite(*node, true);
     }
 }

@@ -106,6 +106,7 @@ private:
     bool may_invite(NodeId node) const;
     void tend(PartitionId id, OwnedPartition& partition);
     void heal();
+    void look_for_empty(BootTime now);
     bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
     void mend(PartitionId id);
     void close_solo(PartitionId id, bool healing);
@@ -140,6 +141,7 @@ private:
     std::set<NodeId> up_;
     std::set<PartitionId> damaged_;  // some of their mail cannot be read here
     BootTime next_heal_{};
+    BootTime next_look_{};
     BootTime next_solo_close_{};
     BootTime next_mend_{};
     std::map<PartitionId, BootTime> next_invitation_;

@@ -102,6 +102,7 @@ bool ReplicatedQueue::is_quiet(PartitionId id) const {
 
 void ReplicatedQueue::tick() {
     ownership_.tick();
+    vouch();
     for (const auto node : doubts_.nodes()) ask_about_doubts(node);
     for (auto& [id, attempts] : std::exchange(known_everywhere_, {})) {
         if (auto* partition = ownership_.find(id))
@@ -217,7 +218,7 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
     envelope.version = 1;
     const auto copies = partition->state().in_sync.size();
     if (!envelope.history.empty())
-        envelope.history.front().what +=
+        envelope.history.back().what +=
             copies == 1 ? ", 1 copy" : ", " + std::to_string(copies) + " copies";
     auto change = storage::Commit{envelope, std::move(head)};
     submit(id, std::move(change),
@@ -339,20 +340,27 @@ bool ReplicatedQueue::may_send_dot(QueueId id, std::uint32_t attempt) const {
 }
 
 void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
-    auto claimed = claimed_.extract(settlement.id);
-    if (claimed.empty()) {
+    const auto claimed = claimed_.find(settlement.id);
+    if (claimed == claimed_.end()) {
         late(settlement);
         return done(no_such_message(settlement.id));
     }
-    const Envelope& before = claimed.mapped().envelope;
-    auto after = storage::apply_outcomes(before, settlement.outcomes, settlement.next_due);
+    const Envelope before = std::move(claimed->second.envelope);
+    const auto due = settlement.goes_on ? before.due_at : settlement.next_due;
+    auto after = storage::apply_outcomes(before, settlement.outcomes, due);
     if (after && settlement.warned) after = storage::mark_warned(std::move(*after));
     if (after) after = storage::drop_doubts(std::move(*after), settlement.ended_attempts);
     if (after) after = with_events(std::move(*after), before, std::move(settlement.events));
     mint_notices(settlement.id, settlement.notices);
     const bool notices = !settlement.notices.empty();
+    const bool stays = settlement.goes_on && after;
+    if (stays)
+        claimed->second.envelope = *after;
+    else
+        claimed_.erase(claimed);
     auto change = storage::settle(before, std::move(after), std::move(settlement.notices),
                                   settlement.ended_attempts);
+    if (stays) change.claim = storage::ClaimAfter::stays;
     change.remember = to_remember(settlement);
     const bool remembered = !change.remember.empty();
     const auto id = settlement.id;

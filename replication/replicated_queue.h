@@ -7,7 +7,8 @@
 //           happened. Every write is stamped with the partition's epoch and refused without a
 //           live lease (P3).
 //           A message that this node may deliver is handed out by claim(), or by commit() itself
-//           (born claimed), and comes back by settle() or park(): exactly one of the two.
+//           (born claimed), and comes back by settle() or park(): exactly one of the two, after any
+//           number of settlements that go on.
 //           Operators' actions apply at once, on claimed messages too: an attempt under way learns
 //           of it from may_send_dot(). A removed message is nobody's: settle() finds it no more.
 //           Attempts of others that were cut off are in doubt (P4): they are counted, and their
@@ -44,6 +45,7 @@ struct Settlement {
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
     std::vector<HistoryEvent> events;  // for the message's history, in this order
+    bool goes_on = false;  // other attempts run still: it stays claimed, and due when it was
 };
 
 enum class Action : std::uint8_t {
@@ -210,8 +212,13 @@ private:
 
     // --- attempts in doubt
     void find_doubts(PartitionId id);
-    void note_doubts(QueueId id, std::vector<Intent> open);
-    void put_in_doubt(const Envelope& claimed, std::vector<Intent> open);
+    using Open = std::map<QueueId, std::vector<Intent>>;
+    void doubt_all(PartitionId id, QueueId after, std::shared_ptr<Open> open);
+    void vouch();
+    void note_doubts(QueueId id, std::vector<Intent> open, UniqueFunction<void()> done = {});
+    void put_in_doubt(const Envelope& claimed,
+                      std::vector<Intent> open,
+                      UniqueFunction<void()> done = {});
     void decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out);
     void ask_about_doubts(NodeId node);
     void told(Tell tell);
@@ -246,7 +253,9 @@ private:
     // Settled attempts whose outcomes every holder has by now.
     std::map<PartitionId, std::vector<std::pair<QueueId, std::uint32_t>>> known_everywhere_;
     // Attempts in doubt at messages whose record could not be read when they were found.
-    std::map<QueueId, std::vector<Intent>> unread_doubts_;
+    Open unread_doubts_;
+    std::set<PartitionId> to_vouch_;
+    BootTime next_vouch_{};
     std::uint64_t in_doubt_ = 0;
     std::uint64_t takeovers_ = 0;
     UniqueFunction<void()> wake_;

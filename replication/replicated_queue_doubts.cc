@@ -7,34 +7,96 @@
 
 namespace posthorse::replication {
 
+namespace {
+
+constexpr std::size_t page_size = 500;
+constexpr Duration vouch_every = std::chrono::seconds{2};
+
+// What a node of which nothing more is known may have done with a message.
+Intent any_attempt(const Envelope& envelope, WallTime now) {
+    Intent intent{.id = envelope.id,
+                  .attempt = (static_cast<std::uint32_t>(envelope.version) << 16) | 0xFFFF,
+                  .remote = "an unknown server",
+                  .started = now};
+    for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) {
+        if (envelope.recipients[i].state == RecipientState::pending) intent.recipients.push_back(i);
+    }
+    return intent;
+}
+
+}  // namespace
+
 // Nothing of a partition is claimed before the attempts in doubt are: their messages would be sent
 // as if there were none.
 void ReplicatedQueue::find_doubts(PartitionId id) {
     store_.intents(id, while_alive([this, id](Result<std::vector<Intent>> intents) {
-                       if (!intents || ownership_.find(id) == nullptr) return;
-                       std::map<QueueId, std::vector<Intent>> by_message;
-                       for (auto& intent : *intents)
-                           by_message[intent.id].push_back(std::move(intent));
-                       for (auto& [message, open] : by_message)
-                           note_doubts(message, std::move(open));
+                       const auto* partition = ownership_.find(id);
+                       if (!intents || partition == nullptr) return;
+                       Open open;
+                       for (auto& intent : *intents) open[intent.id].push_back(std::move(intent));
+                       if (partition->state().unvouched)
+                           return doubt_all(id, {}, std::make_shared<Open>(std::move(open)));
+                       for (auto& [message, of_it] : open) note_doubts(message, std::move(of_it));
                        claimable_.insert(id);
                        wake();
                    }));
 }
 
-// Its own attempts of before a crash nobody else can tell of; those of others may be told.
-void ReplicatedQueue::note_doubts(QueueId id, std::vector<Intent> open) {
-    const auto* partition = owned(id);
-    store_.claim_one(
-        partition->state().epoch, id,
-        while_alive([this, id, open = std::move(open)](Result<Envelope> before) mutable {
-            // Its record cannot be read: when it is mended, claim() meets it.
-            if (!before && owned(id) != nullptr) unread_doubts_[id] = std::move(open);
-            if (before && still_owns(id)) put_in_doubt(*before, std::move(open));
-        }));
+// What is here may have been sent by a node that is no more, page by page.
+void ReplicatedQueue::doubt_all(PartitionId id, QueueId after, std::shared_ptr<Open> open) {
+    store_.list(id, after, page_size,
+                while_alive([this, id, open = std::move(open)](Result<std::vector<Envelope>> page) {
+                    if (!page || ownership_.find(id) == nullptr) return;
+                    if (page->empty()) {
+                        to_vouch_.insert(id);
+                        claimable_.insert(id);
+                        return wake();
+                    }
+                    const auto left = std::make_shared<std::size_t>(page->size());
+                    const auto last = page->back().id;
+                    for (const auto& envelope : *page) {
+                        auto& of_it = (*open)[envelope.id];
+                        of_it.push_back(any_attempt(envelope, clock_.wall()));
+                        note_doubts(envelope.id, std::move(of_it), [this, id, last, open, left] {
+                            if (--*left == 0) doubt_all(id, last, open);
+                        });
+                    }
+                }));
 }
 
-void ReplicatedQueue::put_in_doubt(const Envelope& claimed, std::vector<Intent> open) {
+// Until the pool's value says so: else the next owner would put all of it in doubt again.
+void ReplicatedQueue::vouch() {
+    const auto now = clock_.boot();
+    if (to_vouch_.empty() || now < next_vouch_) return;
+    next_vouch_ = now + vouch_every;
+    std::erase_if(to_vouch_, [this](PartitionId id) {
+        const auto* partition = ownership_.find(id);
+        return partition == nullptr || !partition->state().unvouched;
+    });
+    for (const auto id : to_vouch_)
+        control_.propose(Vouch{id, ownership_.find(id)->state().epoch}, [](Result<void>) {});
+}
+
+// Its own attempts of before a crash nobody else can tell of; those of others may be told.
+void ReplicatedQueue::note_doubts(QueueId id,
+                                  std::vector<Intent> open,
+                                  UniqueFunction<void()> done) {
+    const auto* partition = owned(id);
+    store_.claim_one(partition->state().epoch, id,
+                     while_alive([this, id, open = std::move(open),
+                                  done = std::move(done)](Result<Envelope> before) mutable {
+                         if (before && still_owns(id))
+                             return put_in_doubt(*before, std::move(open), std::move(done));
+                         if (before || owned(id) == nullptr) return;
+                         // Its record cannot be read: when it is mended, claim() meets it.
+                         unread_doubts_[id] = std::move(open);
+                         if (done) done();
+                     }));
+}
+
+void ReplicatedQueue::put_in_doubt(const Envelope& claimed,
+                                   std::vector<Intent> open,
+                                   UniqueFunction<void()> done) {
     const auto now = clock_.wall();
     const bool others = std::any_of(open.begin(), open.end(), [&](const Intent& intent) {
         return control_.read().member(intent.by) != nullptr && intent.by != control_.self();
@@ -52,15 +114,17 @@ void ReplicatedQueue::put_in_doubt(const Envelope& claimed, std::vector<Intent> 
     }
     auto change = storage::settle(claimed, after, {}, std::move(ended));
     submit(after.id, std::move(change),
-           while_alive([this, open = std::move(open)](Result<void> stored) {
-               if (!stored) return;  // the store failed, or it is taken up again elsewhere
-               in_doubt_ += open.size();
-               for (const auto& intent : open) {
-                   if (intent.by != control_.self())
-                       doubts_.add(intent.by, {intent.id, intent.attempt});
-               }
-               wake();
-           }));
+           while_alive(
+               [this, open = std::move(open), done = std::move(done)](Result<void> stored) mutable {
+                   if (!stored) return;  // the store failed, or it is taken up again elsewhere
+                   in_doubt_ += open.size();
+                   for (const auto& intent : open) {
+                       if (intent.by != control_.self() && intent.by != NodeId{})
+                           doubts_.add(intent.by, {intent.id, intent.attempt});
+                   }
+                   if (done) return done();
+                   wake();
+               }));
 }
 
 // Due, and nobody told.

@@ -33,16 +33,37 @@ Error to_error(const rocksdb::Status& status) {
     return {status.IsCorruption() ? Errc::corrupt : Errc::io, status.ToString()};
 }
 
-// A flush or compaction of RocksDB's own threads that fails ends the writing, too.
-class FailureListener final : public rocksdb::EventListener {
+constexpr const char* body_family = "body";
+
+// A flush or compaction of RocksDB's own threads that fails ends the writing, too. But for one: a
+// compaction that collects bodies reads all it finds, and one damaged body must not stop a node.
+class BackgroundErrors final : public rocksdb::EventListener {
 public:
-    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override {
-        failed_ = true;
+    // RocksDB runs one compaction at a time, as database_options() has it.
+    void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) override {
+        reads_bodies_ = collects_ && job.cf_name == body_family;
+    }
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                           rocksdb::Status* status) override {
+        const bool damaged_body = reason == rocksdb::BackgroundErrorReason::kCompaction &&
+                                  status->IsCorruption() && reads_bodies_;
+        if (!damaged_body) {
+            failed_ = true;
+            return;
+        }
+        *status = rocksdb::Status::OK();
+        met_damage_ = true;
     }
     bool failed() const { return failed_; }
+    // Once for each time that it happened.
+    bool met_damage() { return met_damage_.exchange(false); }
+    void collects_no_more() { collects_ = false; }
 
 private:
     std::atomic<bool> failed_ = false;
+    std::atomic<bool> met_damage_ = false;
+    std::atomic<bool> collects_ = true;
+    std::atomic<bool> reads_bodies_ = false;
 };
 
 rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache) {
@@ -83,7 +104,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> families(const RocksSettings& setti
         {rocksdb::kDefaultColumnFamilyName, small},  // meta
         {"envelope", small},
         {"due", small},
-        {"body", body_options(large)},
+        {body_family, body_options(large)},
     };
 }
 
@@ -100,7 +121,7 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
     constexpr bool allow_stall = true;
     options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
         settings.write_buffer_bytes, nullptr, allow_stall);
-    options.max_background_jobs = 2;
+    options.max_background_jobs = 2;  // one flush and one compaction
     options.info_log_level = rocksdb::WARN_LEVEL;
     options.keep_log_file_num = 3;
     options.stats_dump_period_sec = 0;
@@ -110,7 +131,9 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
 class RocksDatabase final : public KeyValue {
 public:
     explicit RocksDatabase(const RocksSettings& settings)
-        : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes) {
+        : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes),
+          home_(*settings.home),
+          report_(settings.report) {
         if (settings.file_system) env_ = rocksdb::NewCompositeEnv(settings.file_system);
     }
     ~RocksDatabase() override { close(); }
@@ -120,7 +143,7 @@ public:
     Result<void> open(const RocksSettings& settings) {
         if (Result<void> room = guard_.prepare(); !room) return room;
         rocksdb::DBOptions options = database_options(settings);
-        options.listeners.push_back(listener_);
+        options.listeners.push_back(background_);
         if (env_) options.env = env_.get();
         std::vector<rocksdb::ColumnFamilyHandle*> handles;
         rocksdb::DB* database = nullptr;
@@ -135,6 +158,7 @@ public:
 
     Result<void> write(std::span<const Write> writes, Sync sync) override {
         guard_.adjust();
+        if (background_->met_damage()) stop_collecting();
         rocksdb::WriteBatch batch;
         for (const Write& write : writes) add(write, batch);
         // A sync with nothing to write still has to cover what was written unsynced before.
@@ -168,7 +192,7 @@ public:
     }
 
     std::uint64_t free_bytes() const override { return guard_.free_bytes(); }
-    bool healthy() const override { return !failed_ && !listener_->failed(); }
+    bool healthy() const override { return !failed_ && !background_->failed(); }
 
 private:
     rocksdb::ColumnFamilyHandle* handle(Family family) const {
@@ -193,6 +217,20 @@ private:
         return Error{Errc::io, status.ToString()};
     }
 
+    // Compaction of the keys goes on, and space of bodies comes back by whole files only.
+    void stop_collecting() {
+        const auto status = database_->SetOptions(handle(Family::body),
+                                                  {{"enable_blob_garbage_collection", "false"}});
+        if (!check(status)) return;
+        background_->collects_no_more();
+        if (!report_) return;
+        home_.post([report = report_] {
+            report(
+                "a body in the queue is damaged on disk: until the next start, space of bodies "
+                "comes back by whole files only. The message is named when it is read");
+        });
+    }
+
     void close() {
         if (!database_) return;
         if (healthy()) check(database_->SyncWAL());
@@ -201,7 +239,9 @@ private:
     }
 
     DiskGuard guard_;
-    std::shared_ptr<FailureListener> listener_ = std::make_shared<FailureListener>();
+    Executor& home_;
+    const std::function<void(std::string)> report_;
+    std::shared_ptr<BackgroundErrors> background_ = std::make_shared<BackgroundErrors>();
     std::unique_ptr<rocksdb::Env> env_;  // outlives the database
     std::unique_ptr<rocksdb::DB> database_;
     std::array<rocksdb::ColumnFamilyHandle*, family_count> handles_{};

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "daemon/admin/pool_queue.h"
+#include "daemon/aside/aside_copies.h"
+#include "daemon/runtime/log.h"
 #include "proto/types/executor.h"
 #include "proto/types/ids.h"
 #include "proto/types/result.h"
@@ -61,6 +63,29 @@ struct PoolPorts {
         };
 };
 
+// As the functions of aside::Aside with these names. The defaults are a node that never set
+// anything aside.
+struct AsidePorts {
+    std::function<void(std::string only, aside::Place, std::size_t limit, Completion<aside::Page>)>
+        list =
+            [](const std::string&, const aside::Place&, std::size_t, Completion<aside::Page> done) {
+                done(aside::Page{});
+            };
+    using Founds = std::vector<aside::Found>;
+    std::function<void(std::string only, std::vector<QueueId>, Completion<Founds>)> find =
+        [](const std::string&, const std::vector<QueueId>&, Completion<Founds> done) {
+            done(Founds{});
+        };
+    using Dones = std::vector<aside::Done>;
+    std::function<void(aside::Order, Completion<Dones>)> act =
+        [](const aside::Order&, Completion<Dones> done) { done(Dones{}); };
+    std::function<void(Completion<>)> tidy = [](Completion<> done) { done({}); };
+    // The record of what an operator changed.
+    std::function<void(runtime::log::Fields)> audit = [](runtime::log::Fields fields) {
+        runtime::log::info("operator_action", fields);
+    };
+};
+
 // Everything that a call works with. All references outlive the server.
 struct AdminContext {
     Executor& home;
@@ -68,6 +93,7 @@ struct AdminContext {
     const PoolQueue& queue;
     AdminPorts ports;
     PoolPorts pool = {};
+    AsidePorts aside = {};
 };
 
 }  // namespace posthorse::admin

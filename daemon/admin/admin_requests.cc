@@ -87,23 +87,6 @@ Result<std::string> parse_message_id(const std::string& text) {
     return parsed;
 }
 
-Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids, int most) {
-    if (ids.ids_size() == 0 || ids.ids_size() > most) {
-        return invalid("ids: give 1 to " + std::to_string(most) + " ids, not " +
-                       std::to_string(ids.ids_size()));
-    }
-    std::vector<QueueId> parsed;
-    for (const auto& text : ids.ids()) {
-        const auto id = parse_id(text);
-        if (!id) return id.error();
-        parsed.push_back(*id);
-    }
-    std::ranges::sort(parsed);
-    const auto repeated = std::ranges::unique(parsed);
-    parsed.erase(repeated.begin(), repeated.end());
-    return parsed;
-}
-
 // All of an order but its target. `Request` is ActRequest or NodeActRequest.
 template <class Request>
 Result<ActOrder> parse_action(const Request& request) {
@@ -153,6 +136,23 @@ Result<QueueId> parse_id(const std::string& text) {
                        "' is not a queue id: 26 letters and digits, as `queue ls` prints them");
     }
     return *id;
+}
+
+Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids, int most) {
+    if (ids.ids_size() == 0 || ids.ids_size() > most) {
+        return invalid("ids: give 1 to " + std::to_string(most) + " ids, not " +
+                       std::to_string(ids.ids_size()));
+    }
+    std::vector<QueueId> parsed;
+    for (const auto& text : ids.ids()) {
+        const auto id = parse_id(text);
+        if (!id) return id.error();
+        parsed.push_back(*id);
+    }
+    std::ranges::sort(parsed);
+    const auto repeated = std::ranges::unique(parsed);
+    parsed.erase(repeated.begin(), repeated.end());
+    return parsed;
 }
 
 Result<QueueId> parse_after(const char* field, const std::string& text) {

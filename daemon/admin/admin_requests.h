@@ -15,6 +15,8 @@
 namespace posthorse::admin {
 
 Result<QueueId> parse_id(const std::string& text);
+// Each once, in their order; `most` at most, and not none.
+Result<std::vector<QueueId>> parse_ids(const v1::QueueIds& ids, int most);
 // Where a walk begins; empty: before every message.
 Result<QueueId> parse_after(const char* field, const std::string& text);
 // For logs.

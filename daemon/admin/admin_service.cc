@@ -1,6 +1,7 @@
 #include "daemon/admin/admin_service.h"
 
 #include "daemon/admin/admin_calls.h"
+#include "daemon/admin/aside_calls.h"
 #include "daemon/admin/pool_calls.h"
 #include "daemon/admin/pool_messages.h"
 #include "daemon/runtime/log.h"
@@ -116,6 +117,22 @@ AdminService::Unary* AdminService::Flush(Rpc* rpc,
                                          const v1::FlushRequest* request,
                                          v1::FlushResponse* response) {
     return new FlushCall(context_, rpc, *request, response);
+}
+
+AdminService::Unary* AdminService::ListSetAside(Rpc* rpc,
+                                                const v1::ListSetAsideRequest* request,
+                                                v1::ListSetAsideResponse* response) {
+    auto walk = parse_walk(*request);
+    if (!walk) return new UnaryRefusal(walk.error());
+    return new ListSetAsideCall(context_, rpc, std::move(*walk), response);
+}
+
+grpc::ServerWriteReactor<v1::ActOnSetAsideResponse>* AdminService::ActOnSetAside(
+    Rpc* rpc, const v1::ActOnSetAsideRequest* request) {
+    auto order = parse_aside_order(*request);
+    if (!order)
+        return new Refusal<grpc::ServerWriteReactor<v1::ActOnSetAsideResponse>>(order.error());
+    return new ActOnSetAsideCall(context_, rpc, std::move(*order));
 }
 
 AdminService::Unary* AdminService::Summarize(Rpc* rpc,

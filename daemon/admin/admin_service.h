@@ -1,6 +1,7 @@
 // The service of posthorse/v1/admin.proto: checks a request and starts the call that answers it.
 //
-// Place     Registered by admin_server.h. The longer calls are in admin_calls.h and pool_calls.h.
+// Place     Registered by admin_server.h. The longer calls are in admin_calls.h, pool_calls.h
+//           and aside_calls.h.
 // Contract  As the .proto says. Methods run on gRPC's threads and touch nothing but their request;
 //           the queue and the ports are touched on the home executor alone.
 // Owner     AdminServer.
@@ -32,6 +33,11 @@ public:
     grpc::ServerWriteReactor<v1::ActResponse>* Act(Rpc* rpc,
                                                    const v1::ActRequest* request) override;
     Unary* Flush(Rpc* rpc, const v1::FlushRequest* request, v1::FlushResponse* response) override;
+    Unary* ListSetAside(Rpc* rpc,
+                        const v1::ListSetAsideRequest* request,
+                        v1::ListSetAsideResponse* response) override;
+    grpc::ServerWriteReactor<v1::ActOnSetAsideResponse>* ActOnSetAside(
+        Rpc* rpc, const v1::ActOnSetAsideRequest* request) override;
     Unary* Summarize(Rpc* rpc,
                      const v1::SummarizeRequest* request,
                      v1::SummarizeResponse* response) override;

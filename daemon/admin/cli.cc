@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "daemon/admin/cli_aside.h"
 #include "daemon/admin/cli_commands.h"
 #include "daemon/admin/cli_pool.h"
 #include "daemon/config/units.h"
@@ -56,6 +57,42 @@ void add_filter(CLI::App& command, const Options& options) {
     command.add_option("--reply", filter.reply, "occurs in the last reply to a recipient");
 }
 
+// --- about what was set aside, which other commands must not take by mistake
+
+void add_from(CLI::App& command, const Options& options) {
+    command.add_option("--from", options->from, "one directory of those that were set aside");
+}
+
+CliExit run_ls_of(AdminCliContext& context, const CliOptions& options) {
+    if (options.set_aside) return run_aside_ls(context, options);
+    if (options.from.empty()) return run_ls(context, options);
+    return complain(context, {CliExit::usage, "--from goes with --set-aside"});
+}
+
+CliExit run_rm_of(AdminCliContext& context, const CliOptions& options) {
+    if (options.set_aside) return run_aside_rm(context, options);
+    if (options.from.empty()) return run_act(context, options, v1::ACTION_REMOVE);
+    return complain(context, {CliExit::usage, "--from goes with --set-aside"});
+}
+
+void add_adopt(CLI::App& queue, AdminCliContext& context, const Options& options) {
+    auto& adopt = add(queue, context, options, "adopt",
+                      "take what was set aside on this node into the queue", run_aside_adopt);
+    adopt.add_option("ids", options->ids, "queue ids; - reads them from standard input");
+    adopt.add_flag("--all", options->all, "all that was set aside");
+    add_from(adopt, options);
+    adopt.add_flag("--force", options->force, "also what recipients may have already");
+    adopt.add_flag("--dry-run", options->dry_run, "print what would be done, do nothing");
+    adopt.add_option("--reason", options->reason, "for the node's log");
+    add_json(adopt, options);
+}
+
+void add_set_aside(CLI::App& command, const Options& options) {
+    command.add_flag("--set-aside", options->set_aside,
+                     "in the data directories that were set aside on this node");
+    add_from(command, options);
+}
+
 template <v1::Action action>
 CliExit run_action(AdminCliContext& context, const CliOptions& options) {
     return run_act(context, options, action);
@@ -83,8 +120,8 @@ void add_actions(CLI::App& queue, AdminCliContext& context, const Options& optio
                run_action<v1::ACTION_HOLD>);
     add_action(queue, context, options, "resume", "end a hold, due now",
                run_action<v1::ACTION_RESUME>);
-    add_action(queue, context, options, "rm", "remove messages; nobody is told",
-               run_action<v1::ACTION_REMOVE>);
+    add_action(queue, context, options, "rm", "remove messages; nobody is told", run_rm_of);
+    add_set_aside(*queue.get_subcommand("rm"), options);
     add_action(queue, context, options, "bounce", "give messages back to their senders",
                run_action<v1::ACTION_BOUNCE>);
 }
@@ -94,7 +131,8 @@ void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) 
     queue.require_subcommand(1);
     queue.fallthrough();
 
-    auto& ls = add(queue, context, options, "ls", "list messages", run_ls);
+    auto& ls = add(queue, context, options, "ls", "list messages", run_ls_of);
+    add_set_aside(ls, options);
     add_filter(ls, options);
     ls.add_option("--limit", options->limit, "stop after so many")->check(CLI::PositiveNumber);
     add_json(ls, options);
@@ -116,6 +154,7 @@ void add_queue(CLI::App& app, AdminCliContext& context, const Options& options) 
     cat.add_option("id", options->ids, "queue id")->required()->expected(1);
 
     add_actions(queue, context, options);
+    add_adopt(queue, context, options);
     auto& flush =
         add(queue, context, options, "flush", "make all due now but held ones", run_flush);
     flush.add_flag("--dry-run", options->dry_run, "count what would be made due, do nothing");
@@ -143,7 +182,8 @@ void add_node(CLI::App& app, AdminCliContext& context, const Options& options) {
     add_named("remove", "take nodes that are off out of the pool", run_node_remove);
     auto& remove = *node.get_subcommand("remove");
     remove.add_flag("--force", options->force,
-                    "give up what only they hold; without a leader, go on without them");
+                    "others go on with older copies of what only they hold; without a leader, "
+                    "go on without them");
     remove.add_flag("--yes", options->yes, "do not ask");
 }
 

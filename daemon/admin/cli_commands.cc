@@ -13,7 +13,6 @@ namespace posthorse::admin {
 namespace {
 
 constexpr std::int32_t list_page = 500;
-constexpr std::size_t ids_a_call = 1000;  // as admin.proto bounds them
 
 void set_duration(google::protobuf::Duration& out, const std::string& text) {
     const auto value = config::parse_duration(text).value_or(Duration{});
@@ -50,19 +49,6 @@ v1::MessageFilter to_filter(const CliFilter& filter) {
 
 bool is_empty(const v1::MessageFilter& filter) {
     return filter.ByteSizeLong() == 0;
-}
-
-// The ids of the command line, with "-" replaced by what standard input lists.
-std::vector<std::string> gather_ids(AdminCliContext& context, const CliOptions& options) {
-    std::vector<std::string> ids;
-    for (const auto& given : options.ids) {
-        if (given != "-") {
-            ids.push_back(given);
-            continue;
-        }
-        for (std::string id; context.in >> id;) ids.push_back(id);
-    }
-    return ids;
 }
 
 void print_page(AdminCliContext& context,
@@ -185,6 +171,22 @@ CliExit complain(AdminCliContext& context, const CliFailure& failure) {
 
 CliExit worse(CliExit one, CliExit other) {
     return std::max(one, other);
+}
+
+std::vector<std::string> gather_ids(AdminCliContext& context, const CliOptions& options) {
+    std::vector<std::string> ids;
+    for (const auto& given : options.ids) {
+        if (given != "-") {
+            ids.push_back(given);
+            continue;
+        }
+        for (std::string id; context.in >> id;) ids.push_back(id);
+    }
+    return ids;
+}
+
+bool has_filter(const CliOptions& options) {
+    return !is_empty(to_filter(options.filter));
 }
 
 CliExit run_ls(AdminCliContext& context, const CliOptions& options) {

@@ -37,6 +37,9 @@ struct CliOptions {
     std::string reason;
     std::uint64_t limit = UINT64_MAX;
     std::int32_t top = 50;
+    // --- about what was set aside
+    bool set_aside = false;
+    std::string from;  // directory
     // --- of `node` and `pool status`
     std::vector<std::string> nodes;
     bool force = false;
@@ -49,6 +52,11 @@ std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& o
 CliExit complain(AdminCliContext& context, const CliFailure& failure);
 // The exit code of what has taken several steps: an incomplete answer counts most.
 CliExit worse(CliExit one, CliExit other);
+
+// The ids of the command line, with "-" replaced by what standard input lists.
+std::vector<std::string> gather_ids(AdminCliContext& context, const CliOptions& options);
+inline constexpr std::size_t ids_a_call = 1000;  // as admin.proto bounds them
+bool has_filter(const CliOptions& options);
 
 CliExit run_ls(AdminCliContext& context, const CliOptions& options);
 CliExit run_show(AdminCliContext& context, const CliOptions& options);

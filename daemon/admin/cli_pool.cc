@@ -59,7 +59,8 @@ CliExit confirm(AdminCliContext& context, const CliOptions& options, v1::Removal
                        "sent twice, and give up what only they hold: "
                     << names << '\n';
     } else {
-        context.err << "You vouch that the mail is lost or not wanted that only these hold: "
+        context.err << "You vouch that the mail that only these hold is lost or not wanted; older "
+                       "copies go on, in doubt: "
                     << names << '\n';
     }
     if (options.yes) return CliExit::ok;

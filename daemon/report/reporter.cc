@@ -105,7 +105,8 @@ void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> sel
                                        .notices = std::move(self->notices),
                                        .warned = self->decision.warned,
                                        .ended_attempts = self->ended.ended_attempts,
-                                       .events = self->events(reporter)};
+                                       .events = self->events(reporter),
+                                       .goes_on = self->ended.goes_on};
     reporter.queue_.settle(std::move(settlement), [weak = std::weak_ptr(reporter.alive_), self,
                                                    sent](Result<void> result) {
         const auto alive = weak.lock();

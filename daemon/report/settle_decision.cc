@@ -96,6 +96,7 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
     if (told && !ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
         fail_in_doubt(decision.outcomes);
     }
+    if (ended.goes_on) return decision;
     if (now >= envelope.expires_at) expire_pending(envelope, decision.outcomes, now);
     if (told) decision.bounced = failed_now(envelope, decision.outcomes);
 

@@ -26,6 +26,7 @@ struct Decision {
     std::string hold_why;                // not empty: hold what is pending for an operator
 };
 
+// Nothing is decided of a message that goes on.
 Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt);
 
 // All pending recipients fail for `reason`, without an attempt: an operator's bounce.

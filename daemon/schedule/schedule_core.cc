@@ -1,6 +1,7 @@
 #include "daemon/schedule/schedule_core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/types/assert.h"
 
@@ -140,6 +141,10 @@ void ScheduleCore::settle_if_done(Active::iterator at, Now now, Effects& out) {
     auto& message = at->second;
     if (message.jobs > 0) return;
     const auto& envelope = message.envelope;
+    std::move(message.delivered.begin(), message.delivered.end(),
+              std::back_inserter(message.outcomes));
+    std::move(message.delivered_by.begin(), message.delivered_by.end(),
+              std::back_inserter(message.ended_attempts));
     if (message.outcomes.empty() && message.put_off != never) {
         auto due = no_later_than(message.put_off, envelope.expires_at, now.wall);
         due = no_later_than(due, envelope.warn_at, now.wall);
@@ -151,6 +156,34 @@ void ScheduleCore::settle_if_done(Active::iterator at, Now now, Effects& out) {
                     std::move(message.ended_attempts), std::move(message.in_doubt), due}});
     }
     active_.erase(at);
+}
+
+std::optional<BootTime> ScheduleCore::record_at() const {
+    if (unrecorded_.empty()) return std::nullopt;
+    return unrecorded_.front().first;
+}
+
+void ScheduleCore::record(Now now, Effects& out) {
+    while (!unrecorded_.empty() && unrecorded_.front().first <= now.boot) {
+        const auto [at, id] = unrecorded_.front();
+        unrecorded_.pop_front();
+        const auto active = active_.find(id);
+        if (active == active_.end() || active->second.record_at != at) continue;
+        auto& message = active->second;
+        message.record_at.reset();
+        Ended so_far{.envelope = message.envelope,
+                     .outcomes = std::exchange(message.delivered, {}),
+                     .ended_attempts = std::exchange(message.delivered_by, {}),
+                     .in_doubt = {},
+                     .next_due = message.envelope.due_at,
+                     .goes_on = true};
+        for (const auto& outcome : so_far.outcomes) {
+            auto& recipient = message.envelope.recipients[outcome.recipient];
+            recipient.state = RecipientState::delivered;
+            recipient.last = outcome.status;
+        }
+        out.push_back(Report{std::move(so_far)});
+    }
 }
 
 WallTime ScheduleCore::next_due(const Message& message, Now now) {
@@ -203,8 +236,9 @@ void ScheduleCore::forget(QueueId id, Withdrawal why, Now now, Effects& out) {
         let_rest(queue, now);
     }
     if (message.jobs > 0) return;
-    if (why == Withdrawal::held && message.outcomes.empty()) message.put_off = at_once;
-    if (why == Withdrawal::held || !message.outcomes.empty()) {
+    const bool attempted = !message.outcomes.empty() || !message.delivered.empty();
+    if (why == Withdrawal::held && !attempted) message.put_off = at_once;
+    if (why == Withdrawal::held || attempted) {
         settle_if_done(at, now, out);
     } else {
         active_.erase(at);
@@ -246,16 +280,19 @@ void ScheduleCore::job_ended(
     PH_ASSERT(message != active_.end());
 
     auto& known = message->second;
-    std::move(result.outcomes.begin(), result.outcomes.end(), std::back_inserter(known.outcomes));
-    known.ended_attempts.push_back(result.attempt);
-    if (result.in_doubt) known.in_doubt.push_back(result.attempt);
+    const auto health = result.health;
+    keep(known, std::move(result));
     --queue.running;
     ++worker.jobs_done;
     worker.job.reset();
 
-    learn(queue, result.health, known, now, out);
+    learn(queue, health, known, now, out);
     --known.jobs;
     --jobs_;
+    if (known.jobs > 0 && !known.delivered.empty() && !known.record_at) {
+        known.record_at = now.boot + record_after;
+        unrecorded_.emplace_back(*known.record_at, message->first);
+    }
     settle_if_done(message, now, out);
     if (after == WorkerAfter::gone) {
         remove_worker(id, now);
@@ -263,6 +300,19 @@ void ScheduleCore::job_ended(
         reassign(id, worker, out);
     }
     start_workers(out);
+}
+
+// What was delivered may be recorded before the message ends; its failures wait for the others, so
+// that its sender hears once.
+void ScheduleCore::keep(Message& message, JobResult result) {
+    const auto before = message.delivered.size();
+    for (auto& outcome : result.outcomes) {
+        const bool delivered = outcome.kind == OutcomeKind::delivered;
+        (delivered ? message.delivered : message.outcomes).push_back(std::move(outcome));
+    }
+    const bool some = message.delivered.size() > before && !result.in_doubt;
+    (some ? message.delivered_by : message.ended_attempts).push_back(result.attempt);
+    if (result.in_doubt) message.in_doubt.push_back(result.attempt);
 }
 
 // What the end of a job says about its destination. The job counts as its message's still, so that

@@ -2,7 +2,9 @@
 //
 // Place     Stage 5, driven by scheduler.h on the home executor. docs/life-of-a-message.md.
 // Contract  Events in, effects out, in order; same events, same effects.
-//           A message that was offered ends in exactly one Park, Report or forget().
+//           A message that was offered ends in exactly one Park, Report or forget(). What some
+//           jobs of it delivered is reported `record_after` before, while others go on: who takes
+//           the message over must not be in doubt about it.
 //           Its pending recipients are grouped by destination into jobs; every destination has a
 //           queue of its own, a window of concurrency (congestion.h) and a share of the active set.
 //           Jobs go to *workers*, each one connection's slot at one destination
@@ -24,6 +26,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -62,7 +65,7 @@ struct Park {
     QueueId id;
     WallTime due{};  // in the past: as it was
 };
-struct Report {
+struct Report {  // once it goes on and at most once it does not
     Ended ended;
 };
 using Effect = std::variant<StartWorker, Assign, Dismiss, Park, Report>;
@@ -79,6 +82,8 @@ public:
     static constexpr std::size_t recipients_per_job_max = 100;  // RFC 5321 section 4.5.3.1.8
     static constexpr std::uint32_t jobs_per_turn = 10;
     static constexpr std::size_t remembered_max = 10000;
+    // Short beside a slow server's reply; what ends faster is settled in one piece.
+    static constexpr Duration record_after = std::chrono::seconds{1};
 
     // `seed` makes the jitter.
     ScheduleCore(Limits limits, RouteTable routes, std::uint64_t seed);
@@ -93,6 +98,10 @@ public:
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);
     // A worker without a job is no more.
     void worker_gone(WorkerId worker, Now now, Effects& out);
+    // When record() has something to do.
+    std::optional<BootTime> record_at() const;
+    // Reports what was delivered for long enough of messages that go on.
+    void record(Now now, Effects& out);
     // An operator removed or held the message. A job of it that runs goes on; it is told by
     // may_send_dot(), and a Report follows. Ids that are not active are ignored.
     void forget(QueueId id, Withdrawal why, Now now, Effects& out);
@@ -149,6 +158,9 @@ private:
         std::uint32_t attempts = 0;      // begun or planned since the claim
         std::vector<RecipientOutcome> outcomes;
         std::vector<std::uint32_t> ended_attempts;
+        std::vector<RecipientOutcome> delivered;  // by `delivered_by`, and not reported yet
+        std::vector<std::uint32_t> delivered_by;  // ended attempts
+        std::optional<BootTime> record_at;        // its entry in unrecorded_
         std::vector<std::uint32_t> in_doubt;
         WallTime put_off = never;  // earliest return of recipients that were put off
     };
@@ -169,6 +181,7 @@ private:
     void add_job(Message& message, Queue& queue, std::vector<std::uint32_t> recipients);
     void remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job);
     void give_up(Message& message, const Queue& queue, const Job& job, Now now);
+    static void keep(Message& message, JobResult result);
     // Ends the message when no job of it is left.
     void settle_if_done(Active::iterator message, Now now, Effects& out);
     WallTime next_due(const Message& message, Now now);
@@ -198,6 +211,7 @@ private:
     bool stopping_ = false;
 
     Active active_;
+    std::deque<std::pair<BootTime, QueueId>> unrecorded_;  // some may have ended meanwhile
     std::map<std::string, Queue> queues_;
     std::map<WorkerId, Worker> workers_;
     std::uint64_t last_worker_ = 0;

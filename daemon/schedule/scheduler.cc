@@ -37,6 +37,7 @@ Scheduler::Scheduler(runtime::Shard& home,
       active_max_(settings.limits.active_max),
       core_(settings.limits, std::move(settings.routes), settings.seed),
       timer_(home.context()),
+      record_timer_(home.context()),
       failures_logged_(failure_log_every_ms) {}
 
 Scheduler::~Scheduler() = default;
@@ -165,6 +166,7 @@ void Scheduler::carry_out(Effects effects) {
     carrying_out_ = true;
     while (!effects_.empty()) carry_out_next();
     carrying_out_ = false;
+    record_in_time();
     pump_when_there_is_room();
 }
 
@@ -182,7 +184,7 @@ void Scheduler::carry_out_next() {
         wake_by(parked->due);
     } else if (auto* report = std::get_if<Report>(&effect)) {
         ++reporting_;
-        const auto next_due = report->ended.next_due;
+        const auto next_due = report->ended.goes_on ? never : report->ended.next_due;
         report_(std::move(report->ended), while_alive([this, next_due] {
                     --reporting_;
                     wake_by(next_due);
@@ -190,6 +192,20 @@ void Scheduler::carry_out_next() {
                     tell_when_drained();
                 }));
     }
+}
+
+void Scheduler::record_in_time() {
+    const auto at = core_.record_at();
+    if (!at || record_at_ == at) return;
+    record_at_ = at;
+    record_timer_.expires_after(*at - clock_.boot());
+    record_timer_.async_wait(while_alive([this](const boost::system::error_code& code) {
+        if (code) return;
+        record_at_.reset();
+        Effects out;
+        core_.record(now(), out);
+        carry_out(std::move(out));
+    }));
 }
 
 void Scheduler::tell_when_drained() {

@@ -25,7 +25,8 @@ namespace posthorse::schedule {
 
 class Scheduler final : public DeliveryEvents {
 public:
-    // Settles what ended; calls the second argument when that is done, whatever came of it.
+    // Settles what ended, records what goes on; calls the second argument when that is done,
+    // whatever came of it.
     using ReportCall = UniqueFunction<void(Ended, UniqueFunction<void()>)>;
 
     struct Settings {
@@ -73,6 +74,7 @@ private:
     void wake_after(Duration delay);
     void carry_out(Effects effects);
     void carry_out_next();
+    void record_in_time();
     void tell_when_drained();
     // Wraps a callback so that it does nothing once the scheduler is gone.
     template <class Call>
@@ -86,8 +88,10 @@ private:
     std::uint32_t active_max_;
     ScheduleCore core_;
     runtime::asio::steady_timer timer_;
+    runtime::asio::steady_timer record_timer_;
     runtime::log::RateLimit failures_logged_;
-    std::optional<BootTime> wake_at_;  // when timer_ fires
+    std::optional<BootTime> wake_at_;    // when timer_ fires
+    std::optional<BootTime> record_at_;  // when record_timer_ fires
     std::deque<Effect> effects_;
     bool carrying_out_ = false;
     bool claiming_ = false;

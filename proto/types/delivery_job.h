@@ -40,13 +40,15 @@ struct JobResult {
     bool in_doubt = false;  // the reply to the final dot was lost
 };
 
-// A claimed message whose jobs have ended: to be settled.
+// A claimed message whose jobs have ended: to be settled. Or, while others of its jobs go on, what
+// was delivered so far: to be recorded.
 struct Ended {
     Envelope envelope;                       // as it was claimed
     std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
     std::vector<std::uint32_t> ended_attempts;
     std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
     WallTime next_due{};                  // for what is pending still
+    bool goes_on = false;                 // other jobs of it have not ended, and it stays claimed
 };
 
 }  // namespace posthorse

@@ -338,9 +338,12 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
                              "join as new ones"};
         std::erase_if(state.members, [&](const Member& one) { return one.id == member.id; });
     }
-    std::erase_if(state.partitions,
-                  [&](const PartitionState& one) { return !one.holds(record_.self); });
     for (auto& partition : state.partitions) {
+        if (!partition.holds(record_.self)) {  // it may have had a copy
+            partition.phase = PartitionPhase::closing;
+            partition.solo = false;
+            partition.unvouched = true;
+        }
         partition.in_sync = {record_.self};
         partition.owner.reset();
         partition.epoch.value += 1;

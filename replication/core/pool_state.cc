@@ -143,7 +143,17 @@ Result<PoolState> change(PoolState state, const Leave& leave) {
     return state;
 }
 
-// What only the removed node holds goes with it: the operator said so.
+// What only the removed node held goes to all others: rule 4 finds the furthest of their copies,
+// and who never had one learns of it that way. The operator said so.
+void give_to_all(PoolState& state, PartitionState& partition) {
+    partition.in_sync.clear();
+    for (const auto& member : state.members) partition.in_sync.push_back(member.id);
+    partition.owner.reset();
+    partition.phase = PartitionPhase::closing;
+    partition.solo = false;
+    partition.unvouched = true;
+}
+
 Result<PoolState> change(PoolState state, const RemoveMember& remove) {
     const auto* member = state.member(remove.node);
     if (member == nullptr) return conflict("no such member");
@@ -157,13 +167,19 @@ Result<PoolState> change(PoolState state, const RemoveMember& remove) {
     const auto lost = std::count_if(state.partitions.begin(), state.partitions.end(), alone);
     if (lost > 0 && remove.lost == Lost::refuse) {
         return conflict("only " + name_of(state, remove.node) + " holds " + std::to_string(lost) +
-                        " partitions: bring it back, or give up what is in them with --force");
-    }
-    std::erase_if(state.partitions, alone);
-    for (auto& partition : state.partitions) {
-        if (std::erase(partition.in_sync, remove.node) > 0) partition.epoch.value += 1;
+                        " partitions: bring it back, or let the others go on with the copies that "
+                        "they had before, if any, with --force");
     }
     forget(state, remove.node);
+    for (auto& partition : state.partitions) {
+        if (!partition.holds(remove.node)) continue;
+        if (alone(partition)) give_to_all(state, partition);
+        std::erase(partition.in_sync, remove.node);
+        partition.epoch.value += 1;
+    }
+    std::erase_if(state.partitions,
+                  [](const auto& partition) { return partition.in_sync.empty(); });
+    settle_partitions(state, {});
     return state;
 }
 
@@ -217,6 +233,14 @@ Result<PoolState> change(PoolState state, const HandOver& hand) {
                     if (!partition.holds(hand.to)) return conflict("the node is not in sync");
                     if (partition.owner == hand.to) return conflict("it owns it already");
                     partition.owner = hand.to;
+                    return {};
+                });
+}
+
+Result<PoolState> change(PoolState state, const Vouch& vouch) {
+    return edit(std::move(state), vouch.partition, vouch.epoch,
+                [](PartitionState& partition) -> Result<void> {
+                    partition.unvouched = false;
                     return {};
                 });
 }
@@ -307,8 +331,8 @@ std::optional<PartitionId> partition_of(const Change& change) {
             using One = std::remove_cvref_t<decltype(one)>;
             constexpr bool owners =
                 std::is_same_v<One, DropHolder> || std::is_same_v<One, AddHolder> ||
-                std::is_same_v<One, HandOver> || std::is_same_v<One, RetirePartition> ||
-                std::is_same_v<One, ClosePartition>;
+                std::is_same_v<One, HandOver> || std::is_same_v<One, Vouch> ||
+                std::is_same_v<One, RetirePartition> || std::is_same_v<One, ClosePartition>;
             if constexpr (owners) return one.partition;
             return std::nullopt;
         },

@@ -34,7 +34,8 @@ struct PartitionState {
     std::vector<NodeId> in_sync;  // the owner among them
     Epoch epoch;
     PartitionPhase phase = PartitionPhase::open;
-    bool solo = false;  // for `degrade`: in-sync only with its owner
+    bool solo = false;       // for `degrade`: in-sync only with its owner
+    bool unvouched = false;  // its last holder was removed, and may have sent any of its mail
 
     bool holds(const NodeId& node) const;
     bool operator==(const PartitionState&) const = default;
@@ -110,7 +111,7 @@ struct Leave {  // by consent: it has stopped
 };
 enum class Lost : std::uint8_t {
     refuse,  // when only this node holds something
-    accept,  // drop what only it holds
+    accept,  // the others go on with what they have of it: copies of before
 };
 struct RemoveMember {
     NodeId node;
@@ -139,6 +140,10 @@ struct HandOver {  // by an owner that has stopped, to a live node of the in-syn
     Epoch epoch;
     NodeId to;
 };
+struct Vouch {  // by its owner, which has put in doubt all that the removed one may have sent
+    PartitionId partition;
+    Epoch epoch;
+};
 struct RetirePartition {  // closing and empty: it goes
     PartitionId partition;
     Epoch epoch;
@@ -163,6 +168,7 @@ using Change = std::variant<Start,
                             DropHolder,
                             AddHolder,
                             HandOver,
+                            Vouch,
                             RetirePartition,
                             OpenPartition,
                             ClosePartition,

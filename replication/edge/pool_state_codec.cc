@@ -69,6 +69,7 @@ void put_partition(const PartitionState& partition, v1::PartitionRecord& to) {
     to.set_epoch(partition.epoch.value);
     to.set_closing(partition.phase == PartitionPhase::closing);
     to.set_solo(partition.solo);
+    to.set_unvouched(partition.unvouched);
 }
 
 PartitionState partition_from(const v1::PartitionRecord& record, Faults& faults) {
@@ -78,7 +79,8 @@ PartitionState partition_from(const v1::PartitionRecord& record, Faults& faults)
         .in_sync = holders_from(record.in_sync(), "partition.in_sync", faults),
         .epoch = {record.epoch()},
         .phase = record.closing() ? PartitionPhase::closing : PartitionPhase::open,
-        .solo = record.solo()};
+        .solo = record.solo(),
+        .unvouched = record.unvouched()};
     faults.require(!partition.owner || partition.holds(*partition.owner), "partition.owner",
                    "must be in sync");
     return partition;
@@ -171,6 +173,9 @@ void put_change(const AddHolder& change, v1::ChangeRecord& to) {
 }
 void put_change(const HandOver& change, v1::ChangeRecord& to) {
     put_in_epoch(change.partition, change.epoch, &change.to, *to.mutable_hand_over());
+}
+void put_change(const Vouch& change, v1::ChangeRecord& to) {
+    put_in_epoch(change.partition, change.epoch, nullptr, *to.mutable_vouch());
 }
 void put_change(const RetirePartition& change, v1::ChangeRecord& to) {
     put_in_epoch(change.partition, change.epoch, nullptr, *to.mutable_retire());
@@ -383,6 +388,8 @@ Change change_from(const v1::ChangeRecord& record, Faults& faults) {
             return of_holder<AddHolder>(record.add_holder(), faults);
         case v1::ChangeRecord::kHandOver:
             return of_holder<HandOver>(record.hand_over(), faults);
+        case v1::ChangeRecord::kVouch:
+            return Vouch{{record.vouch().partition()}, {record.vouch().epoch()}};
         case v1::ChangeRecord::kRetire:
             return RetirePartition{{record.retire().partition()}, {record.retire().epoch()}};
         case v1::ChangeRecord::kOpen:

@@ -18,7 +18,8 @@ RANKS = {"proto": 0, "storage": 1, "replication": 2, "daemon": 3}
 # What a folder of the daemon may include besides itself. node.cc, main.cc and whatever else lies
 # directly in daemon/ wires concrete types and may include all.
 SHARED_IN_DAEMON = {"runtime", "config"}
-SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"}}
+SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"},
+            "admin": {"aside"}}
 
 # Library, its headers, the files that may include them.
 LIBRARIES = [

@@ -142,6 +142,19 @@ void Courier::carry_out(schedule::Effects effects) {
         carry_out_one(std::move(effects_[next]));
     effects_.clear();
     carrying_out_ = false;
+    record_in_time();
+}
+
+void Courier::record_in_time() {
+    const auto at = core_.record_at();
+    if (!at || record_at_ == at) return;
+    record_at_ = at;
+    process_.after(*at - now().boot, [this] {
+        record_at_.reset();
+        schedule::Effects out;
+        core_.record(now(), out);
+        carry_out(std::move(out));
+    });
 }
 
 void Courier::carry_out_one(schedule::Effect effect) {
@@ -182,11 +195,12 @@ void Courier::report(Ended ended) {
 
 void Courier::settle(Ended ended, const report::Decision& decision) {
     const auto id = ended.envelope.id;
-    active_.erase(id);
+    if (!ended.goes_on) active_.erase(id);
     replication::Settlement settlement{.id = id,
                                        .outcomes = decision.outcomes,
                                        .next_due = ended.next_due,
-                                       .ended_attempts = ended.ended_attempts};
+                                       .ended_attempts = ended.ended_attempts,
+                                       .goes_on = ended.goes_on};
     if (!decision.bounced.empty())
         settlement.notices.push_back(bounce(ended.envelope, decision.bounced));
     std::vector<AttemptNumber> attempts;
@@ -195,20 +209,21 @@ void Courier::settle(Ended ended, const report::Decision& decision) {
     if (sent_[id].empty()) sent_.erase(id);
     const auto after =
         storage::apply_outcomes(ended.envelope, settlement.outcomes, settlement.next_due);
-    queue_.settle(std::move(settlement),
-                  [this, id, attempts = std::move(attempts), done = !after.has_value(),
-                   due = ended.next_due, hold_why = decision.hold_why](const Result<void>& stored) {
-                      if (stored) around_.history.settled(id, attempts, done);
-                      if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
-                          around_.counts.late += 1;
-                          around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
-                      }
-                      if (stored && !hold_why.empty())
-                          queue_.act(id, replication::Action::hold, hold_why,
-                                     [](const Result<Envelope>&) {});
-                      if (!done) wake_by(due);
-                      pump();
-                  });
+    queue_.settle(
+        std::move(settlement), [this, id, attempts = std::move(attempts), done = !after.has_value(),
+                                goes_on = ended.goes_on, due = ended.next_due,
+                                hold_why = decision.hold_why](const Result<void>& stored) {
+            if (stored) around_.history.settled(id, attempts, done);
+            if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
+                around_.counts.late += 1;
+                around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
+            }
+            if (stored && !hold_why.empty())
+                queue_.act(id, replication::Action::hold, hold_why, [](const Result<Envelope>&) {});
+            if (goes_on) return;
+            if (!done) wake_by(due);
+            pump();
+        });
 }
 
 // The old owner's outcome is this node's settlement, with its bounce.

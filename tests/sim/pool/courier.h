@@ -60,6 +60,7 @@ private:
     void wake_by(WallTime due);
     void carry_out(schedule::Effects effects);
     void carry_out_one(schedule::Effect effect);
+    void record_in_time();
     void assign(const schedule::Assign& assign);
     void report(Ended ended);
     void settle(Ended ended, const report::Decision& decision);
@@ -88,6 +89,7 @@ private:
     bool claiming_ = false;
     bool claim_again_ = false;
     std::optional<BootTime> wake_at_;
+    std::optional<BootTime> record_at_;
     std::map<QueueId, Envelope> active_;
     std::multiset<QueueId> again_;  // claimed anew while an attempt under an earlier claim runs
     std::map<QueueId, std::map<std::uint32_t, AttemptNumber>> sent_;  // by attempt of the message

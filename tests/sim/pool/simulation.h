@@ -87,6 +87,7 @@ public:
     void fail_sync();
     void jump_wall();
     void new_disk();
+    void remove(NodeId gone);
     void old_disk();
     void damage();
     void mood();

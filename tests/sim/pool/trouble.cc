@@ -168,12 +168,16 @@ void Simulation::new_disk() {
     machine->lose_power();
     machine->replace_disk();
     machine->boot_after(some_time());
-    world.after(2 * ttl() + some_time(), [this, gone] {
-        auto* other = pool.serving();
-        if (other != nullptr)
-            other->node()->control().propose(
-                replication::RemoveMember{gone, replication::Lost::accept}, [](Result<void>) {});
-    });
+    world.after(2 * ttl() + some_time(), [this, gone] { remove(gone); });
+}
+
+// Again and again: while no node leads, or the pool believes that it lives, it cannot be removed.
+void Simulation::remove(NodeId gone) {
+    if (pool.newest()->member(gone) == nullptr) return;
+    if (auto* other = pool.serving())
+        other->node()->control().propose(replication::RemoveMember{gone, replication::Lost::accept},
+                                         [](Result<void>) {});
+    world.after(1s, [this, gone] { remove(gone); });
 }
 
 // Only one that the pool can recognise; others are outside the promises.

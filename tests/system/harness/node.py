@@ -139,11 +139,18 @@ class Node:
     @property
     def pid(self) -> int:
         """Of the node itself, not of what wraps it."""
-        for pid in descendants(self._process.pid):
-            with contextlib.suppress(OSError):  # it ends meanwhile
-                if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
-                    return pid
-        raise GoneError("the node does not run")
+        def own() -> int | None:
+            for pid in descendants(self._process.pid):
+                with contextlib.suppress(OSError):  # it ends meanwhile
+                    if Path(f"/proc/{pid}/exe").resolve() == BINARY.resolve():
+                        return pid
+            return None
+
+        found = wait.until(lambda: own() or (None if self.running() else -1),
+                           "the process runs the node", 10)
+        if found < 0:
+            raise GoneError("the node does not run")
+        return found
 
     def stop(self, timeout_s: float = 60) -> None:
         if not self.stop_or_killed(timeout_s):

@@ -69,6 +69,7 @@ class Storm:
         self.rng = rng
         self.whole_s: list[float] = []  # how long it took after a disk was lost
         self.counts: dict[str, int] = {}
+        self.worn: set[PoolNode] = set()  # run on a disk with damage
         self._busy: set[PoolNode] = set()
         self._cuts = 0
 
@@ -94,9 +95,16 @@ class Storm:
     def whole(self) -> None:
         """All are members, and every message has its copies."""
         began = time.monotonic()
+        self.replace_worn()
         self.pool.settled(timeout_s=2 * AGREE_S)
         self.pool.copied(WHOLE_S)
         self.whole_s.append(time.monotonic() - began)
+
+    def replace_worn(self) -> None:
+        """Octets that turned may be met long after: by the compaction that reads them."""
+        for node in list(self.worn):
+            self.worn.discard(node)
+            mended_or_replaced(self, node)
 
     @contextlib.contextmanager
     def node(self, but: PoolNode | None = None) -> Iterator[PoolNode]:
@@ -348,6 +356,7 @@ def corrupt(storm: Storm) -> Iterator[None]:
         storm.launch(node)
         yield
         mended_or_replaced(storm, node)
+        storm.counts["mended"] = storm.counts.get("mended", 0) + (node in storm.worn)
         storm.pool.log.end("disk", node.address)
 
 
@@ -357,9 +366,13 @@ def mended_or_replaced(storm: Storm, node: PoolNode) -> None:
 
     wait.until(lambda: gave_up_its_disk() or node.ready(), f"{node.name} is back, or gives up",
                2 * AGREE_S)
-    if not gave_up_its_disk():
-        storm.counts["mended"] = storm.counts.get("mended", 0) + 1
-        return
+    if gave_up_its_disk():
+        replace(storm, node)
+    else:
+        storm.worn.add(node)
+
+
+def replace(storm: Storm, node: PoolNode) -> None:
     storm.counts["given up by its node"] = storm.counts.get("given up by its node", 0) + 1
     if node.running():
         storm.pool.kill(node)

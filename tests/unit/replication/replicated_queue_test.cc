@@ -215,6 +215,37 @@ TEST_CASE("settle: some delivered, the rest due later, then done") {
     CHECK(pool.queue->idle());
 }
 
+TEST_CASE("settle: what goes on stays claimed, and only its rest is in doubt after a crash") {
+    Pool pool;
+    const auto id = pool.accepted();
+    pool.intend(id, 1, {0});
+    pool.intend(id, 2, {1});
+    REQUIRE(pool.settle({.id = id,
+                         .outcomes = {outcome(0, OutcomeKind::delivered)},
+                         .ended_attempts = {1},
+                         .goes_on = true})
+                .has_value());
+    CHECK(pool.queue->may_send_dot(id, 2));
+    pool.clock.advance(1h);
+    CHECK(pool.claim().empty());
+
+    SUBCASE("it ends") {
+        REQUIRE(pool.settle({.id = id,
+                             .outcomes = {outcome(1, OutcomeKind::delivered)},
+                             .ended_attempts = {2}})
+                    .has_value());
+        CHECK(pool.queue->idle());
+    }
+    SUBCASE("its node crashes") {
+        pool.restart();
+        CHECK(pool.queue->counters().in_doubt == 1);
+        const auto found = pool.claim();
+        REQUIRE(found.size() == 1);
+        CHECK(found.front().recipients[0].state == RecipientState::delivered);
+        CHECK(found.front().recipients[1].state == RecipientState::pending);
+    }
+}
+
 TEST_CASE("a bounce is born with the settlement that causes it, and is due at once") {
     Pool pool;
     const auto id = pool.accepted();

@@ -97,6 +97,40 @@ TEST_CASE("damage in a table is seen, and what can be read goes on") {
     }
 }
 
+TEST_CASE("a damaged body that compaction meets does not stop the store") {
+    Session<RocksRig> queue;
+    constexpr std::uint32_t kept = 8;
+    const std::string body(200'000, 'b');
+    for (std::uint32_t counter = 0; counter < kept; ++counter)
+        REQUIRE(queue.write(Commit{sample_envelope(sample_id(counter)), make_chunk(body)}));
+    queue.reopen();  // replaying the log writes tables
+    queue.rig.stop();
+    const auto bodies = files(queue.rig, ".blob");
+    REQUIRE(bodies.size() == 1);
+    flip_bit(bodies[0], std::filesystem::file_size(bodies[0]) / 2);
+    REQUIRE(queue.rig.open());
+
+    // Mail comes and goes until compaction collects the oldest file.
+    std::uint32_t counter = kept;
+    while (queue.rig.reports.empty() && queue.store().healthy() && counter < 2000) {
+        const QueueId id = sample_id(++counter);
+        REQUIRE(queue.write(Commit{sample_envelope(id), make_chunk(body)}));
+        REQUIRE(queue.write(Settle{.id = id}));
+    }
+    REQUIRE(queue.rig.reports.size() == 1);
+    CHECK(queue.rig.reports[0].find("damaged") != std::string::npos);
+    CHECK(queue.store().healthy());
+    REQUIRE(queue.write(Commit{sample_envelope(sample_id(5000)), make_chunk(body)}));
+
+    std::uint32_t damaged = 0;
+    for (std::uint32_t one = 0; one < kept; ++one) {
+        const auto read = queue.chunk(sample_id(one), 0);
+        if (!read) damaged += read.error().code == Errc::corrupt;
+        CHECK((!read || *read == body));
+    }
+    CHECK(damaged == 1);
+}
+
 TEST_CASE("a lost manifest is refused") {
     Session<RocksRig> queue;
     fill(queue);

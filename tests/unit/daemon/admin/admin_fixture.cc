@@ -41,7 +41,7 @@ Node::Node() {
             return other_parts.at(member.id);
         });
     server = std::make_unique<AdminServer>(
-        socket(), AdminContext{home, clock, *pool_queue, ports(), pool_ports()});
+        socket(), AdminContext{home, clock, *pool_queue, ports(), pool_ports(), aside_ports()});
     require(server->start());
 }
 
@@ -98,6 +98,20 @@ PoolPorts Node::pool_ports() {
                 [this](const std::vector<NodeId>& others) {
                     begun_without.push_back(others);
                     return proposal_answer;
+                }};
+}
+
+// As they are when they are called.
+AsidePorts Node::aside_ports() {
+    return {.list = [this](std::string only, aside::Place from, std::size_t limit,
+                           auto done) { aside.list(only, from, limit, std::move(done)); },
+            .find = [this](std::string only, std::vector<QueueId> ids,
+                           auto done) { aside.find(only, ids, std::move(done)); },
+            .act = [this](aside::Order order, auto done) { aside.act(order, std::move(done)); },
+            .tidy = [this](auto done) { aside.tidy(std::move(done)); },
+            .audit =
+                [this](runtime::log::Fields fields) {
+                    audited.push_back(runtime::log::format("operator_action", fields));
                 }};
 }
 

@@ -100,6 +100,7 @@ public:
     Result<void> proposal_answer;  // to every proposal, and to begin_without
     std::vector<replication::Change> proposals;
     std::vector<std::vector<NodeId>> begun_without;
+    AsidePorts aside;  // its audit goes to `audited`
 
     tests::LoneControl control{home};  // this node is test_node(1), and alone
     std::map<NodeId, std::shared_ptr<QueuePart>> other_parts;  // of the other members
@@ -112,6 +113,7 @@ private:
     AdminPorts ports();
     QueuePorts queue_ports();
     PoolPorts pool_ports();
+    AsidePorts aside_ports();
 
     storage::MemoryDisk disk_;
     replication::NoPeers peers_;

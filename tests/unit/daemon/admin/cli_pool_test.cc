@@ -107,7 +107,7 @@ TEST_CASE("node remove --force asks at a terminal, and wants --yes elsewhere") {
     const auto done = node.at_terminal(forced, "yes");
     CHECK(done.exit_code == 0);
     CHECK(done.out == "charlie: removed\n");
-    CHECK(has(done.err, "lost or not wanted that only these hold: charlie\n"));
+    CHECK(has(done.err, "older copies go on, in doubt: charlie\n"));
     const auto asked = node.asked();
     REQUIRE(asked.size() == 1);
     CHECK(std::get<replication::RemoveMember>(asked[0]).lost == replication::Lost::accept);

@@ -50,6 +50,14 @@ TEST_CASE("one bounce names all that failed in this report, and no other") {
     CHECK(decision.bounced == Indices{0, 2});
 }
 
+TEST_CASE("nothing is decided of a message that goes on") {
+    auto some = ended(sample_envelope({"a@x", "b@x"}), {delivered(0)});
+    some.goes_on = true;
+    const auto decision = decide(some, some.envelope.expires_at, resend);
+    CHECK(kinds(decision) == std::vector{OutcomeKind::delivered});
+    CHECK((decision.bounced.empty() && decision.delayed.empty() && !decision.warned));
+}
+
 TEST_CASE("past its time everything pending fails, with the reason that was last known") {
     auto envelope = sample_envelope({"tried@x", "earlier@x", "never@x", "done@x"});
     envelope.recipients[1].last = deferred(1).status;

@@ -64,6 +64,54 @@ TEST_CASE("recipients are grouped by destination; those that ended are left out"
     CHECK(driver.reports[0].outcomes.size() == 3);
 }
 
+TEST_CASE("what was delivered is reported while a slow destination goes on, once") {
+    CoreDriver driver;
+    const auto record = [&] {
+        driver.call([&](Effects& out) { driver.core.record(driver.now, out); });
+    };
+    driver.offer(1, {"a@a.example", "b@b.example", "c@c.example"});
+    const auto at_a = driver.busy("mx:a.example").at(0);
+    const auto attempt = driver.running.at(at_a).attempt;
+    CHECK_FALSE(driver.core.record_at().has_value());
+    driver.succeed(at_a);
+    driver.end(driver.busy("mx:b.example").at(0), OutcomeKind::failed);
+    REQUIRE(driver.core.record_at() == driver.now.boot + ScheduleCore::record_after);
+    record();
+    CHECK(driver.reports.empty());  // it may end soon, and costs one settlement then
+    driver.pass(ScheduleCore::record_after);
+    record();
+    REQUIRE(driver.reports.size() == 1);
+    CHECK(driver.reports[0].goes_on);
+    REQUIRE(driver.reports[0].outcomes.size() == 1);
+    CHECK(driver.reports[0].outcomes[0].recipient == 0);
+    CHECK(driver.reports[0].ended_attempts == std::vector<std::uint32_t>{attempt});
+    CHECK_FALSE(driver.core.record_at().has_value());
+
+    driver.succeed(driver.busy("mx:c.example").at(0));
+    REQUIRE(driver.reports.size() == 2);
+    const auto& last = driver.reports[1];
+    CHECK_FALSE(last.goes_on);
+    CHECK(last.outcomes.size() == 2);  // the failure waited for the others
+    CHECK(last.ended_attempts.size() == 2);
+    CHECK(last.envelope.recipients[0].state == RecipientState::delivered);
+}
+
+TEST_CASE("what ends in time is reported in one piece; what is in doubt is never told before") {
+    CoreDriver driver;
+    driver.offer(1, {"a@a.example", "b@b.example"});
+    driver.succeed(driver.busy("mx:a.example").at(0));
+    driver.succeed(driver.busy("mx:b.example").at(0));
+    REQUIRE(driver.reports.size() == 1);
+    CHECK(driver.reports[0].outcomes.size() == 2);
+
+    driver.offer(2, {"a@a.example", "b@b.example"});
+    driver.end(driver.busy("mx:a.example").at(0), OutcomeKind::deferred);
+    driver.pass(ScheduleCore::record_after);
+    driver.call([&](Effects& out) { driver.core.record(driver.now, out); });
+    CHECK(driver.reports.size() == 1);
+    CHECK_FALSE(driver.core.record_at().has_value());
+}
+
 TEST_CASE("a job has at most a hundred recipients") {
     CoreDriver driver;
     driver.offer(1, many_at("a.example", 250));

@@ -193,7 +193,15 @@ TEST_CASE("an operator removes the dead only, and gives up what only they hold o
     check_refused(dead, RemoveMember{one});
     const auto removed = after(dead, RemoveMember{one, Lost::accept});
     CHECK(removed.member(one) == nullptr);
-    CHECK(removed.find(first) == nullptr);
+    const auto& given = *removed.find(first);  // to all others, who may have had a copy
+    CHECK(given.in_sync == std::vector{test_node(3)});
+    CHECK(given.owner == test_node(3));
+    CHECK((given.unvouched && given.phase == PartitionPhase::closing));
+    CHECK(given.epoch > dead.find(first)->epoch);
+    const auto vouched = after(removed, Vouch{first, given.epoch});
+    CHECK_FALSE(vouched.find(first)->unvouched);
+    CHECK(vouched.find(first)->epoch > given.epoch);
+    check_refused(vouched, Vouch{first, given.epoch});
     CHECK(removed.find({2})->in_sync == std::vector{two});
     CHECK(removed.find({2})->epoch > dead.find({2})->epoch);
     CHECK(*removed.find({3}) == *dead.find({3}));

@@ -69,6 +69,7 @@ std::vector<Change> every_change() {
             DropHolder{{1}, {4}, node(2)},
             AddHolder{{4}, {6}, node(1)},
             HandOver{{1}, {4}, node(2)},
+            Vouch{{1}, {4}},
             RetirePartition{{4}, {6}},
             OpenPartition{{node(2), node(1)}, true},
             ClosePartition{{8}},

@@ -1,0 +1,26 @@
+#include "daemon/aside/adoption.h"
+
+#include <utility>
+
+#include "storage/queue_ops.h"
+
+namespace posthorse::aside {
+
+Envelope adopted(const Envelope& old, const Adopting& adopting) {
+    Envelope fresh = old;
+    fresh.id = adopting.new_id;
+    fresh.version = 1;
+    std::erase_if(fresh.recipients, [](const Recipient& recipient) {
+        return recipient.state != RecipientState::pending;
+    });
+    fresh.expires_at = adopting.now + (old.expires_at - old.accepted_at);
+    if (old.warn_at != never) fresh.warn_at = adopting.now + (old.warn_at - old.accepted_at);
+    fresh.due_at = old.held ? never : adopting.now;
+    fresh.in_doubt += adopting.open_attempts;
+    fresh.doubts.clear();  // there is nobody left to ask
+    return storage::note(std::move(fresh),
+                         {adopting.now, adopting.node,
+                          "adopted from " + old.id.to_string() + " of " + adopting.directory});
+}
+
+}  // namespace posthorse::aside

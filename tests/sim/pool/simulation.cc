@@ -38,6 +38,9 @@ Simulation::Simulation(std::uint64_t seed, Telling telling)
     if (world.chance(30)) streams.weight = 100 + world.below(400);
     if (world.chance(20)) streams.window_bytes = 2 * 1024;
     if (telling.frames) tell_frames(*telling.frames);
+    // Whoever wants three copies of a pool of two, and refuses fewer, gets no mail.
+    if (pool.settings().copies > 2)
+        pool.around().queue.when_short = replication::ShortPolicy::degrade;
 }
 
 void Simulation::tell_frames(PartitionId partition) {
@@ -151,7 +154,8 @@ void Simulation::heal() {
     }
 }
 
-// Whoever was drained and not resumed is resumed.
+// Whoever was drained and not resumed is resumed, also when what was asked of a node that could not
+// be reached is carried out late.
 void Simulation::resume_drained() {
     const auto* pool_value = pool.newest();
     auto* machine = pool.serving();
@@ -198,6 +202,7 @@ bool Simulation::drained() {
 void Simulation::drain() {
     for (Duration waited{}; waited < drained_within && !over() && !drained(); waited += 2s) {
         clients.resume_all();
+        resume_drained();
         go_on(2s);
     }
     if (over() || drained()) return;

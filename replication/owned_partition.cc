@@ -77,18 +77,18 @@ void OwnedPartition::submit(AnyChange change, BootTime now, Completion<> done) {
     const bool is_append = std::holds_alternative<storage::Append>(change);
     storage::Operation operation{{state_.id, state_.epoch, sequence}, std::move(change)};
     waiting_.emplace(sequence, Waiting{std::move(done), is_append});
-    if (progress_.empty()) {
+    if (progress_.empty())
         log_.skip();
-    } else {
+    else
         log_.append(for_holders(operation));
-        for (auto& [node, progress] : progress_) {
-            if (progress.overrun(log_.first())) open(node, progress);
-            pump(node, progress);
-        }
-    }
+    // The store's thread syncs while this one hands the operation to the streams.
     store_.apply(std::move(operation), [weak = weak_from_this(), sequence](Result<void> result) {
         if (const auto self = weak.lock()) self->stored(sequence, std::move(result));
     });
+    for (auto& [node, progress] : progress_) {
+        if (progress.overrun(log_.first())) open(node, progress);
+        pump(node, progress);
+    }
 }
 
 void OwnedPartition::submit_local(AnyChange change) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proto/types/assert.h"
+#include "replication/operation_need.h"
 
 namespace posthorse::replication {
 namespace {
@@ -13,14 +14,6 @@ constexpr std::size_t append_window_bytes = 2 * 1024 * 1024;
 constexpr Duration propose_again = std::chrono::seconds{1};
 // For so long a newcomer may be out of reach.
 constexpr Duration newcomer_away_max = std::chrono::seconds{5};
-
-// What an Abort that is lost leaves behind, recovery collects: nobody waits for it.
-Need need_of(const OwnedPartition::AnyChange& change) {
-    if (std::holds_alternative<storage::Append>(change)) return Need::local;
-    if (std::holds_alternative<storage::Abort>(change)) return Need::local;
-    if (std::holds_alternative<storage::Intend>(change)) return Need::received;
-    return Need::durable;
-}
 
 std::vector<NodeId> without(std::vector<NodeId> nodes, NodeId self) {
     std::erase(nodes, self);

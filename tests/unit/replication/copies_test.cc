@@ -169,3 +169,19 @@ TEST_CASE("a body of any size arrives whole before its commit, which alone syncs
     CHECK(pool.network.count<ListEnd>(one, two) == 0);
     pool.check_same({1, 2});
 }
+
+TEST_CASE("what nobody waits for is acknowledged a few at a time") {
+    Cluster pool(2, {{1, 2}});
+    const auto id = pool[1].begin();
+    const auto before = pool.network.count<Ack>(two, one);
+    bool taken = false;
+    for (std::uint32_t index = 1; index <= 8; ++index) {
+        pool[1].append(id, index, "chunk", taken);
+        pool.run();
+    }
+    CHECK(pool.network.count<Ack>(two, one) == before + 2);
+    std::optional<Result<void>> answer;
+    pool[1].commit(id, answer, 8);
+    CHECK(answer.value().has_value());
+    CHECK(pool.network.count<Ack>(two, one) == before + 3);
+}

@@ -444,6 +444,7 @@ awaitable<void> Node::cut_off_in_time() {
                  {{"sessions", listeners_->sessions()}, {"claimed", queue_->counters().claimed}});
     listeners_->abandon();
     deliveries_->abort();
+    queue_->hasten();
 }
 
 awaitable<void> Node::close_queue() {

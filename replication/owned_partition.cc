@@ -385,6 +385,11 @@ void OwnedPartition::abandon() {
         done(Error{Errc::unknown, "this node does not own the partition any more"});
 }
 
+void OwnedPartition::hasten(Duration give_up) {
+    settings_.times.give_up = std::min(settings_.times.give_up, give_up);
+    fsm_.hasten(give_up);
+}
+
 // Holders that neither follow nor are dropped hold up whoever sends a body, and not for ever.
 void OwnedPartition::give_up_late(BootTime now) {
     if (late_.empty()) return late_since_.reset();

@@ -71,6 +71,8 @@ public:
     void fetch(QueueId id, Lost lost);
     std::uint64_t mended() const noexcept { return mended_; }
     void invite(NodeId node, bool is_up);
+    // Holders that do not answer are waited for only so long from here on.
+    void hasten(Duration give_up);
     std::optional<NodeId> invited() const;
 
     // A committed state of the same owner: another in-sync set and a greater epoch, or closing.
@@ -129,7 +131,7 @@ private:
     const Epoch first_epoch_;  // of this ownership
     const NodeId self_;
     const storage::Position base_;
-    const Settings settings_;
+    Settings settings_;
     OwnerFsm fsm_;
     OperationLog log_;
     storage::QueueStore& store_;

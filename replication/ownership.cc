@@ -259,6 +259,12 @@ void Ownership::hurry() {
     pace_.unleash(true);
 }
 
+void Ownership::hasten() {
+    constexpr Duration give_up = std::chrono::seconds{1};
+    settings_.partition.times.give_up = give_up;
+    for (const auto& [id, partition] : partitions_) partition->hasten(give_up);
+}
+
 // ------------------------------------------------------------------ healing
 
 bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partition) const {

@@ -58,6 +58,8 @@ public:
     void tick();
     // This node is about to leave: copies are made as fast as it goes.
     void hurry();
+    // This node's time is over: who waits for holders is answered soon.
+    void hasten();
 
     OwnedPartition* find(PartitionId id);
     const OwnedPartition* find(PartitionId id) const;
@@ -128,7 +130,7 @@ private:
     void drop_garbage(const PoolState& state);
 
     const Ports ports_;
-    const Settings settings_;
+    Settings settings_;
     const Events events_;
     Pace pace_;
     HeldPartitions held_;

@@ -120,6 +120,8 @@ public:
     void tick();
     // This node is about to leave: what lacks copies is copied as fast as it goes.
     void hurry() { ownership_.hurry(); }
+    // This node's time is over: who waits for holders that do not answer hears so in a second.
+    void hasten() { ownership_.hasten(); }
     // Every message has as many holders that stay as it should.
     bool all_copied() const { return ownership_.all_copied(); }
     // What it owned was handed over, and what was empty retired.

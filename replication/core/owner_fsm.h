@@ -13,6 +13,7 @@
 // Owner     One partition, for one ownership.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -53,6 +54,8 @@ public:
     // These bind, by a committed value or because the pool may yet decide so.
     void bound(const std::vector<NodeId>& holders, Effects& out);
     void tick(BootTime now, Effects& out);
+    // Operations are overdue that much sooner, those under way too.
+    void hasten(Duration give_up) { settings_.give_up = std::min(settings_.give_up, give_up); }
     // Operations that only need to be received, and were not for `silence`: not waited for any
     // longer.
     std::vector<Sequence> waive(BootTime now);

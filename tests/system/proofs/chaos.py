@@ -94,7 +94,6 @@ def calm_and_judged(run: Run, storm: Storm, sent: list) -> None:
     pool, at = storm.pool, time.monotonic()
     for node in pool.nodes:
         storm.launch(node)
-    storm.replace_worn()
     pool.settled(timeout_s=2 * AGREE_S)
     calm_s = time.monotonic() - at
     pool.forget_the_dead()

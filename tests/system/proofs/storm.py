@@ -69,7 +69,6 @@ class Storm:
         self.rng = rng
         self.whole_s: list[float] = []  # how long it took after a disk was lost
         self.counts: dict[str, int] = {}
-        self.worn: set[PoolNode] = set()  # run on a disk with damage
         self._busy: set[PoolNode] = set()
         self._cuts = 0
 
@@ -95,16 +94,9 @@ class Storm:
     def whole(self) -> None:
         """All are members, and every message has its copies."""
         began = time.monotonic()
-        self.replace_worn()
         self.pool.settled(timeout_s=2 * AGREE_S)
         self.pool.copied(WHOLE_S)
         self.whole_s.append(time.monotonic() - began)
-
-    def replace_worn(self) -> None:
-        """Octets that turned may be met long after: by the compaction that reads them."""
-        for node in list(self.worn):
-            self.worn.discard(node)
-            mended_or_replaced(self, node)
 
     @contextlib.contextmanager
     def node(self, but: PoolNode | None = None) -> Iterator[PoolNode]:
@@ -344,7 +336,8 @@ def comes_back(storm: Storm, node: PoolNode) -> None:
 def corrupt(storm: Storm) -> Iterator[None]:
     """Some octets of what a node has on its disk turn, while it is down.
 
-    A node that says that its disk is beyond use gets a new one, as an operator would do it.
+    It goes on, or says that its disk is beyond use. In the end it gets a new one, as an operator
+    would do it: what nobody has read yet may be damaged, and nobody knows.
     """
     with storm.node(but=storm.small.node) as node:
         storm.pool.kill(node)
@@ -355,29 +348,22 @@ def corrupt(storm: Storm) -> Iterator[None]:
         storm.pool.log.begin("disk", node.address)
         storm.launch(node)
         yield
-        mended_or_replaced(storm, node)
-        storm.counts["mended"] = storm.counts.get("mended", 0) + (node in storm.worn)
+        count_outcome(storm, node)
+        if node.running():
+            storm.pool.kill(node)
+        storm.pool.destroy_disk(node)
+        node.launch()
         storm.pool.log.end("disk", node.address)
 
 
-def mended_or_replaced(storm: Storm, node: PoolNode) -> None:
+def count_outcome(storm: Storm, node: PoolNode) -> None:
     def gave_up_its_disk() -> bool:
         return not node.running() or node.http("/healthz")[0] == 503
 
     wait.until(lambda: gave_up_its_disk() or node.ready(), f"{node.name} is back, or gives up",
                2 * AGREE_S)
-    if gave_up_its_disk():
-        replace(storm, node)
-    else:
-        storm.worn.add(node)
-
-
-def replace(storm: Storm, node: PoolNode) -> None:
-    storm.counts["given up by its node"] = storm.counts.get("given up by its node", 0) + 1
-    if node.running():
-        storm.pool.kill(node)
-    storm.pool.destroy_disk(node)
-    node.launch()
+    outcome = "disk given up" if gave_up_its_disk() else "damage borne"
+    storm.counts[outcome] = storm.counts.get(outcome, 0) + 1
 
 
 def damage(data: Path, rng: random.Random) -> None:

@@ -99,7 +99,7 @@ def one_death(run: Run, ids: list[str], crowd: Crowd, times: Times) -> None:
     wait.until(lambda: pool.servers[LIVE].arrived > seen + 20, "mail is delivered", AGREE_S)
     times.silences.append(longest_silence(pool, at))
     times.moved.append(count)
-    victim.start()
+    victim.start(timeout_s=300)  # all of its mail is copied again before it is ready
     crowd.set_nodes(pool.doors())
     pool.settled(timeout_s=AGREE_S)
     copied(run)  # the next one may die

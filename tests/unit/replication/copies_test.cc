@@ -111,6 +111,20 @@ TEST_CASE("a holder that does not acknowledge is dropped, and the client goes on
     pool.check_same({1, 3});
 }
 
+TEST_CASE("a node whose time is over does not wait for holders that it cannot reach") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].control->agrees = false;
+    pool.network.hold(one, two);
+    std::optional<Result<void>> committed;
+    pool[1].commit(pool[1].begin(), committed);
+    pool.pass(5s);
+    CHECK_FALSE(committed.has_value());
+    pool[1].queue->hasten();
+    pool.pass(3s);  // the message, then its withdrawal
+    REQUIRE(committed.has_value());
+    CHECK(committed->error().code == Errc::unknown);
+}
+
 TEST_CASE("new mail avoids a set with a slow holder") {
     Cluster pool(3, {{1, 2}, {1, 3}});
     pool[2].disk_work.stall();

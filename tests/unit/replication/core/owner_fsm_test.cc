@@ -149,6 +149,18 @@ TEST_CASE("what nobody confirms becomes overdue, once, and late news of it is ig
     CHECK(out.overdue.empty());
 }
 
+TEST_CASE("who is in a hurry gives up sooner, also what is under way") {
+    auto fsm = with_holders({node(1)});
+    const auto commit = fsm.begin(Need::durable, start);
+    OwnerFsm::Effects out;
+    fsm.local_done(commit, out);
+    fsm.tick(start + 2s, out);
+    CHECK(out.overdue.empty());
+    fsm.hasten(1s);
+    fsm.tick(start + 2s, out);
+    CHECK(out.overdue == std::vector{commit});
+}
+
 TEST_CASE("what the local store refused is not waited for") {
     auto fsm = with_holders({node(1)});
     const auto commit = fsm.begin(Need::durable, start);

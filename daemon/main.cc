@@ -14,6 +14,7 @@
 #include "daemon/config/config.h"
 #include "daemon/node.h"
 #include "daemon/pool/ca_command.h"
+#include "daemon/runtime/heap.h"
 #include "daemon/runtime/system_clock.h"
 #include "daemon/sign/keygen_command.h"
 
@@ -45,6 +46,7 @@ int serve(const Options& options) {
     const auto loaded = config::load(options.config_file);
     print(loaded.problems);
     if (!loaded.usable()) return 1;
+    runtime::keep_heap_for_chunks();
     return run_node(loaded.config, options.config_file);
 }
 

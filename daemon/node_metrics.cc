@@ -14,13 +14,40 @@ void export_gauge(runtime::Metrics& metrics,
     });
 }
 
+double seconds(Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+// Those of a kill within a lease are the ones to tell apart.
+std::vector<double> takeover_bounds() {
+    return {0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 12.5, 15, 20, 30, 60, 120, 300};
+}
+
+void export_takeovers(runtime::Metrics& metrics, replication::ReplicatedQueue& queue) {
+    auto takeovers = metrics.histogram(
+        "posthorse_takeover_seconds",
+        "Partitions of other nodes that came to this one: from the moment when this node lost its "
+        "owner (the stream between them ended), or, when it did not, when the pool gave the "
+        "partition to this node, until its mail may be delivered here.",
+        takeover_bounds());
+    queue.on_taken_over([takeovers](Duration took) mutable { takeovers.observe(seconds(took)); });
+}
+
 void export_copies(runtime::Metrics& metrics, const replication::ReplicatedQueue& queue) {
+    metrics.before_scrape(
+        [gauge = metrics.gauge("posthorse_under_replicated_age_seconds",
+                               "Age of the oldest message of this node's queue with fewer copies "
+                               "than it should have; 0 when there is none."),
+         &queue]() mutable { gauge.set(seconds(queue.counters().under_replicated_age)); });
     export_gauge(metrics, "posthorse_under_replicated_messages",
                  "Messages of this node's queue with fewer copies than they should have.",
                  [&] { return queue.counters().under_replicated; });
     export_gauge(metrics, "posthorse_held_messages",
                  "Messages that this node holds for others, their owners.",
                  [&] { return queue.counters().held; });
+    export_gauge(metrics, "posthorse_held_bytes",
+                 "Octets of the messages that this node holds for others, as they are sent.",
+                 [&] { return queue.counters().held_bytes; });
     export_gauge(metrics, "posthorse_replication_lag_operations",
                  "Changes of the queue that some holder has not synced yet.",
                  [&] { return queue.counters().lag; });
@@ -67,11 +94,15 @@ void export_scheduler(runtime::Metrics& metrics, const schedule::Scheduler& sche
 }  // namespace
 
 void export_figures(runtime::Metrics& metrics,
-                    const replication::ReplicatedQueue& queue,
+                    replication::ReplicatedQueue& queue,
                     const storage::QueueStore& store,
                     const schedule::Scheduler& scheduler) {
+    export_takeovers(metrics, queue);
     export_gauge(metrics, "posthorse_queue_messages", "Messages in this node's queue.",
                  [&] { return queue.counters().messages; });
+    export_gauge(metrics, "posthorse_queue_bytes",
+                 "Octets of the messages in this node's queue, as they are sent.",
+                 [&] { return queue.counters().bytes; });
     export_gauge(metrics, "posthorse_queue_active_messages", "Messages handed out for delivery.",
                  [&] { return queue.counters().claimed; });
     export_gauge(metrics, "posthorse_in_doubt_attempts",

@@ -11,7 +11,7 @@
 namespace posthorse {
 
 void export_figures(runtime::Metrics& metrics,
-                    const replication::ReplicatedQueue& queue,
+                    replication::ReplicatedQueue& queue,
                     const storage::QueueStore& store,
                     const schedule::Scheduler& scheduler);
 

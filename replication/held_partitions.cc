@@ -5,6 +5,13 @@
 #include "storage/queue_batch.h"
 
 namespace posthorse::replication {
+namespace {
+
+// Chunks of a body are acknowledged a few at a time: only the pace of their sender hangs on it,
+// which has twice as many on the way (OwnedPartition).
+constexpr std::uint32_t quiet_operations_max = 4;
+
+}  // namespace
 
 HeldPartitions::HeldPartitions(storage::QueueStore& store,
                                ControlPlane& control,
@@ -222,16 +229,16 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     if (to->target) to->target->operated(operate.operation, whole);
     if (is_late) to->target->want_missing();
     if (!whole) leave_out(operate.operation);
-    const bool durable = storage::is_durable(operate.operation);
+    const auto need = need_of(operate.operation.change);
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
     if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
         born = commit->envelope.id;
     store_.apply(std::move(operate.operation),
-                 while_alive([this, link, slice, durable, bytes, born,
+                 while_alive([this, link, slice, need, bytes, born,
                               sequence = stamp.sequence](Result<void> result) {
                      streams_.read_on(link, bytes);
                      if (born) store_.release(*born);
-                     applied(link, slice, sequence, durable, std::move(result));
+                     applied(link, slice, sequence, need, std::move(result));
                  }));
 }
 
@@ -274,7 +281,7 @@ bool HeldPartitions::note_chunks(const storage::Operation& operation) {
 }
 
 void HeldPartitions::applied(
-    LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result) {
+    LinkId link, Slice slice, Sequence sequence, Need need, Result<void> result) {
     if (!result) {
         forget_bodies(slice);  // it may be a part of one
         leave_gap(slice);
@@ -286,8 +293,9 @@ void HeldPartitions::applied(
         return give_up(link, slice, fenced ? HolderRefusal::fenced : HolderRefusal::failed);
     }
     to->received = std::max(to->received, sequence);
-    if (durable) to->durable = std::max(to->durable, sequence);
-    if (!to->target) owe_ack(slice.partition);
+    if (need == Need::durable) to->durable = std::max(to->durable, sequence);
+    to->quietly = need == Need::local ? to->quietly + 1 : quiet_operations_max;
+    if (!to->target && to->quietly >= quiet_operations_max) owe_ack(slice.partition);
 }
 
 // Operations behind the one that failed may be applied already, and the position with them: it says
@@ -309,7 +317,8 @@ void HeldPartitions::send_acks() {
     for (const auto partition : std::exchange(acks_owed_, {})) {
         const auto found = held_.find(partition);
         if (found == held_.end() || found->second.target) continue;
-        const auto& held = found->second;
+        auto& held = found->second;
+        held.quietly = 0;
         streams_.answer(held.link, Ack{held.slice, held.received, held.durable});
     }
 }

@@ -24,6 +24,7 @@
 #include "replication/control_plane.h"
 #include "replication/listing_source.h"
 #include "replication/listing_target.h"
+#include "replication/operation_need.h"
 #include "replication/peer_streams.h"
 
 namespace posthorse::replication {
@@ -61,7 +62,8 @@ private:
         std::optional<Sequence> expected;  // of the next operation; none before Follow
         Sequence received;
         Sequence durable;
-        bool listed = false;                    // by the owner: it can be asked for more
+        std::uint32_t quietly = 0;  // operations that nobody waits for, since the last Ack
+        bool listed = false;        // by the owner: it can be asked for more
         std::shared_ptr<ListingTarget> target;  // while a listing comes
         std::shared_ptr<ListingSource> source;  // while this copy is listed, or parts of it
     };
@@ -79,7 +81,7 @@ private:
     void begin_copy(Held& held, Sequence before);
     void list(Held& to, std::vector<QueueId> ids);
     void opened(LinkId link, Slice slice, Result<storage::Position> at);
-    void applied(LinkId link, Slice slice, Sequence sequence, bool durable, Result<void> result);
+    void applied(LinkId link, Slice slice, Sequence sequence, Need need, Result<void> result);
     void whole(LinkId link, Slice slice, Result<void> result);
     void refuse(LinkId link, const Slice& slice, HolderRefusal why);
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);

@@ -7,6 +7,7 @@
 // Owner     OwnedPartition.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "proto/types/assert.h"
@@ -22,10 +23,10 @@ public:
 
     void append(storage::Operation operation) {
         PH_ASSERT(operation.stamp.sequence.value == first_.value + operations_.size());
-        const auto bytes = storage::size_of(operation) + envelope_bytes;
-        operations_.push_back({Operate{std::move(operation)}, bytes});
-        bytes_ += bytes;
-        while (bytes_ > bytes_max_) drop_first();
+        const auto end = end_ + storage::size_of(operation) + envelope_bytes;
+        operations_.push_back({Operate{std::move(operation)}, end_});
+        end_ = end;
+        while (bytes() > bytes_max_) drop_first();
     }
     // The next one is of interest to nobody.
     void skip() {
@@ -43,24 +44,29 @@ public:
         PH_ASSERT(sequence >= first_ && sequence <= last());
         return operations_[sequence.value - first_.value].frame;
     }
-    std::size_t bytes() const noexcept { return bytes_; }
+    std::size_t bytes() const noexcept { return bytes_after(Sequence{first_.value - 1}); }
+    // Of the operations behind this one that are still here.
+    std::size_t bytes_after(Sequence sequence) const noexcept {
+        if (sequence >= last()) return 0;
+        const auto next = std::max(sequence.value + 1, first_.value);
+        return end_ - operations_[next - first_.value].begin;
+    }
 
 private:
     static constexpr std::size_t envelope_bytes = 1024;  // about, beside the body
 
     struct Kept {
         Operate frame;
-        std::size_t bytes;
+        std::size_t begin;  // octets of all that came before it
     };
     void drop_first() {
-        bytes_ -= operations_.front().bytes;
         operations_.pop_front();
         first_.value += 1;
     }
 
     Sequence first_;
     std::deque<Kept> operations_;
-    std::size_t bytes_ = 0;
+    std::size_t end_ = 0;
     const std::size_t bytes_max_;
 };
 

@@ -4,23 +4,16 @@
 #include <utility>
 
 #include "proto/types/assert.h"
+#include "replication/operation_need.h"
 
 namespace posthorse::replication {
 namespace {
 
-// Appends wait while holders have this much before them.
+// Appends wait while a holder has not received this much.
 constexpr std::size_t append_window_bytes = 2 * 1024 * 1024;
 constexpr Duration propose_again = std::chrono::seconds{1};
 // For so long a newcomer may be out of reach.
 constexpr Duration newcomer_away_max = std::chrono::seconds{5};
-
-// What an Abort that is lost leaves behind, recovery collects: nobody waits for it.
-Need need_of(const OwnedPartition::AnyChange& change) {
-    if (std::holds_alternative<storage::Append>(change)) return Need::local;
-    if (std::holds_alternative<storage::Abort>(change)) return Need::local;
-    if (std::holds_alternative<storage::Intend>(change)) return Need::received;
-    return Need::durable;
-}
 
 std::vector<NodeId> without(std::vector<NodeId> nodes, NodeId self) {
     std::erase(nodes, self);
@@ -77,18 +70,18 @@ void OwnedPartition::submit(AnyChange change, BootTime now, Completion<> done) {
     const bool is_append = std::holds_alternative<storage::Append>(change);
     storage::Operation operation{{state_.id, state_.epoch, sequence}, std::move(change)};
     waiting_.emplace(sequence, Waiting{std::move(done), is_append});
-    if (progress_.empty()) {
+    if (progress_.empty())
         log_.skip();
-    } else {
+    else
         log_.append(for_holders(operation));
-        for (auto& [node, progress] : progress_) {
-            if (progress.overrun(log_.first())) open(node, progress);
-            pump(node, progress);
-        }
-    }
+    // The store's thread syncs while this one hands the operation to the streams.
     store_.apply(std::move(operation), [weak = weak_from_this(), sequence](Result<void> result) {
         if (const auto self = weak.lock()) self->stored(sequence, std::move(result));
     });
+    for (auto& [node, progress] : progress_) {
+        if (progress.overrun(log_.first())) open(node, progress);
+        pump(node, progress);
+    }
 }
 
 void OwnedPartition::submit_local(AnyChange change) {
@@ -117,8 +110,8 @@ void OwnedPartition::finish(Sequence sequence, Result<void> result) {
     auto node = waiting_.extract(sequence);
     if (node.empty()) return;
     auto& waiting = node.mapped();
-    const bool holders_lag = !progress_.empty() && log_.bytes() > append_window_bytes;
-    if (waiting.is_append && result && holders_lag) return late_.push_back(std::move(waiting.done));
+    if (waiting.is_append && result && holders_lag())
+        return late_.push_back(std::move(waiting.done));
     waiting.done(std::move(result));
 }
 
@@ -138,11 +131,25 @@ void OwnedPartition::trim() {
             upto = std::min(upto, Sequence{progress.next().value - 1});
     }
     log_.trim(upto);
-    while (!late_.empty() && (progress_.empty() || log_.bytes() <= append_window_bytes)) {
+    while (!late_.empty() && !holders_lag()) {
         auto done = std::move(late_.front());
         late_.pop_front();
         done({});
     }
+}
+
+// Whoever sends a body goes at the pace of the slowest holder's log. Its disk is no matter before
+// the commit, which nothing that waits here would ever reach: what is received and not yet synced
+// is kept for a new stream as far as there is room (OperationLog).
+bool OwnedPartition::holders_lag() const {
+    auto have = log_.last();
+    for (const auto& [node, progress] : progress_) {
+        if (fsm_.binds(node))
+            have = std::min(have, progress.received());
+        else if (progress.sends())
+            have = std::min(have, Sequence{progress.next().value - 1});
+    }
+    return log_.bytes_after(have) > append_window_bytes;
 }
 
 std::size_t OwnedPartition::waive_intents(BootTime now) {

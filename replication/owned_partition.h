@@ -118,6 +118,7 @@ private:
     void end_source(NodeId node);
     void pump(NodeId node, PeerProgress& progress);
     void trim();
+    bool holders_lag() const;
     void give_up_late(BootTime now);
     void stored(Sequence sequence, Result<void> result);
     void finish(Sequence sequence, Result<void> result);

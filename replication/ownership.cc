@@ -80,12 +80,39 @@ void Ownership::pool_changed(const PoolState& state) {
     pace_.unleash(is_urgent());
     held_.pool_changed(state);
     keep_streams(state);
+    note_owners(state);
     for (const auto& partition : state.partitions) {
         const bool mine = partition.owner == self && !handed_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
             own(partition);
     }
     drop_garbage(state);
+}
+
+// Whom a partition came from, and since when that one is gone.
+void Ownership::note_owners(const PoolState& state) {
+    const auto self = ports_.control.self();
+    const auto now = ports_.clock.boot();
+    std::erase_if(lost_at_, [&](const auto& entry) { return !state.member(entry.first); });
+    std::erase_if(last_owner_, [&](const auto& entry) { return !state.find(entry.first); });
+    std::erase_if(taken_over_since_, [&](const auto& entry) {
+        const auto* partition = state.find(entry.first);
+        return partition == nullptr || partition->owner != self;
+    });
+    for (const auto& partition : state.partitions) {
+        if (!partition.owner) continue;
+        const auto [last, is_first] = last_owner_.try_emplace(partition.id, *partition.owner);
+        const auto before = std::exchange(last->second, *partition.owner);
+        if (is_first || before == self || partition.owner != self) continue;
+        const auto lost = lost_at_.find(before);
+        taken_over_since_[partition.id] = lost == lost_at_.end() ? now : lost->second;
+    }
+}
+
+std::optional<BootTime> Ownership::taken_over_since(PartitionId id) {
+    const auto since = taken_over_since_.extract(id);
+    if (since.empty()) return std::nullopt;
+    return since.mapped();
 }
 
 // What was begun as an earlier incarnation of this node nobody believes any more.
@@ -182,6 +209,10 @@ void Ownership::tick() {
         }
     }
     for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
+    if (now >= next_look_for_oldest_) {
+        next_look_for_oldest_ = now + look_every;
+        look_for_oldest();
+    }
     if (now < next_heal_) return;
     next_heal_ = now + heal_every;
     heal();
@@ -343,12 +374,12 @@ std::optional<NodeId> Ownership::successor(const PartitionState& partition) cons
     return best->second;
 }
 
+// A copy that is being made meanwhile its next owner makes.
 void Ownership::hand_over() {
     for (const auto& [id, partition] : std::map(partitions_)) {
         const auto state = partition->state();
         const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
         if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
-        if (partition->invited()) continue;
         const auto to = successor(state);
         if (!to) continue;
         disown(id);
@@ -371,14 +402,48 @@ void Ownership::ask_again() {
     }
 }
 
-std::uint64_t Ownership::under_replicated() const {
+bool Ownership::is_short(const OwnedPartition& partition) const {
     const auto& pool = ports_.control.read();
     const auto wanted = std::min<std::size_t>(pool.settings.copies, pool.members.size());
+    return partition.state().in_sync.size() < wanted;
+}
+
+std::uint64_t Ownership::under_replicated() const {
     std::uint64_t messages = 0;
     for (const auto& [id, partition] : partitions_) {
-        if (partition->state().in_sync.size() < wanted) messages += ports_.store.count(id);
+        if (is_short(*partition)) messages += ports_.store.count(id);
     }
     return messages;
+}
+
+std::optional<WallTime> Ownership::oldest_under_replicated() const {
+    std::optional<WallTime> oldest;
+    for (const auto& [id, accepted_at] : oldest_) {
+        const auto* partition = find(id);
+        const bool counts = partition != nullptr && is_short(*partition);
+        if (counts && (!oldest || accepted_at < *oldest)) oldest = accepted_at;
+    }
+    return oldest;
+}
+
+// Ids begin with the time: the first one is the oldest.
+void Ownership::look_for_oldest() {
+    std::erase_if(oldest_, [&](const auto& entry) {
+        const auto* partition = find(entry.first);
+        return partition == nullptr || !is_short(*partition);
+    });
+    for (const auto& [id, partition] : partitions_) {
+        if (!is_short(*partition) || ports_.store.count(id) == 0) {
+            oldest_.erase(id);
+            continue;
+        }
+        ports_.store.list(id, QueueId{}, 1,
+                          while_alive([this, id](Result<std::vector<Envelope>> found) {
+                              oldest_.erase(id);
+                              if (found && !found->empty())
+                                  oldest_[id] = found->front().accepted_at;
+                          }));
+    }
 }
 
 // The pool may not have agreed yet that this node drains: it does not count as one that stays.
@@ -417,6 +482,7 @@ bool Ownership::all_copied() const {
 
 void Ownership::up(NodeId node) {
     up_.insert(node);
+    lost_at_.erase(node);
     for (const auto& [id, taking] : std::map(taking_up_)) taking->up(node);
     for (const auto& [id, partition] : std::map(partitions_)) partition->up(node);
     events_.up(node);
@@ -424,6 +490,7 @@ void Ownership::up(NodeId node) {
 
 void Ownership::down(NodeId node) {
     up_.erase(node);
+    lost_at_.try_emplace(node, ports_.clock.boot());
     for (const auto& [id, partition] : std::map(partitions_)) partition->down(node);
 }
 

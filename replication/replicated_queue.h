@@ -67,15 +67,18 @@ enum class ShortPolicy : std::uint8_t {
 // Of the partitions that this node owns.
 struct QueueCounters {
     std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;  // of these, as they are sent
     std::uint64_t claimed = 0;
     std::uint64_t in_doubt = 0;          // attempts found without an outcome since start
     std::uint64_t undecided = 0;         // of those: nobody told yet, and the policy waits
     std::uint64_t under_replicated = 0;  // messages with fewer holders than `copies`
+    Duration under_replicated_age{};     // of the oldest of these
     std::uint64_t lag = 0;               // operations that some holder has not synced
     std::uint64_t intents_alone = 0;     // recorded here only: nobody could be asked or dropped
     std::uint64_t takeovers = 0;         // partitions taken up since start
     std::uint64_t copying = 0;           // copies of others that are being made whole here
     std::uint64_t held = 0;              // messages of others that are held here
+    std::uint64_t held_bytes = 0;        // of these
     std::uint64_t mended = 0;            // records that another holder had, since start
 };
 
@@ -172,6 +175,11 @@ public:
     // must settle() it with the attempt among `ended_attempts`. Set before start().
     using Told = UniqueFunction<void(Envelope, std::uint32_t, std::vector<RecipientOutcome>)>;
     void on_told(Told told) { told_ = std::move(told); }
+    // A partition of another node is served here: it took so long since this node lost that one,
+    // or, when it did not, since the pool gave the partition to this node.
+    void on_taken_over(UniqueFunction<void(Duration)> taken_over) {
+        taken_over_ = std::move(taken_over);
+    }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
@@ -212,6 +220,7 @@ private:
 
     // --- attempts in doubt
     void find_doubts(PartitionId id);
+    void served(PartitionId id);
     using Open = std::map<QueueId, std::vector<Intent>>;
     void doubt_all(PartitionId id, QueueId after, std::shared_ptr<Open> open);
     void vouch();
@@ -262,6 +271,7 @@ private:
     UniqueFunction<void(QueueId, Action)> acted_;
     UniqueFunction<void(Envelope)> bounce_in_doubt_;
     Told told_;
+    UniqueFunction<void(Duration)> taken_over_;
     std::shared_ptr<char> alive_ =
         std::make_shared<char>();  // completions that come late see it gone
 };

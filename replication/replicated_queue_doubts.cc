@@ -37,8 +37,7 @@ void ReplicatedQueue::find_doubts(PartitionId id) {
                        if (partition->state().unvouched)
                            return doubt_all(id, {}, std::make_shared<Open>(std::move(open)));
                        for (auto& [message, of_it] : open) note_doubts(message, std::move(of_it));
-                       claimable_.insert(id);
-                       wake();
+                       served(id);
                    }));
 }
 
@@ -49,8 +48,7 @@ void ReplicatedQueue::doubt_all(PartitionId id, QueueId after, std::shared_ptr<O
                     if (!page || ownership_.find(id) == nullptr) return;
                     if (page->empty()) {
                         to_vouch_.insert(id);
-                        claimable_.insert(id);
-                        return wake();
+                        return served(id);
                     }
                     const auto left = std::make_shared<std::size_t>(page->size());
                     const auto last = page->back().id;
@@ -75,6 +73,13 @@ void ReplicatedQueue::vouch() {
     });
     for (const auto id : to_vouch_)
         control_.propose(Vouch{id, ownership_.find(id)->state().epoch}, [](Result<void>) {});
+}
+
+void ReplicatedQueue::served(PartitionId id) {
+    claimable_.insert(id);
+    if (const auto since = ownership_.taken_over_since(id); since && taken_over_)
+        taken_over_(clock_.boot() - *since);
+    wake();
 }
 
 // Its own attempts of before a crash nobody else can tell of; those of others may be told.

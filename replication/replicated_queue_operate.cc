@@ -148,11 +148,16 @@ QueueCounters ReplicatedQueue::counters() const {
                            .takeovers = takeovers_,
                            .copying = ownership_.copying(),
                            .mended = ownership_.mended()};
+    if (const auto oldest = ownership_.oldest_under_replicated())
+        counters.under_replicated_age = std::max(clock_.wall() - *oldest, Duration{});
     for (const auto& [id, partition] : ownership_.all()) {
         counters.messages += store_.count(id);
+        counters.bytes += store_.bytes(id);
         counters.lag += partition->lag();
     }
-    counters.held = store_.stats().messages - std::min(store_.stats().messages, counters.messages);
+    const auto stats = store_.stats();
+    counters.held = stats.messages - std::min(stats.messages, counters.messages);
+    counters.held_bytes = stats.bytes - std::min(stats.bytes, counters.bytes);
     return counters;
 }
 

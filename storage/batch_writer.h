@@ -33,7 +33,8 @@ public:
 
     void put_envelope(const Envelope& envelope) {
         put(Family::envelope, envelope_key(envelope.id), encode(envelope));
-        put(Family::due, due_key_of(envelope.id, envelope.due_at), std::string{});
+        put(Family::due, due_key_of(envelope.id, envelope.due_at),
+            encode_size(envelope.size_bytes));
     }
     void put_head(QueueId id, const Chunk& head) {
         PH_ASSERT(head != nullptr);

@@ -60,7 +60,8 @@ CommitQueue::CommitQueue(KeyValue& disk,
     for (const auto& [id, partition] : recovered.partitions) {
         marks_.emplace(id, partition.mark);
         claims_.fence(id, partition.mark.fence);
-        counts_.add(id, static_cast<std::int64_t>(partition.messages));
+        counts_.add(id, {static_cast<std::int64_t>(partition.messages),
+                         static_cast<std::int64_t>(partition.bytes)});
     }
 }
 
@@ -214,7 +215,7 @@ void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& r
         judged.effect = *effect;
     } else {
         append_writes(operation, round.writes);
-        judged.effect.messages = messages_gained(operation);
+        judged.effect.mail = mail_gained(operation);
     }
     judged.verdict = Verdict::apply;
 
@@ -338,7 +339,7 @@ void CommitQueue::make_visible(const Judged& judged, const Mend& mend) {
 }
 
 void CommitQueue::add(PartitionId partition, const Effect& effect) {
-    counts_.add(partition, effect.messages);
+    counts_.add(partition, effect.mail);
     set_aside_ += static_cast<std::uint64_t>(effect.set_aside);
 }
 
@@ -383,7 +384,7 @@ void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
     round.sync = Sync::yes;
     judged.report = name_of(mend.id) + " cannot be read and was set aside: " +
                     (envelope ? "its record names another message" : envelope.error().what);
-    judged.effect = {.messages = -1, .set_aside = 1};
+    judged.effect = {.mail = {.messages = -1}, .set_aside = 1};
 }
 
 void CommitQueue::report(std::string what) {
@@ -394,8 +395,10 @@ void CommitQueue::report(std::string what) {
 
 StoreStats CommitQueue::stats() const {
     const std::uint64_t free = disk_.free_bytes();
+    const MailAmount mail = counts_.total();
     return {
-        .messages = counts_.total(),
+        .messages = static_cast<std::uint64_t>(mail.messages),
+        .bytes = static_cast<std::uint64_t>(mail.bytes),
         .set_aside = set_aside_,
         .disk_free_bytes = free,
         .syncs = syncs_,

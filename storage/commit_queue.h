@@ -74,7 +74,7 @@ public:
     void close();
 
     StoreStats stats() const;
-    std::uint64_t count(PartitionId partition) const { return counts_.of(partition); }
+    MailAmount amount(PartitionId partition) const { return counts_.of(partition); }
     bool healthy() const { return !failed_ && disk_.healthy(); }
 
 private:

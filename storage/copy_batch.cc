@@ -44,12 +44,10 @@ public:
     }
 
 private:
-    enum class After : bool { gone, there };
-
     Result<void> add_commit(const Operation& operation, const Commit& commit) {
         const Result<Present> present = look(commit.envelope.id);
         if (!present) return present.error();
-        displace(commit.envelope.id, *present, After::there);
+        displace(commit.envelope.id, *present, &commit.envelope);
         append_writes(operation, batch_);
         return {};
     }
@@ -59,13 +57,13 @@ private:
         const Result<Present> present = look(settle.id);
         if (!present) return present.error();
         const bool stays_away = settle.after && !present->envelope;
-        if (!stays_away) displace(settle.id, *present, settle.after ? After::there : After::gone);
+        if (!stays_away) displace(settle.id, *present, settle.after ? &*settle.after : nullptr);
         // Its body may have come already, and its record will not.
         if (!settle.after) writer_.drop(Family::meta, arriving_key(settle.id));
         for (const NewMessage& notice : settle.notices) {
             const Result<Present> known = look(notice.envelope.id);
             if (!known) return known.error();
-            displace(notice.envelope.id, *known, After::there);
+            displace(notice.envelope.id, *known, &notice.envelope);
         }
         effect_.record_written = !stays_away;
         if (stays_away)
@@ -83,7 +81,7 @@ private:
         if (envelope.chunk_count > 0) writer_.drop(Family::meta, arriving_key(envelope.id));
         effect_.record_written = !restore.body_only;
         if (!effect_.record_written) return {};
-        displace(envelope.id, *present, After::there);
+        displace(envelope.id, *present, &envelope);
         writer_.put_envelope(envelope);
         return {};
     }
@@ -91,7 +89,7 @@ private:
     Result<void> add_forget(const Forget& forget) {
         const Result<Present> present = look(forget.id);
         if (!present) return present.error();
-        displace(forget.id, *present, After::gone);
+        displace(forget.id, *present, nullptr);
         writer_.drop(Family::envelope, envelope_key(forget.id));
         // Many range deletions would slow the reads down, so a body of known length goes by key.
         if (present->envelope)
@@ -122,13 +120,18 @@ private:
         return present;
     }
 
-    void displace(QueueId id, const Present& present, After after) {
-        if (present.envelope) writer_.drop_due(id, present.envelope->due_at);
+    // `after`: what comes in its place, or null. The size of what cannot be read is not known.
+    void displace(QueueId id, const Present& present, const Envelope* after) {
+        if (present.envelope) {
+            writer_.drop_due(id, present.envelope->due_at);
+            effect_.mail.bytes -= static_cast<std::int64_t>(present.envelope->size_bytes);
+        }
         if (present.set_aside) {
             writer_.drop(Family::meta, aside_key(id));
             effect_.set_aside -= 1;
         }
-        effect_.messages += (after == After::there ? 1 : 0) - (present.counted ? 1 : 0);
+        if (after != nullptr) effect_.mail += amount_of(*after);
+        if (present.counted) effect_.mail.messages -= 1;
     }
 
     // Intents that damage hides are not told either, when their message is gone.

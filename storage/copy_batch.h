@@ -16,13 +16,14 @@
 #include <vector>
 
 #include "storage/key_value.h"
+#include "storage/message_counts.h"
 #include "storage/queue_store.h"
 
 namespace posthorse::storage {
 
 // What an operation does beside its writes.
 struct Effect {
-    std::int64_t messages = 0;   // more than before
+    MailAmount mail;             // more than before
     std::int64_t set_aside = 0;  // records set aside, more than before
     bool record_written = true;  // false: a body came alone, or the message is not here
 };

@@ -95,11 +95,19 @@ void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<W
     BatchWriter(out).put(Family::meta, mark_key(partition), encode(mark));
 }
 
-std::int64_t messages_gained(const Operation& operation) {
-    if (is<Commit>(operation)) return 1;
+MailAmount amount_of(const Envelope& envelope) {
+    return {1, static_cast<std::int64_t>(envelope.size_bytes)};
+}
+
+MailAmount mail_gained(const Operation& operation) {
+    if (const auto* commit = std::get_if<Commit>(&operation.change))
+        return amount_of(commit->envelope);
     const auto* settle = std::get_if<Settle>(&operation.change);
-    if (settle == nullptr) return 0;
-    return static_cast<std::int64_t>(settle->notices.size()) - (settle->after ? 0 : 1);
+    MailAmount gained;
+    if (settle == nullptr) return gained;
+    if (!settle->after) gained = {-1, -static_cast<std::int64_t>(settle->size_bytes)};
+    for (const NewMessage& notice : settle->notices) gained += amount_of(notice.envelope);
+    return gained;
 }
 
 bool is_durable(const Operation& operation) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "storage/key_value.h"
+#include "storage/message_counts.h"
 #include "storage/queue_record.h"
 #include "storage/queue_store.h"
 
@@ -22,8 +23,9 @@ void append_writes(const Operation& operation, std::vector<Write>& out);
 void append_consequences(const Settle& settle, std::vector<Write>& out);
 void append_mark(PartitionId partition, const PartitionMark& mark, std::vector<Write>& out);
 
-// How many messages there are more, when all is as its owner thinks.
-std::int64_t messages_gained(const Operation& operation);
+MailAmount amount_of(const Envelope& envelope);
+// How much mail there is more, when all is as its owner thinks.
+MailAmount mail_gained(const Operation& operation);
 // Must be on disk before its completion (queue_store.h, Durable).
 bool is_durable(const Operation& operation);
 // Makes the queue larger: refused below the disk floor.

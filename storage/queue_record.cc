@@ -264,6 +264,17 @@ std::uint64_t digest(const Envelope& envelope) {
     return envelope.version << 32 | checksum;
 }
 
+std::string encode_size(std::uint64_t bytes) {
+    std::string value;
+    append_big_endian(value, bytes);
+    return value;
+}
+
+std::optional<std::uint64_t> decode_size(std::string_view value) {
+    if (value.size() != sizeof(std::uint64_t)) return std::nullopt;
+    return read_big_endian<std::uint64_t>(value, 0);
+}
+
 Result<Envelope> decode_envelope(std::string_view record) {
     const Result<v1::EnvelopeRecord> parsed = parse<v1::EnvelopeRecord>(record);
     if (!parsed) return parsed.error();

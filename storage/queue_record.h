@@ -42,6 +42,11 @@ std::string encode(const Intent& intent);
 std::string encode(const AttemptOutcome& outcome);
 std::string encode(const PartitionMark& mark);
 
+// What a due key holds: the size of its message, so that a start can count octets without a look
+// at the messages. nullopt: a key of an older release, which held nothing.
+std::string encode_size(std::uint64_t bytes);
+std::optional<std::uint64_t> decode_size(std::string_view value);
+
 // Differs when the record does, but by chance: version and checksum.
 std::uint64_t digest(const Envelope& envelope);
 

@@ -120,6 +120,7 @@ struct Settle {
     QueueId id;
     WallTime due_before{};          // the due time stored so far
     std::uint32_t chunk_count = 0;  // of the message, for its removal
+    std::uint64_t size_bytes = 0;   // likewise, for the count
     std::optional<Envelope> after;  // nullopt: the message is done and goes
     std::vector<NewMessage> notices;
     std::vector<std::uint32_t> ended_attempts;
@@ -191,6 +192,7 @@ struct PartitionInfo {
 
 struct StoreStats {
     std::uint64_t messages = 0;   // committed and not removed
+    std::uint64_t bytes = 0;      // of these, as they are sent
     std::uint64_t set_aside = 0;  // records that could not be read
     std::uint64_t disk_free_bytes = 0;
     std::uint64_t syncs = 0;  // since start
@@ -245,6 +247,8 @@ public:
     virtual StoreStats stats() const = 0;
     // Messages of one partition. Any thread.
     virtual std::uint64_t count(PartitionId partition) const = 0;
+    // Their octets, as they are sent; those of damaged records may count until the next start.
+    virtual std::uint64_t bytes(PartitionId partition) const = 0;
     // False for ever after a failed write or sync.
     virtual bool healthy() const = 0;
 };

@@ -61,7 +61,12 @@ public:
                  Completion<std::vector<RecipientOutcome>> done) override;
     std::vector<PartitionInfo> partitions() const override { return found_; }
     StoreStats stats() const override { return commits_.stats(); }
-    std::uint64_t count(PartitionId partition) const override { return commits_.count(partition); }
+    std::uint64_t count(PartitionId partition) const override {
+        return static_cast<std::uint64_t>(commits_.amount(partition).messages);
+    }
+    std::uint64_t bytes(PartitionId partition) const override {
+        return static_cast<std::uint64_t>(commits_.amount(partition).bytes);
+    }
     bool healthy() const override { return commits_.healthy(); }
 
 private:

@@ -136,20 +136,43 @@ private:
     }
 
     Result<void> count_messages() {
+        std::vector<DuePosition> unsized;
         const Result<void> scanned =
-            disk_.scan(Family::due, KeyRange{}, [&](std::string_view key, std::string_view) {
+            disk_.scan(Family::due, KeyRange{}, [&](std::string_view key, std::string_view value) {
                 if (const auto partition = partition_of(key))
                     found_.partitions[*partition].messages += 1;
+                if (const auto position = due_position(key)) {
+                    const auto size = decode_size(value);
+                    if (!size) unsized.push_back(*position);
+                    found_.partitions[position->id.partition()].bytes += size.value_or(0);
+                }
                 return true;
             });
-        if (scanned || scanned.error().code != Errc::corrupt) return scanned;
-        return rebuild_due_index();
+        if (scanned) return count_unsized(unsized);
+        return scanned.error().code == Errc::corrupt ? rebuild_due_index() : scanned;
+    }
+
+    // Their due keys tell it from now on. What cannot be read has no size.
+    Result<void> count_unsized(const std::vector<DuePosition>& unsized) {
+        for (const DuePosition& position : unsized) {
+            const Result<std::string> record =
+                disk_.get(Family::envelope, envelope_key(position.id));
+            if (!record) continue;
+            const Result<Envelope> envelope = decode_envelope(*record);
+            if (!envelope) continue;
+            const PartitionId partition = position.id.partition();
+            found_.partitions[partition].bytes += envelope->size_bytes;
+            Result<void> done =
+                put(Family::due, due_key(partition, position), encode_size(envelope->size_bytes));
+            if (!done) return done;
+        }
+        return {};
     }
 
     // Writes every key that ought to be there over those that may be unreadable. A key that ought
     // not to be there, should one survive, is dropped by the first claim that meets it.
     Result<void> rebuild_due_index() {
-        for (auto& [id, partition] : found_.partitions) partition.messages = 0;
+        for (auto& [id, partition] : found_.partitions) partition.messages = partition.bytes = 0;
         found_.due_index_rebuilt = true;
         Result<void> written;
         const Result<void> scanned =
@@ -158,9 +181,10 @@ private:
                 if (!envelope) return true;
                 const PartitionId partition = envelope->id.partition();
                 found_.partitions[partition].messages += 1;
-                written =
-                    put(Family::due,
-                        due_key(partition, {.due = envelope->due_at, .id = envelope->id}), {});
+                found_.partitions[partition].bytes += envelope->size_bytes;
+                written = put(Family::due,
+                              due_key(partition, {.due = envelope->due_at, .id = envelope->id}),
+                              encode_size(envelope->size_bytes));
                 return written.has_value();
             });
         return written ? scanned : written;

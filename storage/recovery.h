@@ -3,7 +3,7 @@
 //
 // Place     Called once by rocks_store.cc and memory_store.cc, before the record store takes calls.
 // Contract  Looks at the families meta and due only, never at mail: a million messages are counted
-//           in about a second. Then
+//           in about a second; those that an older release wrote once at their envelopes, too. Then
 //             - bodies that began to arrive and were never committed go, found by their markers;
 //             - intents of messages that are gone go;
 //             - a due index that cannot be read is made anew from the envelopes.
@@ -23,6 +23,7 @@ struct Recovered {
     struct Partition {
         PartitionMark mark;
         std::uint64_t messages = 0;
+        std::uint64_t bytes = 0;  // of these
     };
     std::map<PartitionId, Partition> partitions;
     std::uint64_t set_aside = 0;

@@ -15,7 +15,8 @@
 //                   synced.
 //           Follow  "What I send from here on begins at `next`." With `listing`: "and all before
 //                   it comes as a listing."
-//           Operate One change. Acks are cumulative; there are none until a listing is whole.
+//           Operate One change. Acks are cumulative, and come soon for what somebody waits for;
+//                   there are none until a listing is whole.
 //           Page    The ids of a range, in order, with their versions. The target answers each with
 //                   Want: what it lacks of it. The source answers each id wanted with its Bodies
 //                   and Record, or with Gone. `last`: the range goes to the end; the Want after it

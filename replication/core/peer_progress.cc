@@ -1,5 +1,7 @@
 #include "replication/core/peer_progress.h"
 
+#include <algorithm>
+
 namespace posthorse::replication {
 namespace {
 
@@ -43,6 +45,7 @@ std::optional<Follow> PeerProgress::standing(const Standing& standing, const His
     }
     needs_listing_ = false;
     next_ = follow.next;
+    received_.value = follow.next.value - 1;
     phase_ = follow.listing ? Phase::listing : Phase::following;
     return follow;
 }
@@ -50,6 +53,7 @@ std::optional<Follow> PeerProgress::standing(const Standing& standing, const His
 bool PeerProgress::acknowledged(const Ack& ack) {
     if (!sends() || ack.slice.epoch != opened_ || ack.received >= next_) return false;
     phase_ = Phase::following;  // the first after a listing says that it is whole
+    received_ = std::max(received_, ack.received);
     return true;
 }
 

@@ -39,6 +39,8 @@ public:
     Phase phase() const noexcept { return phase_; }
     // The next operation to send.
     Sequence next() const noexcept { return next_; }
+    // The last one that it has, as far as it said since it was opened.
+    Sequence received() const noexcept { return received_; }
     bool sends() const noexcept { return phase_ == Phase::listing || phase_ == Phase::following; }
 
     void up() { phase_ = Phase::opening; }
@@ -62,6 +64,7 @@ public:
 private:
     Phase phase_ = Phase::down;
     Sequence next_{1};
+    Sequence received_{0};
     std::optional<Epoch> opened_;  // by the Open that was sent last
     std::optional<BootTime> again_at_;
     bool needs_listing_ = false;

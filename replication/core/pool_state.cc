@@ -145,10 +145,14 @@ Result<PoolState> change(PoolState state, const Leave& leave) {
 
 // What only the removed node held goes to all others: rule 4 finds the furthest of their copies,
 // and who never had one learns of it that way. The operator said so.
-void give_to_all(PoolState& state, PartitionState& partition) {
+void give_to_all(const PoolState& state, PartitionState& partition) {
     partition.in_sync.clear();
     for (const auto& member : state.members) partition.in_sync.push_back(member.id);
     partition.owner.reset();
+    if (keeps_live(state, partition)) {
+        std::erase_if(partition.in_sync, [&](const NodeId& node) { return !state.is_live(node); });
+        partition.owner = choose_owner(state, partition);
+    }
     partition.phase = PartitionPhase::closing;
     partition.solo = false;
     partition.unvouched = true;
@@ -173,13 +177,14 @@ Result<PoolState> change(PoolState state, const RemoveMember& remove) {
     forget(state, remove.node);
     for (auto& partition : state.partitions) {
         if (!partition.holds(remove.node)) continue;
-        if (alone(partition)) give_to_all(state, partition);
-        std::erase(partition.in_sync, remove.node);
+        if (alone(partition))
+            give_to_all(state, partition);
+        else
+            std::erase(partition.in_sync, remove.node);
         partition.epoch.value += 1;
     }
     std::erase_if(state.partitions,
                   [](const auto& partition) { return partition.in_sync.empty(); });
-    settle_partitions(state, {});
     return state;
 }
 

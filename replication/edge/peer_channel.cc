@@ -3,6 +3,8 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "replication/edge/peer_limits.h"
+
 namespace posthorse::replication {
 namespace {
 
@@ -18,6 +20,7 @@ grpc::ChannelArguments arguments(int message_bytes_max) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(message_bytes_max);
     arguments.SetMaxSendMessageSize(message_bytes_max);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, exchange_window_bytes);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connect_ms);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_least_ms);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_most_ms);

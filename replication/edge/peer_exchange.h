@@ -10,8 +10,8 @@
 // Owner     PeerNetwork; all calls on home.
 // Errors    The last reason why a stream is not up is kept for people, by address.
 // Bounds    peer_limits.h. Home has at most exchange_unread_bytes of a stream that came, and one
-//           message of it besides; of a stream that is kept, one message. What this node sends is
-//           bounded by who sends.
+//           message of it besides; of a stream that is kept, one message. The transport has about
+//           exchange_window_bytes of each. What this node sends is bounded by who sends.
 #pragma once
 
 #include <functional>

@@ -18,6 +18,11 @@ inline constexpr std::size_t exchange_batch_bytes = 512 * 1024;
 inline constexpr int exchange_message_bytes_max = 8 * 1024 * 1024;
 static_assert(exchange_message_bytes_max > peer_message_bytes_max);
 
+// What of a stream may be on its way before its receiver has read it: a batch goes out whole, and
+// does not wait in its middle for the other end to make room.
+inline constexpr int exchange_window_bytes = 1024 * 1024;
+static_assert(exchange_window_bytes >= 2 * static_cast<int>(exchange_batch_bytes));
+
 // --- on the way to an address
 inline constexpr std::size_t peer_calls_max = 64;
 inline constexpr std::size_t peer_call_bytes_max = 4 * 1024 * 1024;

@@ -13,7 +13,10 @@ from harness.pool import PoolNode
 
 
 class Aside:
-    """A pool of three; its first node came back with an old disk, where four messages lay alone."""
+    """A pool of three; its first node came back with an old disk, where four messages lay alone.
+
+    Of one copy each, so that nobody else had them; what is adopted has two.
+    """
 
     def __init__(self, pool: MailPool) -> None:
         self.pool = pool
@@ -23,9 +26,6 @@ class Aside:
 
     def make(self) -> None:
         node = self.node
-        one_copy = {"name": "mx", "kind": "mx", "address": node.address, "port": node.ports["mx"],
-                    "copies": 1}
-        node.configure({"listener": [one_copy]})
         self.pool.start()
         wait.until(node.ready, "the first node takes mail", 30)
         habits = Habits(sizes=(1000, 600_000), null_senders=0, many=0)
@@ -46,9 +46,15 @@ class Aside:
         node.launch()
         node.wait_dead(60)
         assert "stranger" in node.tail(5), node.tail()
+        node.configure({"pool": {"copies": 2}})
         node.launch()
         self.pool.settled(timeout_s=60)
         wait.until(node.ready, "it is back as a new node", 60)
+        for other in self.pool.nodes[1:]:
+            other.configure({"pool": {"copies": 2}})
+            other.stop()
+            other.start()
+        wait.until(lambda: self.pool.fresh(node).copies == 2, "new mail gets two copies", 30)
 
     def run(self, *words: str):
         return answer_of("--config", str(self.node.config), "queue", *words)
@@ -74,7 +80,7 @@ class Aside:
 
 @pytest.fixture
 def aside():
-    with MailPool(3, {"sink.test": "defer"}) as pool:
+    with MailPool(3, {"sink.test": "defer"}, {"pool": {"copies": 1}}) as pool:
         made = Aside(pool)
         made.make()
         yield made

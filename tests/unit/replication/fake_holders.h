@@ -54,6 +54,9 @@ public:
     void say(NodeId holder, replication::Frame frame) {
         receiver_->answered(holder, std::move(frame));
     }
+    // The stream to it has ended, or is there again.
+    void go(NodeId holder) { receiver_->down(holder); }
+    void come(NodeId holder) { receiver_->up(holder); }
     // The process that they spoke with has ended.
     void forget_owner() {
         receiver_ = nullptr;

@@ -40,6 +40,7 @@ private:
 
 struct QueueNode {
     using Settings = replication::ReplicatedQueue::Settings;
+    static constexpr std::string_view head = "Subject: x\r\n\r\nhi\r\n";
 
     QueueNode(ManualExecutor& executor, ManualClock& time) : home(executor), clock(time) {
         settings.random = [] { return 0u; };
@@ -104,6 +105,7 @@ struct QueueNode {
         made.accepted_at = made.due_at = clock.wall();
         made.expires_at = clock.wall() + std::chrono::hours{96};
         made.warn_at = never;
+        made.size_bytes = head.size();
         made.history = {{clock.wall(), control->self(), "accepted"}};
         return made;
     }
@@ -116,7 +118,7 @@ struct QueueNode {
     void commit(QueueId id, std::optional<Result<void>>& answer, std::uint32_t chunk_count = 0) {
         auto made = envelope(id);
         made.chunk_count = chunk_count;
-        queue->commit(std::move(made), make_chunk("Subject: x\r\n\r\nhi\r\n"),
+        queue->commit(std::move(made), make_chunk(std::string(head)),
                       [&answer](Result<void> result) { answer = result; });
         home.run();
     }

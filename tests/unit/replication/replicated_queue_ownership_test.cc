@@ -324,3 +324,89 @@ TEST_CASE("a retirement that the pool refuses is asked for again, not too often"
     tick_seconds(pool, 2);
     CHECK(pool.control->read().find(first) == nullptr);
 }
+
+// ------------------------------------------------------------------ figures
+
+namespace {
+
+// The partition is alone on its owner's disk from here on.
+void give_to(Pool& pool, NodeId owner) {
+    auto next = pool.control->read();
+    partition_in(next).owner = owner;
+    partition_in(next).in_sync = {owner};
+    partition_in(next).epoch.value += 1;
+    pool.control->become(std::move(next));
+    pool.home.run();
+}
+
+}  // namespace
+
+TEST_CASE("octets are those of what is owned, and those of what is held for others") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    pool.holders.acknowledge_all(second);
+    pool.home.run();
+    CHECK(pool.queue->counters().bytes == pool.head.size());
+    CHECK(pool.queue->counters().held_bytes == 0);
+    give_to(pool, second);
+    CHECK(pool.queue->counters().bytes == 0);
+    CHECK(pool.queue->counters().held_bytes == pool.head.size());
+}
+
+TEST_CASE("a takeover took as long as its owner was lost to this node, or as the taking up") {
+    Pool pool({second});
+    std::vector<Duration> took;
+    pool.queue->on_taken_over([&](Duration duration) { took.push_back(duration); });
+    give_to(pool, second);
+    pool.holders.go(second);
+    pool.clock.advance(7s);
+    give_to(pool, test_node(1));
+    CHECK(took == std::vector<Duration>{7s});
+
+    give_to(pool, second);
+    pool.clock.advance(5s);
+    pool.holders.come(second);
+    pool.clock.advance(5s);
+    give_to(pool, test_node(1));
+    CHECK(took == std::vector<Duration>{7s, 0s});
+}
+
+TEST_CASE("what this node owned before, and what is new, is no takeover") {
+    Pool pool({second});
+    std::size_t takeovers = 0;
+    pool.queue->on_taken_over([&](Duration) { ++takeovers; });
+    take_all(pool);
+    pool.clock.advance(5s);
+    give_all(pool, InEpoch::next);
+    pool.pool.change(OpenPartition{{test_node(1)}}).value();
+    pool.home.run();
+    CHECK(pool.queue->counters().takeovers > 1);
+    CHECK(takeovers == 0);
+}
+
+TEST_CASE("the age of mail with too few copies is that of the oldest, and ends with them") {
+    Pool pool({second});
+    const auto id = pool.begin();
+    std::optional<Result<void>> answer;
+    pool.commit(id, answer);
+    pool.holders.acknowledge_all(second);
+    pool.tick(2s);
+    pool.holders.acknowledge_all(second);
+    CHECK(pool.queue->counters().under_replicated_age == 0s);
+    auto alone = pool.control->read();
+    partition_in(alone).in_sync = {test_node(1)};
+    partition_in(alone).epoch.value += 1;
+    pool.control->become(std::move(alone));
+    pool.tick(3s);
+    CHECK(pool.queue->counters().under_replicated == 1);
+    CHECK(pool.queue->counters().under_replicated_age == 5s);
+    pool.clock.advance(1min);
+    CHECK(pool.queue->counters().under_replicated_age == 65s);
+    auto whole = pool.control->read();
+    partition_in(whole).in_sync = {test_node(1), second};
+    partition_in(whole).epoch.value += 1;
+    pool.control->become(std::move(whole));
+    CHECK(pool.queue->counters().under_replicated_age == 0s);
+}

@@ -39,6 +39,11 @@ void check_holds(Session<Rig>& queue, const std::vector<Envelope>& expected) {
         CHECK(ids_of(queue.list()) == ids);
         for (const Envelope& envelope : expected) CHECK(*queue.envelope(envelope.id) == envelope);
         CHECK(queue.store().count(partition_a) == ids.size());
+        std::uint64_t bytes = 0;
+        for (const Envelope& envelope : expected) bytes += envelope.size_bytes;
+        // What a damaged record had counts until the next start.
+        CHECK(queue.store().bytes(partition_a) >= bytes);
+        if (life == 1) CHECK(queue.store().bytes(partition_a) == bytes);
         if (life == 0) queue.reopen();
     }
     CHECK(queue.found().messages == ids.size());
@@ -98,20 +103,36 @@ void check_positions() {
         CHECK(*queue.fence(partition_a, Epoch{1}) == position(1, 1));
         check_holds(queue, {envelope});
     }
-    SUBCASE("messages are counted for each partition") {
-        queue.commit(1);
-        queue.commit(2);
-        const Envelope other = sample_envelope(sample_id(1, partition_b));
-        REQUIRE(queue.apply(Commit{other, make_chunk("b")}, partition_b, Epoch{1}));
-        for (int life = 0; life < 2; ++life) {
-            CHECK(queue.store().count(partition_a) == 2);
-            CHECK(queue.store().count(partition_b) == 1);
-            CHECK(queue.store().count(PartitionId{77}) == 0);
-            CHECK(queue.store().stats().messages == 3);
-            if (life == 0) queue.reopen();
-        }
-        CHECK(queue.found(partition_b).messages == 1);
+}
+
+template <class Rig>
+void check_amounts() {
+    Session<Rig> queue;
+    queue.commit(1);
+    queue.commit(2);
+    const Envelope gone = queue.commit(3);
+    const Envelope notice = sample_envelope(sample_id(4));
+    REQUIRE(queue.write(settle(gone, park(gone, at_ms(5000)), {}, {})));
+    CHECK(queue.store().bytes(partition_a) == 300);
+    const Envelope parked = *queue.envelope(gone.id);
+    REQUIRE(queue.write(settle(parked, std::nullopt, {{notice, make_chunk("n")}}, {})));
+    CHECK(queue.store().bytes(partition_a) == 300);
+    REQUIRE(queue.write(settle(notice, std::nullopt, {}, {})));
+    Envelope other = sample_envelope(sample_id(1, partition_b));
+    other.size_bytes = 5'000'000'000;
+    REQUIRE(queue.apply(Commit{other, make_chunk("b")}, partition_b, Epoch{1}));
+    for (int life = 0; life < 2; ++life) {
+        CHECK(queue.store().count(partition_a) == 2);
+        CHECK(queue.store().count(partition_b) == 1);
+        CHECK(queue.store().count(PartitionId{77}) == 0);
+        CHECK(queue.store().bytes(partition_a) == 200);
+        CHECK(queue.store().bytes(partition_b) == 5'000'000'000);
+        CHECK(queue.store().bytes(PartitionId{77}) == 0);
+        CHECK(queue.store().stats().bytes == 5'000'000'200);
+        CHECK(queue.store().stats().messages == 3);
+        if (life == 0) queue.reopen();
     }
+    CHECK(queue.found(partition_b).messages == 1);
 }
 
 template <class Rig>
@@ -527,6 +548,9 @@ template <class Rig>
 void check_copies() {
     SUBCASE("positions") {
         check_positions<Rig>();
+    }
+    SUBCASE("messages and their octets are counted for each partition") {
+        check_amounts<Rig>();
     }
     SUBCASE("copying") {
         check_copying<Rig>();

@@ -62,6 +62,26 @@ TEST_CASE("a store of the first format is read, and is one of this format then")
     }
 }
 
+TEST_CASE(
+    "octets are counted by the due index; of an older release's messages they are written "
+    "there at the first start") {
+    MemoryDisk disk;
+    const Envelope old = sample_envelope(sample_id(1));
+    Envelope fresh = sample_envelope(sample_id(2));
+    fresh.size_bytes = 7;
+    commit(disk, old);
+    commit(disk, fresh);
+    const std::string key = due_key(partition_a, {.due = old.due_at, .id = old.id});
+    write(disk, {{Family::due, key, make_chunk({})}});
+    for (int start = 0; start < 2; ++start) {
+        const auto found = recover(disk);
+        REQUIRE(found);
+        CHECK(found->partitions.at(partition_a).messages == 2);
+        CHECK(found->partitions.at(partition_a).bytes == old.size_bytes + 7);
+        CHECK(decode_size(*disk.get(Family::due, key)) == old.size_bytes);
+    }
+}
+
 TEST_CASE("a store of a later format is refused and left as it is") {
     MemoryDisk disk;
     write(disk, {format_of(store_format + 1)});

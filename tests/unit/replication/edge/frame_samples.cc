@@ -37,6 +37,7 @@ storage::Settle settle() {
     settle.id = message_id(1);
     settle.due_before = at(5);
     settle.chunk_count = 3;
+    settle.size_bytes = 700'000;
     settle.after = envelope();
     auto notice = envelope();
     notice.id = message_id(2);

@@ -61,7 +61,7 @@ void settle_partitions(PoolState& state,
         const bool concerned = std::any_of(touched.begin(), touched.end(), [&](const NodeId& node) {
             return partition.holds(node);
         });
-        if (partition.owner && !concerned) continue;
+        if (!concerned) continue;
         const auto before = partition;
         if (keeps_live(state, partition, silent))
             std::erase_if(partition.in_sync, [&](const NodeId& n) { return !state.is_live(n); });

@@ -123,8 +123,9 @@ MUTANTS = [
         Edit("storage/recovery.cc", "            if (*there) continue;\n", ""),)),
     Mutant("dot_before_intent", "pauses", 500, (
         Edit(OWNED,
-             "    if (std::holds_alternative<storage::Intend>(change)) return Need::received;\n",
-             "    if (std::holds_alternative<storage::Intend>(change)) return Need::local;\n"),)),
+             "    const auto sequence = fsm_.begin(need_of(change), now);\n",
+             "    const bool intends = std::holds_alternative<storage::Intend>(change);\n"
+             "    const auto sequence = fsm_.begin(intends ? Need::local : need_of(change), now);\n"),)),
     # What a node asked for before it was resumed still counts, and the node goes on.
     Mutant("late_hand_over", "drains", 2000, (
         Edit(OWNERSHIP,

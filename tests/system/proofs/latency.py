@@ -6,11 +6,12 @@ most 1.5 times those with one, plus one round trip between two nodes; for 4 KB a
 else this machine does counts against both, but not evenly: of three measurements one must be
 within the bounds.
 
-What is bounded is the wait of a message that is alone: so few come that the one before is delivered
-when the next one comes. Six nodes, their client and their servers share the processors of one machine here, and
-one disk; of messages without a pause each waits for the deliveries of those before, on nodes that
-would have machines of their own. Their waits are shown too, and what they say is the work that a
-copy makes: with two copies about twice as much is done on the same processors.
+What is bounded is the wait of a message that is alone: so few come that the one before is
+delivered when the next one comes. Six nodes, their client and their servers share the processors
+of one machine here, and one disk; of messages without a pause each waits for the deliveries of
+those before, on nodes that would have machines of their own. Their waits are shown too, and what
+they say is the work that a copy makes: with two copies about twice as much is done on the same
+processors.
 """
 
 import itertools

@@ -33,6 +33,12 @@ Presence presence_of(const v1::ActResult& result) {
     }
 }
 
+// What a former holder lacks its last one may have had.
+bool is_unvouched(const replication::PoolState& pool, QueueId id) {
+    const auto* partition = pool.find(id.partition());
+    return partition != nullptr && partition->unvouched;
+}
+
 // Those that can be asked about, at most a request's worth a question; of the others it is said why
 // not.
 std::vector<Question> questions(const PoolQueue& queue,
@@ -42,6 +48,11 @@ std::vector<Question> questions(const PoolQueue& queue,
     std::vector<Question> all;
     std::map<NodeId, std::size_t> newest;  // question to a node
     for (const auto id : ids) {
+        if (is_unvouched(queue.pool(), id)) {
+            presences[id] = {v1::POOL_PRESENCE_UNKNOWN,
+                             "its partition went to former holders just now: try again"};
+            continue;
+        }
         auto part = queue.part_of(id, patience);
         if (!part) {
             const bool gone = part.error().code == Errc::not_found;

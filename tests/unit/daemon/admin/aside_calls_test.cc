@@ -153,6 +153,23 @@ TEST_CASE("ListSetAside: what was set aside, and what the pool knows of it") {
     CHECK(has(page.messages(3).presence_detail(), "no live owner"));
 }
 
+TEST_CASE("ListSetAside: of what former holders do not vouch for nothing can be told") {
+    Rig rig;
+    rig.pool.node.on_home([&] {
+        auto state = rig.pool.node.control.read();
+        for (auto& partition : state.partitions) partition.unvouched = true;
+        rig.pool.node.control.become(std::move(state));
+    });
+    Client client(rig.pool.node);
+    grpc::ClientContext call;
+    v1::ListSetAsideResponse page;
+    REQUIRE(client.stub->ListSetAside(&call, {}, &page).ok());
+    REQUIRE(page.messages_size() == 4);
+    for (const int one : {0, 1, 3})
+        CHECK(page.messages(one).presence() == v1::POOL_PRESENCE_UNKNOWN);
+    CHECK(page.messages(2).presence() == v1::POOL_PRESENCE_GONE);
+}
+
 TEST_CASE("ListSetAside: pages, and more ids of one node than it is asked for at once") {
     Rig rig;
     rig.pool.node.on_home([&] {

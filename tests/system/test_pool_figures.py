@@ -3,6 +3,7 @@
 from harness import wait
 from harness.crowd import Habits
 from harness.mail_pool import MailPool
+from harness.node import answer_of
 
 LEASE_S = 3.0
 
@@ -25,6 +26,7 @@ def test_octets_are_counted_on_every_disk_and_a_takeover_is_timed():
         wait.until(lambda: total(pool, "posthorse_held_bytes") == octets, "and so do holders")
         assert total(pool, "posthorse_under_replicated_age_seconds") == 0
 
+        dead = pool.fresh(pool.nodes[0]).this_node.id
         pool.kill(pool.nodes[0])
         wait.until(lambda: total(pool, "posthorse_queue_bytes") == octets, "others own it", 30)
         takeovers = total(pool, "posthorse_takeover_seconds_count")
@@ -34,6 +36,8 @@ def test_octets_are_counted_on_every_disk_and_a_takeover_is_timed():
         pool.copied()
         assert total(pool, "posthorse_held_bytes") == octets
 
+        remove = ("--config", str(pool.nodes[1].config), "node", "remove", dead, "--force", "--yes")
+        wait.until(lambda: answer_of(*remove).returncode == 0, "nothing waits for the dead", 30)
         pool.set_modes("accept")
         pool.flush()
         pool.drain()

@@ -176,8 +176,13 @@ void Checker::check_partition(const PoolState& before,
     if (was.phase == replication::PartitionPhase::closing &&
         is.phase == replication::PartitionPhase::open)
         fail(after, number(is.id) + " is open again");
+    // When an operator removed all that held it, it goes to everybody else.
+    const bool given = is.unvouched && std::none_of(was.in_sync.begin(), was.in_sync.end(),
+                                                    [&](const NodeId& holder) {
+                                                        return after.member(holder) != nullptr;
+                                                    });
     for (const auto& holder : is.in_sync) {
-        if (!was.holds(holder) && !widened_.contains({is.id, holder}))
+        if (!given && !was.holds(holder) && !widened_.contains({is.id, holder}))
             fail(after, number(is.id) + ": nobody asked for " + journal_.name(holder));
     }
 }

@@ -299,7 +299,7 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
-    const bool last_holder = has_peers() && queue.is_last_holder();
+    bool last_holder = has_peers() && queue.is_last_holder();
     const auto messages = queue.counters().messages;
     control_->leave([left](const Result<void>&) { *left = true; });
     const auto patience = std::max(until, clock_.boot() + agreement_time / 2);
@@ -307,6 +307,8 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
+    // Whoever else had some of this mail may have left at the same time.
+    last_holder = last_holder || (has_peers() && queue.is_last_holder());
     if (*left) {
         log::info("left_pool", {{"messages_handed_over", last_holder ? 0 : messages}});
     } else {

@@ -62,6 +62,7 @@ private:
     void carry_out_one(schedule::Effect effect);
     void record_in_time();
     void assign(const schedule::Assign& assign);
+    void let_go(QueueId id);
     void report(Ended ended);
     void settle(Ended ended, const report::Decision& decision);
     void told(Envelope claimed, std::uint32_t attempt, std::vector<RecipientOutcome> outcomes);
@@ -91,7 +92,8 @@ private:
     std::optional<BootTime> wake_at_;
     std::optional<BootTime> record_at_;
     std::map<QueueId, Envelope> active_;
-    std::multiset<QueueId> again_;  // claimed anew while an attempt under an earlier claim runs
+    // Claimed anew while an attempt under an earlier claim runs.
+    std::multimap<QueueId, Envelope> again_;
     std::map<QueueId, std::map<std::uint32_t, AttemptNumber>> sent_;  // by attempt of the message
 };
 

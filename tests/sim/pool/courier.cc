@@ -112,7 +112,7 @@ void Courier::wake_by(WallTime due) {
 
 void Courier::offer(Envelope envelope) {
     schedule::Effects out;
-    if (!active_.try_emplace(envelope.id, envelope).second) again_.emplace(envelope.id, envelope);
+    if (!active_.try_emplace(envelope.id, envelope).second) again_.insert(envelope.id);
     core_.offer(std::move(envelope), now(), out);
     carry_out(std::move(out));
 }
@@ -167,7 +167,11 @@ void Courier::carry_out_one(schedule::Effect effect) {
             carry_out(std::move(out));
         });
     } else if (const auto* park = std::get_if<schedule::Park>(&effect)) {
-        let_go(park->id);
+        const auto again = again_.find(park->id);
+        if (again == again_.end())
+            active_.erase(park->id);
+        else
+            again_.erase(again);
         queue_.park(park->id, park->due);
         wake_by(park->due);
     } else if (auto* ended = std::get_if<schedule::Report>(&effect)) {
@@ -183,16 +187,6 @@ void Courier::assign(const schedule::Assign& assign) {
     process_.after(around_.world.between(1ms, 200ms), [this, attempt] { connect(attempt); });
 }
 
-void Courier::let_go(QueueId id) {
-    const auto again = again_.find(id);
-    if (again == again_.end()) {
-        active_.erase(id);
-    } else {
-        active_[id] = std::move(again->second);
-        again_.erase(again);
-    }
-}
-
 void Courier::report(Ended ended) {
     const auto decision = report::decide(ended, now().wall, around_.queue.in_doubt);
     if (now().wall >= ended.envelope.expires_at) around_.history.expired(ended.envelope.id);
@@ -201,7 +195,7 @@ void Courier::report(Ended ended) {
 
 void Courier::settle(Ended ended, const report::Decision& decision) {
     const auto id = ended.envelope.id;
-    if (!ended.goes_on) let_go(id);
+    if (!ended.goes_on) active_.erase(id);
     replication::Settlement settlement{.id = id,
                                        .outcomes = decision.outcomes,
                                        .next_due = ended.next_due,

@@ -62,7 +62,6 @@ private:
     void carry_out_one(schedule::Effect effect);
     void record_in_time();
     void assign(const schedule::Assign& assign);
-    void let_go(QueueId id);
     void report(Ended ended);
     void settle(Ended ended, const report::Decision& decision);
     void told(Envelope claimed, std::uint32_t attempt, std::vector<RecipientOutcome> outcomes);
@@ -92,8 +91,7 @@ private:
     std::optional<BootTime> wake_at_;
     std::optional<BootTime> record_at_;
     std::map<QueueId, Envelope> active_;
-    // Claimed anew while an attempt under an earlier claim runs.
-    std::multimap<QueueId, Envelope> again_;
+    std::multiset<QueueId> again_;  // claimed anew while an attempt under an earlier claim runs
     std::map<QueueId, std::map<std::uint32_t, AttemptNumber>> sent_;  // by attempt of the message
 };
 

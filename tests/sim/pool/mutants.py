@@ -125,8 +125,8 @@ MUTANTS = [
         Edit(OWNED,
              "    const auto sequence = fsm_.begin(need_of(change), now);\n",
              "    const bool intends = std::holds_alternative<storage::Intend>(change);\n"
-             "    const auto need = intends ? Need::local : need_of(change);\n"
-             "    const auto sequence = fsm_.begin(need, now);\n"),)),
+             "    const auto sequence =\n"
+             "        fsm_.begin(intends ? Need::local : need_of(change), now);\n"),)),
     # What a node asked for before it was resumed still counts, and the node goes on.
     Mutant("late_hand_over", "drains", 2000, (
         Edit(OWNERSHIP,

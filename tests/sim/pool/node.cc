@@ -193,9 +193,7 @@ void Node::go_on_leaving(BootTime until, std::shared_ptr<UniqueFunction<void(boo
     if (!ready && place_.clock.boot() < until)
         return process_.after(poll_every, [=, this] { go_on_leaving(until, gone); });
     const bool all = !queue_->is_last_holder();
-    // Whoever else had some of its mail may have left at the same time.
-    control_->leave(
-        [this, gone, all](const Result<void>&) { (*gone)(all && !queue_->is_last_holder()); });
+    control_->leave([gone, all](const Result<void>&) { (*gone)(all); });
 }
 
 }  // namespace posthorse::sim::pool

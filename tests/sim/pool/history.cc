@@ -110,7 +110,7 @@ void History::check_message(const Envelope& claimed, const Right& right) {
     if (committing != committing_.end() && committing->second == right.process)
         fail(id, "P3: sent before it was accepted");
     if (refused_.contains(id)) fail(id, "sent, though its client heard a refusal");
-    if (gone_.contains(id)) fail(id, "it had come to its end, and is sent again");
+    if (gone_.contains(id) && !forgotten(id)) fail(id, "it had come to its end, and is sent again");
 }
 
 void History::check_against(const Attempt& earlier,
@@ -132,7 +132,7 @@ void History::check_against(const Attempt& earlier,
     else
         fail(claimed.id, "P4: sent again to " + std::to_string(recipient) +
                              ", and nothing says that it was in doubt");
-    if (earlier.settled && !earlier.lost)
+    if (earlier.settled && !earlier.lost && !forgotten(claimed.id))
         fail(claimed.id, "P4: sent again to " + std::to_string(recipient) +
                              " though the reply had been settled");
 }
@@ -200,7 +200,7 @@ bool History::was_on_its_own(QueueId notice) const {
 
 void History::check_bounces(QueueId id, std::uint32_t recipient, const std::set<QueueId>& notices) {
     const auto which = std::to_string(recipient);
-    const bool doubtful = was_in_doubt(id, recipient);
+    const bool doubtful = was_in_doubt(id, recipient) || forgotten(id);
     const bool alone =
         std::ranges::any_of(notices, [&](QueueId notice) { return was_on_its_own(notice); });
     if (notices.size() > 1 && !doubtful && !alone)

@@ -99,6 +99,8 @@ public:
     void power_took(const AttemptName& attempt);
     // One copy of its record, and what that alone said of the message, is lost.
     void rotted(QueueId id) { rotted_.insert(id); }
+    // An operator removed its last holder: what others have of it may have come to its end.
+    void unvouched(PartitionId partition) { unvouched_.insert(partition); }
 
     void fail(QueueId id, const std::string& what);
     // Everything accepted has come to an end.
@@ -127,6 +129,10 @@ private:
     std::vector<std::uint32_t> missing(QueueId id, std::size_t recipients) const;
     bool was_in_doubt(QueueId id, std::uint32_t recipient) const;
     bool was_on_its_own(QueueId id) const;
+    // What became of it is known, perhaps, from an earlier time only.
+    bool forgotten(QueueId id) const {
+        return rotted_.contains(id) || unvouched_.contains(id.partition());
+    }
 
     const World& world_;
     control::Journal& journal_;
@@ -143,6 +149,7 @@ private:
     std::set<AttemptName> open_;                 // begun, and not settled
     std::set<AttemptName> power_took_;           // their records, from one disk at least
     std::set<QueueId> rotted_;
+    std::set<PartitionId> unvouched_;
     std::map<AttemptNumber, Attempt> attempts_;
     std::map<QueueId, std::vector<AttemptNumber>> attempts_of_;
     std::map<QueueId, std::set<std::uint32_t>> intended_;

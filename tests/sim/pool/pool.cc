@@ -201,6 +201,9 @@ void Pool::new_value(const PoolState& value) {
     }
     count_step(before, value);
     check_value(value);
+    for (const auto& partition : value.partitions) {
+        if (partition.unvouched) around_.history.unvouched(partition.id);
+    }
 }
 
 void Pool::check_value(const PoolState& value) {

@@ -140,10 +140,15 @@ class Storm:
                                              for node in lose_majority or () if healed > began]
 
     def without_majority(self, part: list[PoolNode]) -> list[PoolNode]:
-        """Of the two sides of a split, the one that can decide nothing."""
+        """Of the two sides of a split, the one that can decide nothing, and must not act.
+
+        With two voters neither can evict the other, and both go on with what they own.
+        """
         answers = [self.pool.answer(node) for node in self.pool.nodes]
         newest = max((one for one in answers if one), key=lambda one: one.version)
         names = {member.name for member in newest.members if member.voter}
+        if len(names) <= 2:
+            return []
         rest = [node for node in self.pool.nodes if node not in part]
         inside = sum(node.name in names for node in part)
         return rest if 2 * inside > len(names) else part

@@ -308,7 +308,8 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
     // Whoever else had some of this mail may have left at the same time.
-    last_holder = last_holder || (has_peers() && queue.is_last_holder());
+    last_holder = last_holder || (has_peers() && queue.is_last_holder()) ||
+                  queue.has_mail_of(control_->left_with());
     if (*left) {
         log::info("left_pool", {{"messages_handed_over", last_holder ? 0 : messages}});
     } else {

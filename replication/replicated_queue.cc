@@ -100,6 +100,11 @@ bool ReplicatedQueue::is_quiet(PartitionId id) const {
            std::none_of(claimed_.begin(), claimed_.end(), in_it);
 }
 
+bool ReplicatedQueue::has_mail_of(const std::vector<PartitionId>& partitions) const {
+    return std::any_of(partitions.begin(), partitions.end(),
+                       [this](PartitionId id) { return store_.count(id) > 0; });
+}
+
 void ReplicatedQueue::tick() {
     ownership_.tick();
     vouch();

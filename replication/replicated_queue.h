@@ -128,6 +128,7 @@ public:
     bool owns_nothing() const { return ownership_.owns_nothing(); }
     // Some messages have no holder that stays: this node must not be thrown away.
     bool is_last_holder() const { return ownership_.held_by_nobody_else() > 0; }
+    bool has_mail_of(const std::vector<PartitionId>& partitions) const;
 
     // --- accept
     // Mints the id of a message that begins to arrive; `copies` 0: as many as the pool says.

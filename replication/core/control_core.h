@@ -101,6 +101,9 @@ public:
     std::uint64_t propose(Change change, BootTime now, Effects& out);
     // Stops owning, and ends this incarnation by consent; then `left`.
     void leave(BootTime now, Effects& out);
+    // After `left`: partitions that only this node holds, as the pool knows it. This node's own
+    // value may be older: whoever else held them may have left just before.
+    const std::vector<PartitionId>& left_with() const noexcept { return left_with_; }
     // When a majority is lost for good: a new incarnation of the pool, of this node alone. The
     // operator vouches that `others`, all the other members, are off.
     Result<void> begin_without(const std::vector<NodeId>& others, BootTime now, Effects& out);
@@ -208,6 +211,7 @@ private:
     bool running_before_ = false;  // this incarnation was live in a committed value
     bool leaving_ = false;
     bool left_ = false;
+    std::vector<PartitionId> left_with_;
     bool estranged_ = false;
     bool outsider_ = false;  // members say that the pool does not list this node
     BootTime entered_{};

@@ -100,6 +100,7 @@ struct Proposed {
 struct LeaveRequest {};  // the sender has stopped and wants to go
 struct LeaveDone {
     Incarnation incarnation;
+    std::vector<PartitionId> holds;  // partitions that list it still: nobody else has them
 };
 
 // --- before membership

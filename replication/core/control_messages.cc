@@ -185,7 +185,9 @@ void ControlCore::take_answer(const Header&, const Proposed& proposed, BootTime,
 }
 
 void ControlCore::take_answer(const Header&, const LeaveDone& done, BootTime now, Effects&) {
-    if (leaving_ && done.incarnation == record_.incarnation) finish_leaving(now);
+    if (!leaving_ || done.incarnation != record_.incarnation) return;
+    if (!left_) left_with_ = done.holds;
+    finish_leaving(now);
 }
 
 void ControlCore::take_answer(const Header&, const Estranged& estranged, BootTime, Effects& out) {

@@ -246,7 +246,11 @@ void LeaderDuties::take(const From& from,
     if ((known && member->live) || votes(election, from.node) || !election.everywhere_committed())
         return;
     leaving_.erase(from.node);
-    out.push_back({from.node, from.address, LeaveDone{from.incarnation}});
+    LeaveDone done{from.incarnation, {}};
+    for (const auto& partition : newest(election).partitions) {
+        if (partition.holds(from.node)) done.holds.push_back(partition.id);
+    }
+    out.push_back({from.node, from.address, std::move(done)});
 }
 
 // An earlier start of a node that leaves is not ended by the later one: it lapses first.

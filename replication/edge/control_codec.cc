@@ -238,6 +238,16 @@ void put_message(const LeaveRequest&, v1::DeliverRequest& to) {
 
 void put_message(const LeaveDone& message, v1::DeliverRequest& to) {
     put(message.incarnation, *to.mutable_leave_done()->mutable_incarnation());
+    for (const auto id : message.holds) to.mutable_leave_done()->add_holds(id.value);
+}
+
+LeaveDone leave_done_from(const v1::LeaveDone& from, Faults& faults) {
+    LeaveDone done{incarnation_from(from.incarnation()), {}};
+    faults.require(from.holds_size() <= codec::partitions_max, "leave_done.holds",
+                   "must have at most " + std::to_string(codec::partitions_max));
+    if (faults.any()) return done;
+    for (const auto id : from.holds()) done.holds.push_back({id});
+    return done;
 }
 
 // ------------------------------------------------------------------ before membership
@@ -363,7 +373,7 @@ Message message_from(const v1::DeliverRequest& from, Faults& faults) {
         case v1::DeliverRequest::kLeaveRequest:
             return LeaveRequest{};
         case v1::DeliverRequest::kLeaveDone:
-            return LeaveDone{incarnation_from(from.leave_done().incarnation())};
+            return leave_done_from(from.leave_done(), faults);
         case v1::DeliverRequest::kHello:
             return Hello{address_from(from.hello().asked_at(), "hello.asked_at", faults),
                          known_from(from.hello().known(), faults)};

@@ -68,6 +68,8 @@ public:
     Header header(std::optional<NodeId> to) const { return core_.header(to); }
     // Ends this incarnation by consent; nothing is owned from here on.
     void leave(Completion<> done);
+    // After that: control_core.h.
+    const std::vector<PartitionId>& left_with() const { return core_.left_with(); }
     Result<void> begin_without(const std::vector<NodeId>& others);
 
     const PoolState& committed() const { return core_.committed(); }

@@ -193,7 +193,10 @@ void Node::go_on_leaving(BootTime until, std::shared_ptr<UniqueFunction<void(boo
     if (!ready && place_.clock.boot() < until)
         return process_.after(poll_every, [=, this] { go_on_leaving(until, gone); });
     const bool all = !queue_->is_last_holder();
-    control_->leave([gone, all](const Result<void>&) { (*gone)(all); });
+    control_->leave([this, gone, all](const Result<void>&) {
+        (*gone)(all && !queue_->is_last_holder() &&
+                !queue_->has_mail_of(control_->core().left_with()));
+    });
 }
 
 }  // namespace posthorse::sim::pool

@@ -400,7 +400,15 @@ TEST_CASE("who leaves drains, loses its vote, leaves, and is told when others kn
     pool.knows_commits = true;
     pool.run(300ms);
     ask();
-    CHECK(pool.count<LeaveDone>(2) == 1);
+    REQUIRE(pool.count<LeaveDone>(2) == 1);
+    std::vector<PartitionId> alone;
+    for (const auto& partition : pool.state().partitions) {
+        if (partition.holds(id_of(2))) alone.push_back(partition.id);
+    }
+    CHECK_FALSE(alone.empty());  // its solo partition
+    for (const auto& one : pool.sends) {
+        if (const auto* done = std::get_if<LeaveDone>(&one.message)) CHECK(done->holds == alone);
+    }
 }
 
 TEST_CASE("another start of a node does not end the one that lives by leaving") {

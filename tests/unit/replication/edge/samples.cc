@@ -96,7 +96,7 @@ std::vector<Message> every_message() {
         Proposed{18, Error{Errc::conflict, "partition 4 is in epoch 7, not 6"}},
         Proposed{19, Error{Errc::unknown, "the leader left"}},
         LeaveRequest{},
-        LeaveDone{{11, 12}},
+        LeaveDone{{11, 12}, {{3}, {7}}},
         Hello{"n1.example:9626", {"n2.example:9626", "192.0.2.3:9626"}},
         HelloReply{PoolStanding::member,
                    "192.0.2.1:9626",

@@ -175,6 +175,7 @@ void Courier::carry_out_one(schedule::Effect effect) {
         queue_.park(park->id, park->due);
         wake_by(park->due);
     } else if (auto* ended = std::get_if<schedule::Report>(&effect)) {
+        if (!ended->ended.goes_on) active_.erase(ended->ended.envelope.id);
         report(std::move(ended->ended));
     }
 }
@@ -195,7 +196,6 @@ void Courier::report(Ended ended) {
 
 void Courier::settle(Ended ended, const report::Decision& decision) {
     const auto id = ended.envelope.id;
-    if (!ended.goes_on) active_.erase(id);
     replication::Settlement settlement{.id = id,
                                        .outcomes = decision.outcomes,
                                        .next_due = ended.next_due,

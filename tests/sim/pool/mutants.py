@@ -90,7 +90,7 @@ MUTANTS = [
              "                         if (after) after = storage::drop_doubts(*after, ended);\n"
              "                         submit(id, storage::settle(*found, after, {}, ended),\n"
              "                                [](Result<void>) {});\n"),)),
-    Mutant("old_epoch_after_answer", "pauses", 2000, (
+    Mutant("old_epoch_after_answer", "bad_network", 1000, (
         Edit(COMMITS, "    mark.fence = fence.epoch;\n    judged.position",
              "    judged.position"),
         LISTENS_ON)),

@@ -1,8 +1,8 @@
 """Deliberate faults in the production source, each caught by the simulated pool.
 
 tests/sim/pool/mutants.py lists them, with the scenario and the seed by which each must be found.
-A mutant whose text does not stand in the source any more cannot be built, and the proof falls short.
---full is the same.
+A mutant whose text does not stand in the source any more cannot be built, and the proof falls
+short. --full is the same.
 """
 
 import re

@@ -55,7 +55,10 @@ Courier::Courier(Surroundings& around,
         const auto wall = now().wall;
         const auto decision = report::fail_doubtful(claimed, {0, {5, 4, 2}, "in doubt"}, wall);
         std::vector<std::uint32_t> attempts;
-        for (const auto& doubt : claimed.doubts) attempts.push_back(doubt.attempt);
+        for (const auto& doubt : claimed.doubts) {
+            attempts.push_back(doubt.attempt);
+            sent_[claimed.id].erase(doubt.attempt);  // nobody learns how it ended
+        }
         settle({.envelope = std::move(claimed), .ended_attempts = attempts, .next_due = wall},
                decision);
     });

@@ -127,14 +127,6 @@ MUTANTS = [
              "    const bool intends = std::holds_alternative<storage::Intend>(change);\n"
              "    const auto sequence =\n"
              "        fsm_.begin(intends ? Need::local : need_of(change), now);\n"),)),
-    # What a node asked for before it was resumed still counts, and the node goes on.
-    Mutant("late_hand_over", "drains", 2000, (
-        Edit(OWNERSHIP,
-             "        return now == nullptr || now->owner != self || now->epoch != "
-             "entry.second.epoch;\n",
-             "        return now == nullptr || now->owner != self ||\n"
-             "               now->epoch != entry.second.epoch || !state.member(self)->draining;\n"
-             ),)),
 ]
 
 if __name__ == "__main__":

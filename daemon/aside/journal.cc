@@ -1,40 +1,21 @@
 #include "daemon/aside/journal.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <system_error>
 
+#include "storage/durable_file.h"
+
 namespace posthorse::aside {
 namespace {
 
-Error os_error(const std::string& path, const char* doing) {
-    return {Errc::io, path + ": cannot " + doing + ": " + std::generic_category().message(errno)};
-}
-
-// A file descriptor that closes itself.
-struct Descriptor {
-    int fd;
-    explicit Descriptor(int f) : fd(f) {}
-    ~Descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-};
-
-// The name of the file lives in its directory.
-Result<void> sync_parent(const std::string& path) {
-    const auto directory = std::filesystem::path(path).parent_path().string();
-    const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (parent.fd < 0 || ::fsync(parent.fd) != 0) return os_error(directory, "sync");
-    return {};
-}
+using storage::Descriptor;
+using storage::os_error;
 
 // A line that a crash tore must not run into the next: every line begins with a line end.
 std::string line_of(QueueId old_id, const std::string& new_id) {
@@ -75,11 +56,10 @@ Result<void> Journal::withdrawn(QueueId old_id) {
 Result<void> Journal::append(const std::string& line) {
     const Descriptor file(
         ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, S_IRUSR | S_IWUSR));
-    if (file.fd < 0) return os_error(path_, "open");
-    if (::write(file.fd, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
-        return os_error(path_, "write");
-    if (::fsync(file.fd) != 0) return os_error(path_, "sync");
-    return sync_parent(path_);
+    if (!file) return os_error(path_, "open");
+    if (auto written = storage::write_synced(file, line, path_); !written) return written;
+    // The name of the file lives in its directory.
+    return storage::sync_directory(std::filesystem::path(path_).parent_path().string());
 }
 
 }  // namespace posthorse::aside

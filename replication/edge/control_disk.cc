@@ -12,38 +12,27 @@
 #include <system_error>
 
 #include "replication/edge/record_codec.h"
+#include "storage/durable_file.h"
 
 namespace posthorse::replication {
 namespace {
 
 namespace fs = std::filesystem;
+using storage::Descriptor;
+using storage::os_error;
+using storage::sync_directory;
 
 // Far above the largest record; what is larger is no record.
 constexpr std::size_t file_bytes_max = 16 * 1024 * 1024;
 
-Error os_error(const std::string& path, const char* doing) {
-    return {Errc::io, path + ": cannot " + doing + ": " + std::generic_category().message(errno)};
-}
-
-// A file descriptor that closes itself.
-struct Descriptor {
-    int fd;
-    explicit Descriptor(int f) : fd(f) {}
-    ~Descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-};
-
 Result<std::string> read_file(const std::string& path) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.fd < 0 && errno == ENOENT) return Error{Errc::not_found, path + ": not there"};
-    if (file.fd < 0) return os_error(path, "open");
+    if (!file && errno == ENOENT) return Error{Errc::not_found, path + ": not there"};
+    if (!file) return os_error(path, "open");
     std::string octets;
     char part[16 * 1024];
     while (octets.size() <= file_bytes_max) {
-        const auto count = ::read(file.fd, part, sizeof part);
+        const auto count = ::read(file.get(), part, sizeof part);
         if (count == 0) return octets;
         if (count < 0 && errno != EINTR) return os_error(path, "read");
         if (count > 0) octets.append(part, static_cast<std::size_t>(count));
@@ -53,20 +42,8 @@ Result<std::string> read_file(const std::string& path) {
 
 Result<void> write_synced(const std::string& path, const std::string& octets) {
     const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (file.fd < 0) return os_error(path, "create");
-    for (std::size_t at = 0; at < octets.size();) {
-        const auto count = ::write(file.fd, octets.data() + at, octets.size() - at);
-        if (count < 0 && errno != EINTR) return os_error(path, "write");
-        if (count > 0) at += static_cast<std::size_t>(count);
-    }
-    if (::fsync(file.fd) != 0) return os_error(path, "sync");
-    return {};
-}
-
-Result<void> sync_directory(const std::string& path) {
-    const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory.fd < 0 || ::fsync(directory.fd) != 0) return os_error(path, "sync");
-    return {};
+    if (!file) return os_error(path, "create");
+    return storage::write_synced(file, octets, path);
 }
 
 std::string parent(const std::string& path) {

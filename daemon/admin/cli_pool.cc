@@ -1,5 +1,7 @@
 #include "daemon/admin/cli_pool.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <istream>
 #include <ostream>
@@ -45,15 +47,9 @@ CliExit set_draining(AdminCliContext& context, const CliOptions& options, Drain 
 
 // --- node remove
 
-std::string list_of(const std::vector<std::string>& names) {
-    std::string list;
-    for (const auto& name : names) (list += list.empty() ? "" : ", ") += name;
-    return list;
-}
-
 // What the operator vouches for, in one line; then the question.
 CliExit confirm(AdminCliContext& context, const CliOptions& options, v1::Removal removal) {
-    const auto names = list_of(options.nodes);
+    const auto names = fmt::format("{}", fmt::join(options.nodes, ", "));
     if (removal == v1::REMOVAL_BEGIN_WITHOUT) {
         context.err << "This node goes on alone. You vouch that these are switched off, or mail is "
                        "sent twice, and give up what only they hold: "

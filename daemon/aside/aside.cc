@@ -1,7 +1,8 @@
 #include "daemon/aside/aside.h"
 
-#include <future>
 #include <utility>
+
+#include "daemon/aside/await.h"
 
 namespace posthorse::aside {
 
@@ -33,11 +34,11 @@ public:
 private:
     template <class T, class Call>
     Result<T> wait(Call call) {
-        const auto ended = std::make_shared<std::promise<Result<T>>>();
-        home_.post([call = std::move(call), ended]() mutable {
-            call(Completion<T>([ended](Result<T> result) { ended->set_value(std::move(result)); }));
+        return await<T>([&](Completion<T> done) {
+            home_.post([call = std::move(call), done = std::move(done)]() mutable {
+                call(std::move(done));
+            });
         });
-        return ended->get_future().get();
     }
 
     Executor& home_;

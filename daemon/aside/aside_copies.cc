@@ -1,7 +1,6 @@
 #include "daemon/aside/aside_copies.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "daemon/aside/adoption.h"
 #include "daemon/aside/journal.h"
 #include "replication/edge/control_disk.h"
+#include "storage/durable_file.h"
 
 namespace posthorse::aside {
 namespace {
@@ -39,20 +39,6 @@ Error wrong_size(std::uint64_t read, std::uint64_t recorded) {
 // Of a copy that could not be opened: a listing goes on behind it.
 QueueId behind_all() {
     return QueueId::from_bytes(std::string(QueueId::byte_length, '\xFF'));
-}
-
-std::string joined(const std::vector<std::string>& names) {
-    std::string list;
-    for (const auto& name : names) (list += list.empty() ? "" : ", ") += name;
-    return list;
-}
-
-// Of what a crash must not bring back half; a name that stays is found by the next tidy().
-void sync_directory(const std::string& path) {
-    const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0) return;
-    ::fsync(directory);
-    ::close(directory);
 }
 
 }  // namespace
@@ -221,8 +207,8 @@ Result<void> AsideCopies::act_on(const Task& task,
     const auto others = others_with(message, copies);
     if (!others) return others.error();
     if (!others->empty() && !order.directory_said)
-        return Error{Errc::conflict,
-                     "it is in " + joined(*others) + " too: say from which, with --from"};
+        return Error{Errc::conflict, fmt::format("it is in {} too: say from which, with --from",
+                                                 fmt::join(*others, ", "))};
     if (order.dry_run) return {};
     return adopt(*entry, message, copy, *others, new_id);
 }
@@ -311,9 +297,10 @@ std::vector<std::string> AsideCopies::tidy() {
         if (!holds_nothing(directory)) continue;
         std::error_code error;
         fs::rename(directory.queue(), directory.path + "/" + emptied_name, error);
-        sync_directory(directory.path);
+        // A name that stays though it should not is found by the next tidy().
+        static_cast<void>(storage::sync_directory(directory.path));
         fs::remove_all(directory.path, error);
-        sync_directory(settings_.data_dir + "/set-aside");
+        static_cast<void>(storage::sync_directory(settings_.data_dir + "/set-aside"));
     }
     return directories();
 }

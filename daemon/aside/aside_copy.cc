@@ -1,10 +1,10 @@
 #include "daemon/aside/aside_copy.h"
 
 #include <algorithm>
-#include <future>
 #include <map>
 #include <system_error>
 
+#include "daemon/aside/await.h"
 #include "storage/rocks_store.h"
 
 namespace posthorse::aside {
@@ -38,14 +38,6 @@ Result<void> check_room(const std::filesystem::path& queue, std::uint64_t room_b
 }
 
 }  // namespace
-
-// Blocks until the completion that `begin` is given has been called.
-template <class T, class Begin>
-Result<T> AsideCopy::await(Begin begin) {
-    const auto ended = std::make_shared<std::promise<Result<T>>>();
-    begin(Completion<T>([ended](Result<T> result) { ended->set_value(std::move(result)); }));
-    return ended->get_future().get();
-}
 
 Result<std::unique_ptr<AsideCopy>> AsideCopy::open(const std::filesystem::path& queue,
                                                    std::uint64_t room_bytes) {

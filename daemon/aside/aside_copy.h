@@ -43,8 +43,6 @@ public:
 private:
     AsideCopy() = default;
 
-    template <class T, class Begin>
-    Result<T> await(Begin begin);
     Result<std::vector<QueueId>> damaged(PartitionId partition);
     Result<void> count_open_attempts(PartitionId partition, std::vector<Entry>& entries);
 

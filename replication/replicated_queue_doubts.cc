@@ -15,7 +15,7 @@ constexpr Duration vouch_every = std::chrono::seconds{2};
 // What a node of which nothing more is known may have done with a message.
 Intent any_attempt(const Envelope& envelope, WallTime now) {
     Intent intent{.id = envelope.id,
-                  .attempt = (static_cast<std::uint32_t>(envelope.version) << 16) | 0xFFFF,
+                  .attempt = attempt_number(envelope, attempt_index_max),
                   .remote = "an unknown server",
                   .started = now};
     for (std::uint32_t i = 0; i < envelope.recipients.size(); ++i) {

@@ -19,12 +19,6 @@ RetryBounds down_bounds(const RetryBounds& retry) {
             std::min<Duration>(retry.retry_max, std::chrono::minutes{15})};
 }
 
-// Numbers the attempt for ever: each claim that leads to attempts is settled, and each settlement
-// raises the version.
-std::uint32_t attempt_number(const Envelope& envelope, std::uint32_t index) {
-    return (static_cast<std::uint32_t>(envelope.version) << 16) | (index & 0xFFFF);
-}
-
 // A time that must not be slept through, unless it has passed.
 WallTime no_later_than(WallTime due, WallTime limit, WallTime now) {
     return limit > now ? std::min(due, limit) : due;

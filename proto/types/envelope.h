@@ -100,6 +100,13 @@ struct Envelope {
 // Later than every due time.
 inline constexpr WallTime never{std::chrono::milliseconds{INT64_C(0x0000'FFFF'FFFF'FFFF)}};
 
+// Numbers an attempt for ever: each claim that leads to attempts is settled, and each settlement
+// raises the version. `index` tells attempts of one claim apart.
+inline constexpr std::uint32_t attempt_index_max = 0xFFFF;
+inline std::uint32_t attempt_number(const Envelope& envelope, std::uint32_t index) {
+    return (static_cast<std::uint32_t>(envelope.version) << 16) | (index & attempt_index_max);
+}
+
 // A small message that is whole in memory: our own notices.
 struct NewMessage {
     Envelope envelope;  // chunk_count is 0

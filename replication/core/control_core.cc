@@ -339,11 +339,7 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
         std::erase_if(state.members, [&](const Member& one) { return one.id == member.id; });
     }
     for (auto& partition : state.partitions) {
-        if (!partition.holds(record_.self)) {  // it may have had a copy
-            partition.phase = PartitionPhase::closing;
-            partition.solo = false;
-            partition.unvouched = true;
-        }
+        if (!partition.holds(record_.self)) partition.lose_last_holder();
         partition.in_sync = {record_.self};
         partition.owner.reset();
         partition.epoch.value += 1;

@@ -153,9 +153,7 @@ void give_to_all(const PoolState& state, PartitionState& partition) {
         std::erase_if(partition.in_sync, [&](const NodeId& node) { return !state.is_live(node); });
         partition.owner = choose_owner(state, partition);
     }
-    partition.phase = PartitionPhase::closing;
-    partition.solo = false;
-    partition.unvouched = true;
+    partition.lose_last_holder();
 }
 
 Result<PoolState> change(PoolState state, const RemoveMember& remove) {
@@ -291,6 +289,12 @@ Result<PoolState> change(PoolState state, const SetCopies& set) {
 }
 
 }  // namespace
+
+void PartitionState::lose_last_holder() {
+    phase = PartitionPhase::closing;
+    solo = false;
+    unvouched = true;
+}
 
 bool PartitionState::holds(const NodeId& node) const {
     return std::find(in_sync.begin(), in_sync.end(), node) != in_sync.end();

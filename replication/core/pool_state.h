@@ -38,6 +38,8 @@ struct PartitionState {
     bool unvouched = false;  // its last holder was removed, and may have sent any of its mail
 
     bool holds(const NodeId& node) const;
+    // It goes on at nodes that may have had a copy before, and takes nothing new.
+    void lose_last_holder();
     bool operator==(const PartitionState&) const = default;
 };
 

@@ -434,20 +434,19 @@ std::optional<WallTime> Ownership::oldest_under_replicated() const {
 
 // Ids begin with the time: the first one is the oldest.
 void Ownership::look_for_oldest() {
-    std::erase_if(oldest_, [&](const auto& entry) {
-        const auto* partition = find(entry.first);
-        return partition == nullptr || !is_short(*partition);
-    });
+    const auto lacks = [&](PartitionId id) {
+        const auto* partition = find(id);
+        return partition != nullptr && is_short(*partition) && ports_.store.count(id) > 0;
+    };
+    std::erase_if(oldest_, [&](const auto& entry) { return !lacks(entry.first); });
     for (const auto& [id, partition] : partitions_) {
-        if (!is_short(*partition) || ports_.store.count(id) == 0) {
-            oldest_.erase(id);
-            continue;
-        }
+        if (!lacks(id)) continue;
         ports_.store.list(id, QueueId{}, 1,
                           while_alive([this, id](Result<std::vector<Envelope>> found) {
-                              oldest_.erase(id);
                               if (found && !found->empty())
                                   oldest_[id] = found->front().accepted_at;
+                              else
+                                  oldest_.erase(id);
                           }));
     }
 }

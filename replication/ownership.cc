@@ -80,39 +80,13 @@ void Ownership::pool_changed(const PoolState& state) {
     pace_.unleash(is_urgent());
     held_.pool_changed(state);
     keep_streams(state);
-    note_owners(state);
+    takeover_times_.changed(state, self, ports_.clock.boot());
     for (const auto& partition : state.partitions) {
         const bool mine = partition.owner == self && !handed_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
             own(partition);
     }
     drop_garbage(state);
-}
-
-// Whom a partition came from, and since when that one is gone.
-void Ownership::note_owners(const PoolState& state) {
-    const auto self = ports_.control.self();
-    const auto now = ports_.clock.boot();
-    std::erase_if(lost_at_, [&](const auto& entry) { return !state.member(entry.first); });
-    std::erase_if(last_owner_, [&](const auto& entry) { return !state.find(entry.first); });
-    std::erase_if(taken_over_since_, [&](const auto& entry) {
-        const auto* partition = state.find(entry.first);
-        return partition == nullptr || partition->owner != self;
-    });
-    for (const auto& partition : state.partitions) {
-        if (!partition.owner) continue;
-        const auto [last, is_first] = last_owner_.try_emplace(partition.id, *partition.owner);
-        const auto before = std::exchange(last->second, *partition.owner);
-        if (is_first || before == self || partition.owner != self) continue;
-        const auto lost = lost_at_.find(before);
-        taken_over_since_[partition.id] = lost == lost_at_.end() ? now : lost->second;
-    }
-}
-
-std::optional<BootTime> Ownership::taken_over_since(PartitionId id) {
-    const auto since = taken_over_since_.extract(id);
-    if (since.empty()) return std::nullopt;
-    return since.mapped();
 }
 
 // What was begun as an earlier incarnation of this node nobody believes any more.
@@ -487,7 +461,7 @@ bool Ownership::all_copied() const {
 
 void Ownership::up(NodeId node) {
     up_.insert(node);
-    lost_at_.erase(node);
+    takeover_times_.up(node);
     for (const auto& [id, taking] : std::map(taking_up_)) taking->up(node);
     for (const auto& [id, partition] : std::map(partitions_)) partition->up(node);
     events_.up(node);
@@ -495,7 +469,7 @@ void Ownership::up(NodeId node) {
 
 void Ownership::down(NodeId node) {
     up_.erase(node);
-    lost_at_.try_emplace(node, ports_.clock.boot());
+    takeover_times_.down(node, ports_.clock.boot());
     for (const auto& [id, partition] : std::map(partitions_)) partition->down(node);
 }
 

@@ -25,6 +25,7 @@
 #include "replication/held_partitions.h"
 #include "replication/owned_partition.h"
 #include "replication/take_up.h"
+#include "replication/takeover_times.h"
 
 namespace posthorse::replication {
 
@@ -75,9 +76,8 @@ public:
     std::uint64_t under_replicated() const;
     // When the oldest of these was accepted, as it was a moment ago; nullopt: there is none.
     std::optional<WallTime> oldest_under_replicated() const;
-    // Of a partition that was another node's, once: when that one was lost to this node, or, when
-    // it is not, when the pool gave the partition to this node.
-    std::optional<BootTime> taken_over_since(PartitionId id);
+    // Once for each takeover: since when its mail has waited (takeover_times.h).
+    std::optional<BootTime> taken_over_since(PartitionId id) { return takeover_times_.take(id); }
     // Partitions with mail here that nobody else holds who stays.
     std::size_t held_by_nobody_else() const;
     // Every message has as many other holders that stay as it should.
@@ -114,7 +114,6 @@ private:
     void tend(PartitionId id, OwnedPartition& partition);
     void heal();
     void look_for_empty(BootTime now);
-    void note_owners(const PoolState& state);
     bool is_short(const OwnedPartition& partition) const;
     void look_for_oldest();
     bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
@@ -156,9 +155,7 @@ private:
     BootTime next_mend_{};
     std::map<PartitionId, BootTime> next_invitation_;
     std::map<NodeId, BootTime> avoided_until_;  // as holders: they were silent
-    std::map<PartitionId, NodeId> last_owner_;
-    std::map<NodeId, BootTime> lost_at_;  // members whose streams ended, and did not come back
-    std::map<PartitionId, BootTime> taken_over_since_;
+    TakeoverTimes takeover_times_;
     std::map<PartitionId, WallTime> oldest_;  // accepted, of partitions that are short
     BootTime next_look_for_oldest_{};
     std::uint64_t intents_waived_ = 0;

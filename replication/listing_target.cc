@@ -105,38 +105,52 @@ void ListingTarget::read_local(QueueId after, std::shared_ptr<Known> known) {
 }
 
 void ListingTarget::judge(const Known& known) {
-    Want want{slice_, {}};
+    std::vector<QueueId> lacking;
     std::set<QueueId> listed(page_.unreadable.begin(), page_.unreadable.end());
     for (const auto& entry : page_.entries) {
         listed.insert(entry.id);
         const auto have = known.find(entry.id);
         const auto touched = touched_.find(entry.id);
-        if (touched != touched_.end() && touched->second.touch == Touch::unknown)
-            touched->second.touch = have == known.end() ? Touch::missing : Touch::whole;
-        const bool is_wanted = touched != touched_.end()
-                                   ? touched->second.touch == Touch::missing
-                                   : have == known.end() || have->second != entry.version;
-        if (is_wanted) want.ids.push_back(entry.id);
+        if (touched != touched_.end()) {
+            auto& touch = touched->second.touch;
+            if (touch == Touch::unknown)
+                touch = have == known.end() ? Touch::missing : Touch::whole;
+            if (touch == Touch::missing) lacking.push_back(entry.id);
+        } else if (have == known.end()) {
+            lacking.push_back(entry.id);
+        } else if (have->second != entry.version) {
+            different_.push_back(entry.id);
+        }
     }
     for (const auto& [id, version] : known) {
-        if (listed.contains(id) || touched_.contains(id) || page_.damaged) continue;
-        apply(storage::Forget{id});
+        if (!listed.contains(id) && !page_.damaged) unlisted_.push_back(id);
     }
     judged_ = page_.upto;
     all_judged_ = page_.last;
-    wanted_.insert(want.ids.begin(), want.ids.end());
-    if (!ended_) send_(std::move(want));
+    if (!ended_) want(std::move(lacking));
+}
+
+void ListingTarget::want(std::vector<QueueId> ids) {
+    wanted_.insert(ids.begin(), ids.end());
+    send_(Want{slice_, std::move(ids)});
 }
 
 void ListingTarget::want_missing() {
     all_judged_ = true;
-    Want want{slice_, {}};
+    std::vector<QueueId> missing;
     for (auto& [id, touched] : touched_) {
-        if (touched.touch == Touch::missing) want.ids.push_back(id);
+        if (touched.touch == Touch::missing) missing.push_back(id);
     }
-    std::sort(want.ids.begin(), want.ids.end());
-    wanted_.insert(want.ids.begin(), want.ids.end());
-    send_(std::move(want));
+    std::sort(missing.begin(), missing.end());
+    want(std::move(missing));
+}
+
+void ListingTarget::want_different() {
+    const auto begin =
+        different_.end() - static_cast<std::ptrdiff_t>(std::min(different_.size(), page_messages));
+    std::vector<QueueId> some(begin, different_.end());
+    different_.erase(begin, different_.end());
+    want(std::move(some));
 }
 
 bool ListingTarget::lacks_some() const {
@@ -175,8 +189,17 @@ void ListingTarget::on(const Gone& gone) {
     touch = Touch::whole;
 }
 
+void ListingTarget::forget_unlisted() {
+    for (const auto id : std::exchange(unlisted_, {})) {
+        if (!touched_.contains(id)) apply(storage::Forget{id});
+    }
+}
+
 void ListingTarget::on(ListEnd end) {
-    if (lacks_some()) return want_missing();  // another end follows
+    // Another end follows what is wanted here.
+    if (lacks_some()) return want_missing();
+    if (!different_.empty()) return want_different();
+    forget_unlisted();
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};

@@ -7,12 +7,14 @@
 //           everything. What differs is wanted and replaced. Operations alone make no message that
 //           was not here before: one that they changed, or committed without its body, is wanted
 //           again when what came of it is older than they were.
-//           So whatever has a record here has its body here, even when the listing breaks off.
+//           First comes what is not here, then what differs, and what is not listed goes last: so
+//           a notice is here before what caused it says so or is gone, and whatever has a record
+//           here has its body here, even when the listing breaks off.
 //           `done` is called once, when EndCopy is durable and nothing is missing.
 // Owner     HeldPartitions or TakeUp, on home. Frames in the order of the stream; an operation is
 //           shown to operated() when it is handed to the store.
 // Errors    Of the store: to `done`; the copy stays marked as not whole.
-// Bounds    Ids that operations touched while the listing lasts.
+// Bounds    Ids that operations touched while the listing lasts, and those that differ or go.
 #pragma once
 
 #include <functional>
@@ -64,12 +66,15 @@ private:
     auto here(Call call);
     void apply(decltype(storage::Operation::change) change, Completion<> done);
     void apply(decltype(storage::Operation::change) change);
+    void want(std::vector<QueueId> ids);
+    void want_different();
     void read_local(QueueId after, std::shared_ptr<std::map<QueueId, std::uint64_t>> known);
     void judge(const std::map<QueueId, std::uint64_t>& known);
     void fail(const Error& error);
     bool in_range(QueueId id) const;
     Touch before_touched(QueueId id) const;
     bool lacks_some() const;
+    void forget_unlisted();
 
     const Slice slice_;
     const storage::Position at_;
@@ -80,7 +85,9 @@ private:
     Page page_;  // that is being judged
     QueueId judged_;
     bool all_judged_ = false;
-    std::set<QueueId> wanted_;  // and not answered yet
+    std::set<QueueId> wanted_;        // and not answered yet
+    std::vector<QueueId> different_;  // here and there, to be wanted when all else is here
+    std::vector<QueueId> unlisted_;   // to be forgotten in the end
     std::unordered_map<QueueId, Touched> touched_;
     std::map<AttemptName, Intent> begun_;  // intents of operations since
     std::set<AttemptName> ended_attempts_;

@@ -210,7 +210,8 @@ void Ownership::tend(PartitionId id, OwnedPartition& partition) {
     if (due.called_off) avoid(*due.called_off);
     if (due.propose_holder)
         ports_.control.propose(AddHolder{id, epoch, *due.propose_holder}, [](Result<void>) {});
-    if (!due.silent.empty() && ports_.control.unevictable())
+    // Who is about to go would take with it what nobody else knows.
+    if (!due.silent.empty() && !hurries_ && ports_.control.unevictable())
         intents_waived_ += partition.waive_intents(now);
 }
 

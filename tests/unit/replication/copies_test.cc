@@ -93,6 +93,28 @@ TEST_CASE("an attempt is announced to every holder before its dot may go") {
     CHECK(pool[2].open_intents() == 1);
 }
 
+TEST_CASE("whom nobody can evict sends without a silent holder, but not when it is about to go") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].control->agrees = false;
+    pool[1].control->is_unevictable = true;
+    const auto sent = pool[1].accepted();
+    const auto kept = pool[1].accepted();
+    pool.network.hold(one, two);
+    std::optional<Result<void>> recorded;
+    pool[1].intend(sent, 1, {0, 1}, recorded);
+    pool.pass(2s);
+    CHECK(recorded.has_value());
+    CHECK(pool[1].queue->may_send_dot(sent, 1));
+    CHECK(pool[1].queue->counters().intents_alone == 1);
+    pool[1].queue->hurry();
+    recorded.reset();
+    pool[1].intend(kept, 1, {0, 1}, recorded);
+    pool.pass(5s);
+    CHECK_FALSE(recorded.has_value());
+    CHECK_FALSE(pool[1].queue->may_send_dot(kept, 1));
+    CHECK(pool[1].queue->counters().intents_alone == 1);
+}
+
 TEST_CASE("a holder that does not acknowledge is dropped, and the client goes on") {
     Cluster pool(3, {{1, 2}});
     pool[2].disk_work.stall();

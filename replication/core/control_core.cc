@@ -304,6 +304,9 @@ void ControlCore::ask_to_leave(BootTime now) {
     std::set<NodeId> asked{record_.self};
     for (const auto& member : members) asked.insert(member.id);
     for (const NodeId& node : asked) send(node, address_of(node), LeaveRequest{});
+    if (election_->leader(now)) return;
+    // Those who came since may be all that is left of the pool.
+    for (const auto& address : founding_->known(now)) send(std::nullopt, address, LeaveRequest{});
 }
 
 void ControlCore::finish_leaving(BootTime now) {

@@ -192,6 +192,31 @@ TEST_CASE("all leave, one after another, and come back as one pool") {
     CHECK(pool.core(1).committed().pool_id == before.pool_id);
 }
 
+TEST_CASE("a leaver that missed the answer hears it from those who came when all others had gone") {
+    Pool pool(2);
+    const int leaver = pool.follower();
+    const int leader = pool.leader();
+    const auto is_out = [&] {
+        const auto& live = pool.core(leader).committed();
+        return live.member(id_of(leaver)) == nullptr || !live.member(id_of(leaver))->live;
+    };
+    pool.cut = [&](int, int to) { return to == leaver && is_out(); };
+    pool.leave(leaver);
+    REQUIRE(pool.run_until(is_out, 4s));
+    pool.propose(leader, RemoveMember{id_of(leaver), Lost::accept});
+    REQUIRE(pool.run_until(
+        [&] { return pool.core(leader).committed().member(id_of(leaver)) == nullptr; }, 4s));
+    pool.add(3, 2);
+    pool.start(3);
+    REQUIRE(pool.run_until([&] { return pool.acts(3); }, 2 * ttl));
+    pool.leave(leader);
+    REQUIRE(pool.run_until([&] { return pool.machines[leader].left; }, 8s));
+    pool.kill(leader);
+    CHECK_FALSE(pool.machines[leaver].left);
+    pool.heal();
+    CHECK(pool.run_until([&] { return pool.machines[leaver].left; }, 2s));
+}
+
 TEST_CASE("a node that restarts waits for its earlier start to end, and keeps its places") {
     Pool pool(3);
     const int node = pool.follower();

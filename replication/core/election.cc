@@ -370,6 +370,14 @@ std::vector<NodeId> Election::away(BootTime now) const {
     return nodes;
 }
 
+bool Election::hears(const Configuration& configuration, BootTime now) const {
+    return std::all_of(configuration.voters.begin(), configuration.voters.end(),
+                       [&](const NodeId& node) {
+                           const auto last = node == self_ ? now : heard(node);
+                           return last && now - *last <= settings_.patience;
+                       });
+}
+
 std::optional<BootTime> Election::heard(const NodeId& node) const {
     const auto peer = peers_.find(node);
     if (role_ != Role::leader || peer == peers_.end()) return std::nullopt;

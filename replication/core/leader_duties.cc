@@ -276,7 +276,10 @@ Configuration LeaderDuties::choose_voters(const PoolState& next,
                                           const Election& election,
                                           BootTime now) {
     const auto& before = election.durable().accepted.configuration;
-    const auto wanted = next_voters(before, next, election.away(now));
+    auto wanted = next_voters(before, next, election.away(now));
+    // Of one more it takes more to decide: nobody of them may be about to be found dead.
+    const bool grows = wanted && wanted->voters.size() > before.voters.size();
+    if (grows && !election.hears(*wanted, now)) wanted.reset();
     if (!wanted || election.may_publish(*wanted)) {
         blocked_since_.reset();
         return wanted.value_or(before);

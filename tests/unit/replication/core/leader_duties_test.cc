@@ -454,3 +454,20 @@ TEST_CASE("a vote goes from who is away to a spare") {
     pool.run(6s);
     CHECK(pool.voters().voters == test_nodes({1, 2, 4}));
 }
+
+TEST_CASE("votes are not added while one of them is silent: then more would have to answer") {
+    Leading pool(6);
+    pool.renewing = {1, 2, 3, 4, 5, 6, 7};
+    REQUIRE(pool.voters().voters == test_nodes({1, 2, 3}));
+    pool.silent = {3};
+    pool.run(1s);
+    pool.ask_to_join(7);
+    pool.run(1s);
+    REQUIRE(pool.state().is_live(id_of(7)));
+    CHECK(pool.voters().voters == test_nodes({1, 2, 3}));
+    pool.run(5s);
+    CHECK(pool.voters().voters == test_nodes({1, 2, 4}));
+    pool.silent.clear();
+    pool.run(1s);
+    CHECK(pool.voters().voters.size() == 5);
+}

@@ -205,8 +205,9 @@ void History::check_bounces(QueueId id, std::uint32_t recipient, const std::set<
         std::ranges::any_of(notices, [&](QueueId notice) { return was_on_its_own(notice); });
     if (notices.size() > 1 && !doubtful && !alone)
         fail(id, "the sender was told twice about " + which);
-    const bool reason = has(refusals_, id, recipient) || expired_.contains(id) ||
-                        (in_doubt_may_bounce && has(intended_, id, recipient));
+    const bool in_doubt = has(intended_, id, recipient) || unvouched_.contains(id.partition());
+    const bool reason =
+        has(refusals_, id, recipient) || expired_.contains(id) || (in_doubt_may_bounce && in_doubt);
     if (!reason) fail(id, "the sender was told about " + which + " without a reason");
     if (has(delivered_, id, recipient) && !doubtful)
         fail(id, "the sender was told about " + which + ", who has it");

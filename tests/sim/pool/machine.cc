@@ -86,7 +86,6 @@ void Machine::boot_after(Duration delay) {
 
 void Machine::end() {
     pool_.forget(*this);
-    off_since_ = world_.boot();
     node_.reset();
 }
 

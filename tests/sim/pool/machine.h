@@ -92,7 +92,6 @@ public:
     // It holds less than what it once said that it has.
     bool went_back() const { return went_back_; }
     BootTime power_failed() const { return power_failed_; }
-    BootTime off_since() const { return off_since_; }  // when it does not run
 
     bool held = false;     // off until the trouble ends
     bool retired = false;  // off for good
@@ -115,7 +114,6 @@ private:
     std::uint64_t disks_ = 0;
     bool went_back_ = false;
     BootTime power_failed_{};
-    BootTime off_since_{};
     std::uint64_t starts_ = 0;
     std::unique_ptr<Node> node_;
 };

@@ -292,6 +292,7 @@ bool Pool::held_by_others(const Machine& machine, const Envelope& envelope) cons
            });
 }
 
+// Also a value that its leader has not written yet may reach the others.
 bool Pool::decides_without(const Machine& machine) const {
     const auto is_there = [&](const NodeId& node) {
         return node != machine.id() && with(node) != nullptr && !with(node)->went_back();
@@ -301,30 +302,27 @@ bool Pool::decides_without(const Machine& machine) const {
         std::erase_if(voters, [&](const NodeId& node) { return !is_there(node); });
         return configuration.is_majority(voters);
     };
-    return std::ranges::all_of(machines_, [&](const auto& one) {
-        const auto& accepted = one->disk().record.agreement.accepted;
+    const auto all_decide = [&](const replication::Published& accepted) {
         const bool of_pool = accepted.value && accepted.value->pool_id == newest_->pool_id;
-        return !of_pool || !one->runs() ||
-               (decides(accepted.configuration) && decides(accepted.committed));
+        return !of_pool || (decides(accepted.configuration) && decides(accepted.committed));
+    };
+    return std::ranges::all_of(machines_, [&](const auto& one) {
+        if (!one->runs()) return true;
+        const auto* election = one->node()->control().core().election();
+        return all_decide(one->disk().record.agreement.accepted) &&
+               (election == nullptr || all_decide(election->durable().accepted));
     });
-}
-
-// And goes on with them when the others do not.
-bool Pool::has_copies(const NodeId& node) const {
-    const auto* machine = with(node);
-    if (machine == nullptr || machine->went_back()) return false;
-    const auto off = around_.world.boot() - machine->off_since();
-    return machine->runs() || off < settings_.lease_ttl / 2;
 }
 
 bool Pool::can_be_spared(const Machine& machine) const {
     if (!newest_ || !decides_without(machine)) return false;
+    const auto has_copies = [&](const NodeId& node) {
+        const auto* other = with(node);
+        return other != nullptr && other != &machine && !other->went_back();
+    };
     return std::ranges::all_of(newest_->partitions, [&](const auto& partition) {
-        if (!partition.holds(machine.id())) return true;
-        const auto others = std::ranges::count_if(partition.in_sync, [&](const NodeId& node) {
-            return node != machine.id() && has_copies(node);
-        });
-        return others > 0 || messages(machine, partition.id).empty();
+        return std::ranges::any_of(partition.in_sync, has_copies) ||
+               messages(machine, partition.id).empty();
     });
 }
 

@@ -64,10 +64,9 @@ public:
     // Somebody else in sync has the message whole too.
     bool held_by_others(const Machine& machine, const Envelope& envelope) const;
     std::set<QueueId> damaged;  // not compared
-    // Nothing that was accepted is on this machine's disk alone, and the others can decide. Who
-    // died a while ago may be evicted before the pool can know that this one is lost too: what is
-    // lost with the disk of one holder and the process of another, one after the other, is not
-    // promised.
+    // Of everything that was accepted somebody else has a copy in sync, and the others can decide.
+    // They need not run: when their copy is dropped from the set before the pool can know that this
+    // machine is lost, an operator removes it, and they go on.
     bool can_be_spared(const Machine& machine) const;
 
     // --- Overseer
@@ -89,8 +88,6 @@ private:
     void count_step(const PoolState& before, const PoolState& after);
     std::optional<std::string> unsettled_node(const Machine& machine) const;
     std::optional<std::string> unsettled_partitions() const;
-
-    bool has_copies(const NodeId& node) const;
 
     Surroundings around_;
     const replication::PoolSettings settings_;

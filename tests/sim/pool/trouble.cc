@@ -202,6 +202,10 @@ void Simulation::old_disk() {
         pool.strangers_excused = true;
         machine->restore(*old);
         machine->boot_after(some_time());
+        const auto gone = old->record.self;
+        world.after(2 * ttl() + some_time(), [this, machine, gone] {
+            if (machine->id() != gone) remove(gone);
+        });
     });
 }
 

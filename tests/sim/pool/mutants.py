@@ -16,6 +16,7 @@ OWNED = "replication/owned_partition.cc"
 OWNERSHIP = "replication/ownership.cc"
 QUEUE = "replication/replicated_queue.cc"
 DOUBTS = "replication/replicated_queue_doubts.cc"
+DUTIES = "replication/core/leader_duties.cc"
 POOL_STATE = "replication/core/pool_state.cc"
 
 # Owners of the past are listened to for ever.
@@ -121,6 +122,24 @@ MUTANTS = [
              "               }\n"))),
     Mutant("intents_lost_at_restart", "kills", 500, (
         Edit("storage/recovery.cc", "            if (*there) continue;\n", ""),)),
+    # Of a start that is over: the one that goes on now is ended by it.
+    Mutant("delayed_leave", "leaves", 500, (
+        Edit("replication/core/control_messages.cc",
+             "    return is_stale(header) && !coming ? Refusal::stale_incarnation : Refusal::none;\n",
+             "    return is_stale(header) && !coming && !going ? Refusal::stale_incarnation\n"
+             "                                                 : Refusal::none;\n"),
+        Edit(DUTIES,
+             "    const bool known = member != nullptr && member->incarnation.counter <= "
+             "from.incarnation.counter;\n",
+             "    const bool known = member != nullptr;\n"),
+        Edit(DUTIES,
+             "        if (member == nullptr || member->incarnation.counter > incarnation.counter) "
+             "continue;\n",
+             "        if (member == nullptr) continue;\n"),
+        Edit(DUTIES,
+             "        const bool earlier_lives = member->live && newest.incarnation != "
+             "incarnation;\n",
+             "        const bool earlier_lives = false;\n"))),
     Mutant("dot_before_intent", "pauses", 500, (
         Edit(OWNED,
              "    const auto sequence = fsm_.begin(need_of(change), now);\n",

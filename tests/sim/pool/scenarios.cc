@@ -135,7 +135,8 @@ void replace_all(S& s) {
 void leaves(S& s) {
     s.begin(several(s));
     s.mess(trouble_time,
-           {&S::leave_and_return, &S::leave_and_return, &S::kill, &S::cut, &S::pause, &S::mood},
+           {&S::leave_and_return, &S::leave_and_return, &S::bad_network, &S::kill, &S::cut,
+            &S::pause, &S::mood},
            4s);
 }
 

@@ -125,16 +125,17 @@ MUTANTS = [
     # Of a start that is over: the one that goes on now is ended by it.
     Mutant("delayed_leave", "leaves", 500, (
         Edit("replication/core/control_messages.cc",
-             "    return is_stale(header) && !coming ? Refusal::stale_incarnation : Refusal::none;\n",
-             "    return is_stale(header) && !coming && !going ? Refusal::stale_incarnation\n"
-             "                                                 : Refusal::none;\n"),
+             "    return is_stale(header) && !coming ? Refusal::stale_incarnation"
+             " : Refusal::none;\n",
+             "    const bool refused = is_stale(header) && !coming && !going;\n"
+             "    return refused ? Refusal::stale_incarnation : Refusal::none;\n"),
         Edit(DUTIES,
-             "    const bool known = member != nullptr && member->incarnation.counter <= "
-             "from.incarnation.counter;\n",
+             "    const bool known = member != nullptr && "
+             "member->incarnation.counter <= from.incarnation.counter;\n",
              "    const bool known = member != nullptr;\n"),
         Edit(DUTIES,
-             "        if (member == nullptr || member->incarnation.counter > incarnation.counter) "
-             "continue;\n",
+             "        if (member == nullptr || "
+             "member->incarnation.counter > incarnation.counter) continue;\n",
              "        if (member == nullptr) continue;\n"),
         Edit(DUTIES,
              "        const bool earlier_lives = member->live && newest.incarnation != "

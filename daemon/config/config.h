@@ -29,6 +29,9 @@ struct Listener {
     std::string address;  // an IP address: "0.0.0.0", "::" (takes IPv4 too), "192.0.2.1"
     std::uint16_t port = 0;
     std::uint32_t copies = 0;  // of a message that comes here; 0: pool.copies
+    // Networks whose connections begin with a PROXY header, which names the client.
+    std::vector<std::string> proxies;
+    Duration greet_pause{};  // before the greeting; who speaks in it is refused
 };
 
 struct Tls {

@@ -63,6 +63,8 @@ void describe(V& v, Listener& s) {
     v.value("address", s.address, required());
     v.value("port", s.port, required(between(1, 65535)));
     v.value("copies", s.copies, between(0, 7));
+    v.value("proxies", s.proxies, any());
+    v.value("greet_pause", s.greet_pause, between(0, 60'000));
 }
 
 template <class V>

@@ -76,6 +76,14 @@ private:
               "'" + text + "' is no IP address; write one such as \"192.0.2.1\" or \"::1\"");
     }
 
+    void networks(const std::string& key, const std::vector<std::string>& all) {
+        for (const auto& network : all) {
+            if (is_network(network)) continue;
+            fault(key,
+                  "'" + network + "' is no network; write one such as \"10.0.0.0/8\" or \"::1\"");
+        }
+    }
+
     void domain(std::string key, std::string_view text) {
         if (is_domain(text)) return;
         fault(std::move(key), "'" + std::string(text) +
@@ -104,6 +112,12 @@ private:
                 fault(key + "name", "'" + one.name + "' names two listeners; rename one");
             }
             address(key + "address", one.address);
+            networks(key + "proxies", one.proxies);
+            if (one.greet_pause > Duration{} && one.kind == ListenerKind::submissions) {
+                fault(key + "greet_pause",
+                      "is for listeners that greet first; clients of kind \"submissions\" begin "
+                      "with TLS: remove it");
+            }
             if (!ports.emplace(one.address, one.port).second) {
                 fault(key + "port", "two listeners have address " + one.address + " and port " +
                                         std::to_string(one.port) + "; change or remove one");
@@ -180,11 +194,7 @@ private:
         for (const auto& name : config_.intake.relay_domains) {
             domain("intake.relay_domains", name.starts_with('.') ? name.substr(1) : name);
         }
-        for (const auto& network : config_.intake.trusted_networks) {
-            if (is_network(network)) continue;
-            fault("intake.trusted_networks",
-                  "'" + network + "' is no network; write one such as \"10.0.0.0/8\" or \"::1\"");
-        }
+        networks("intake.trusted_networks", config_.intake.trusted_networks);
     }
 
     void pool() {

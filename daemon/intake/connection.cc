@@ -37,10 +37,9 @@ smtp::ServerProfile profile(const IntakeContext& context,
     return offered;
 }
 
-boost::asio::ip::address plain_address(const runtime::tcp::endpoint& peer) {
-    auto address = peer.address();
+asio::ip::address plain_address(const asio::ip::address& address) {
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-        return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
     }
     return address;
 }
@@ -49,19 +48,20 @@ boost::asio::ip::address plain_address(const runtime::tcp::endpoint& peer) {
 
 Connection::Connection(IntakeContext& context,
                        const config::Listener& listener,
-                       runtime::tcp::socket socket)
+                       runtime::Stream& stream,
+                       const asio::ip::address& client)
     : context_(context),
       listener_(listener),
-      stream_(std::move(socket)),
-      peer_(plain_address(stream_.peer()).to_string()),
-      trusted_(context.trusted_networks.contains(stream_.peer().address())),
+      stream_(stream),
+      peer_(plain_address(client).to_string()),
+      trusted_(context.trusted_networks.contains(client)),
       session_(profile(context, listener, trusted_)),
       began_(context.clock.boot()),
       step_began_(began_) {}
 
 asio::awaitable<void> Connection::run() {
     if (session_.profile().implicit_tls && !co_await implicit_tls()) co_return;
-    co_await converse();
+    if (session_.profile().implicit_tls || co_await is_quiet()) co_await converse();
     co_await flush();
     co_await stream_.close_in_order();
 }
@@ -82,6 +82,19 @@ asio::awaitable<bool> Connection::implicit_tls() {
         runtime::log::debug("tls_failed", {{"client", peer_}, {"why", done.error().what}});
     }
     co_return done.has_value();
+}
+
+// Who speaks before it is greeted does not speak SMTP (RFC 5321 section 3.1): many robots do so.
+asio::awaitable<bool> Connection::is_quiet() {
+    const auto heard = co_await stream_.hears(trusted_ ? Duration{} : listener_.greet_pause);
+    if (!heard) co_return heard.error().end == runtime::IoEnd::cancelled;  // is told that we stop
+    if (!*heard) co_return true;
+    context_.metrics.early_talkers.add();
+    runtime::log::info("talked_early", {{"client", peer_}, {"listener", listener_.name}});
+    output_ = Reply{554, {5, 5, 0}, "you spoke before the greeting"}.to_wire();
+    std::array<char, command_read_bytes> unread;  // closing over it would reset the connection
+    co_await stream_.read_some(unread, context_.config.timeouts.server_command);
+    co_return false;
 }
 
 asio::awaitable<void> Connection::converse() {

@@ -24,9 +24,11 @@ class Connection {
 public:
     static constexpr std::uint64_t body_bytes_per_second_min = 1024;
 
+    // `client`: whom the stream comes from, which is its peer or who stands behind that.
     Connection(IntakeContext& context,
                const config::Listener& listener,
-               runtime::tcp::socket socket);
+               runtime::Stream& stream,
+               const asio::ip::address& client);
 
     asio::awaitable<void> run();
     // The node stops: ends between two commands, after the transaction that is under way.
@@ -34,6 +36,7 @@ public:
 
 private:
     asio::awaitable<bool> implicit_tls();
+    asio::awaitable<bool> is_quiet();
     asio::awaitable<void> converse();
     asio::awaitable<bool> read_more();
     asio::awaitable<void> carry_out();
@@ -53,7 +56,7 @@ private:
 
     IntakeContext& context_;
     const config::Listener& listener_;
-    runtime::Stream stream_;
+    runtime::Stream& stream_;
     std::string peer_;  // the client's address, for people
     bool trusted_ = false;
     smtp::ServerSession session_;

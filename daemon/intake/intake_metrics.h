@@ -11,6 +11,10 @@ struct IntakeMetrics {
           sessions(metrics.counter("posthorse_smtp_sessions_total", "SMTP sessions begun.")),
           sessions_refused(metrics.counter("posthorse_smtp_sessions_refused_total",
                                            "Connections refused with 421 by a limit.")),
+          early_talkers(metrics.counter("posthorse_smtp_early_talkers_total",
+                                        "Clients that spoke before the greeting.")),
+          proxy_failures(metrics.counter("posthorse_smtp_proxy_failures_total",
+                                         "Connections of proxies without a PROXY header.")),
           tls_failures(metrics.counter("posthorse_smtp_tls_failures_total",
                                        "TLS handshakes of clients that failed.")),
           auth_accepted(auth(metrics, "accepted")),
@@ -28,6 +32,8 @@ struct IntakeMetrics {
     runtime::Gauge sessions_open;
     runtime::Counter sessions;
     runtime::Counter sessions_refused;
+    runtime::Counter early_talkers;
+    runtime::Counter proxy_failures;
     runtime::Counter tls_failures;
     runtime::Counter auth_accepted;
     runtime::Counter auth_refused;

@@ -14,6 +14,26 @@ namespace {
 // How often refused connections are reported at most (a flood must not fill the log).
 constexpr std::int64_t refusal_log_every_ms = 3 * 60 * 60 * 1000;
 
+// A proxy sends it with its first packet.
+constexpr auto header_patience = std::chrono::seconds{10};
+
+constexpr std::string_view too_many = "421 4.3.2 too many sessions; try later\r\n";
+constexpr std::string_view too_many_of_client = "421 4.7.0 too many sessions from your address\r\n";
+
+// In a list for as long as it lives.
+template <class T>
+class Listed {
+public:
+    Listed(std::list<T*>& list, T& one) : list_(list), entry_(list.insert(list.end(), &one)) {}
+    ~Listed() { list_.erase(entry_); }
+    Listed(const Listed&) = delete;
+    Listed& operator=(const Listed&) = delete;
+
+private:
+    std::list<T*>& list_;
+    typename std::list<T*>::iterator entry_;
+};
+
 std::string unbracketed(std::string address) {
     if (address.size() > 2 && address.front() == '[' && address.back() == ']') {
         return address.substr(1, address.size() - 2);
@@ -62,7 +82,9 @@ Result<void> Listeners::listen(const config::Listener& settings) {
     if (!code) acceptor.listen(asio::socket_base::max_listen_connections, code);
     if (code) return failed(code);
     const auto bound = acceptor.local_endpoint();
-    listening_.push_back({settings, std::move(acceptor)});
+    auto proxies = AddressSet::parse(settings.proxies);
+    if (!proxies) return proxies.error();
+    listening_.push_back({settings, *std::move(proxies), std::move(acceptor)});
     runtime::log::info("listening", {{"listener", settings.name},
                                      {"address", bound.address().to_string()},
                                      {"port", bound.port()}});
@@ -89,76 +111,124 @@ asio::awaitable<void> Listeners::accept_loop(Listening& listening) {
             co_await breather.async_wait(asio::use_awaitable);
             continue;
         }
-        admit(listening.settings, carrier, std::move(socket));
+        admit(listening, carrier, std::move(socket));
     }
 }
 
-void Listeners::admit(const config::Listener& settings,
-                      Carrier& carrier,
-                      runtime::tcp::socket socket) {
+void Listeners::admit(const Listening& listening, Carrier& carrier, runtime::tcp::socket socket) {
     boost::system::error_code code;
     const auto peer = socket.remote_endpoint(code);
     if (code) return;  // gone already
-    const auto client = peer.address().to_string();
-    const auto& limits = context_.config.intake;
-    const bool crowded = sessions_ >= limits.sessions_max;
-    auto& from_client = sessions_by_client_[client];
-    if (crowded || from_client >= limits.sessions_per_client_max) {
-        if (from_client == 0) sessions_by_client_.erase(client);
-        context_.metrics.sessions_refused.add();
-        std::uint64_t suppressed = 0;
-        if (refusals_logged_.allow(context_.clock.boot().time_since_epoch().count(), suppressed)) {
-            runtime::log::warning("sessions_refused",
-                                  {{"client", client},
-                                   {"why", crowded ? "sessions_max" : "sessions_per_client_max"},
-                                   {"suppressed_since", suppressed}});
-        }
-        return refuse(std::move(socket), crowded
-                                             ? "421 4.3.2 too many sessions; try later\r\n"
-                                             : "421 4.7.0 too many sessions from your address\r\n");
+    const bool proxied = listening.proxies.contains(peer.address());
+    auto client = proxied ? std::string{} : peer.address().to_string();
+    if (sessions_ >= context_.config.intake.sessions_max) {
+        log_refusal(peer.address().to_string(), "sessions_max");
+        return refuse(socket, too_many);
     }
-    ++from_client;
+    if (!proxied && !enter(client)) return refuse(socket, too_many_of_client);
     ++sessions_;
     context_.metrics.sessions.add();
     context_.metrics.sessions_open.add(1);
-    carrier.shard.post([this, &carrier, &settings, socket = std::move(socket),
-                        client = std::string(client)]() mutable {
-        carrier.tasks.spawn(serve(carrier, settings, std::move(socket), std::move(client)));
+    carrier.shard.post([this, &carrier, &listening, socket = std::move(socket),
+                        client = std::move(client)]() mutable {
+        carrier.tasks.spawn(serve(carrier, listening, std::move(socket), std::move(client)));
     });
 }
 
+// Counts a session of this client, unless it has too many.
+bool Listeners::enter(const std::string& client) {
+    const auto found = sessions_by_client_.find(client);
+    const auto now = found == sessions_by_client_.end() ? 0 : found->second;
+    if (now >= context_.config.intake.sessions_per_client_max) {
+        log_refusal(client, "sessions_per_client_max");
+        return false;
+    }
+    ++sessions_by_client_[client];
+    return true;
+}
+
+void Listeners::log_refusal(const std::string& client, const char* why) {
+    context_.metrics.sessions_refused.add();
+    std::uint64_t suppressed = 0;
+    if (!refusals_logged_.allow(context_.clock.boot().time_since_epoch().count(), suppressed))
+        return;
+    runtime::log::warning("sessions_refused",
+                          {{"client", client}, {"why", why}, {"suppressed_since", suppressed}});
+}
+
 // Best effort: whoever floods must not cost a coroutine each.
-void Listeners::refuse(runtime::tcp::socket socket, std::string_view line) {
+void Listeners::refuse(runtime::tcp::socket& socket, std::string_view line) {
     boost::system::error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(line.data(), line.size()), ignored);
 }
 
 asio::awaitable<void> Listeners::serve(Carrier& carrier,
-                                       const config::Listener& settings,
+                                       const Listening& listening,
                                        runtime::tcp::socket socket,
                                        std::string client) {
-    Connection connection(context_, settings, std::move(socket));
     // Leaves the books in order however the conversation ends, by an exception too.
-    struct Registered {
+    struct Counted {
         Listeners& listeners;
-        Carrier& carrier;
         std::string client;
-        std::list<Connection*>::iterator entry;
-        ~Registered() {
-            carrier.live.erase(entry);
+        ~Counted() {
             listeners.home_.post([&all = listeners, name = client] { all.session_ended(name); });
         }
-    } registered{*this, carrier, std::move(client),
-                 carrier.live.insert(carrier.live.end(), &connection)};
+    } counted{*this, std::move(client)};
+    runtime::Stream stream(std::move(socket));
+    auto address = stream.peer().address();
+    if (counted.client.empty()) {
+        const auto told = co_await announced(carrier, listening, stream);
+        if (!told) co_return;
+        address = *told;
+        auto name = address.to_string();
+        const auto entered = co_await runtime::completed_on<bool>(
+            home_, [this, &name](Completion<bool> done) { done(enter(name)); });
+        if (!*entered) co_return refuse(stream.socket(), too_many_of_client);
+        counted.client = std::move(name);
+    }
+    Connection connection(context_, listening.settings, stream, address);
+    const Listed listed(carrier.live, connection);
     co_await connection.run();
+}
+
+// The client that a proxy names. nullopt: the connection is over.
+asio::awaitable<std::optional<asio::ip::address>> Listeners::announced(Carrier& carrier,
+                                                                       const Listening& listening,
+                                                                       runtime::Stream& stream) {
+    const Listed listed(carrier.unannounced, stream);
+    const auto proxy = stream.peer().address();
+    const auto until = context_.clock.boot() + header_patience;
+    const auto failed = [&](const std::string& why) {
+        context_.metrics.proxy_failures.add();
+        runtime::log::warning(
+            "proxy_header_missing",
+            {{"proxy", proxy.to_string()}, {"listener", listening.settings.name}, {"why", why}});
+    };
+    ProxyHeader header;
+    std::array<char, ProxyHeader::octets_max> octets;
+    while (header.wanted() > 0) {
+        const auto left = std::max(Duration{1}, until - context_.clock.boot());
+        const auto count =
+            co_await stream.read_some(std::span(octets).first(header.wanted()), left);
+        if (!count) {  // a probe of the proxy that connects and leaves is nothing to report
+            if (count.error().end == runtime::IoEnd::timed_out) failed("it did not come in time");
+            co_return std::nullopt;
+        }
+        if (const auto taken = header.take({octets.data(), *count}); !taken) {
+            failed(taken.error().what);
+            co_return std::nullopt;
+        }
+    }
+    co_return header.client() ? header.client()->address() : proxy;
 }
 
 void Listeners::session_ended(const std::string& client) {
     --sessions_;
     context_.metrics.sessions_open.add(-1);
     const auto found = sessions_by_client_.find(client);
-    if (--found->second == 0) sessions_by_client_.erase(found);
+    if (found != sessions_by_client_.end() && --found->second == 0)
+        sessions_by_client_.erase(found);
 }
 
 asio::awaitable<void> Listeners::stop() {
@@ -172,6 +242,7 @@ asio::awaitable<void> Listeners::stop() {
             // A session that ends inside stop() leaves the list.
             for (auto entry = carrier.live.begin(); entry != carrier.live.end();)
                 (*entry++)->stop();
+            for (auto* stream : carrier.unannounced) stream->cancel();
         });
     }
     co_await each_carrier_joined();

@@ -2,7 +2,8 @@
 //
 // Place     node.cc starts and stops it; it makes connection.h objects, spread over the shards.
 // Contract  start() binds all addresses or none. Sessions above `sessions_max`, or above
-//           `sessions_per_client_max` from one address, hear 421 and are closed.
+//           `sessions_per_client_max` from one address, hear 421 and are closed. The address is the
+//           client's, also when a proxy connects for it (proxy_header.h).
 //           stop() refuses new connections at once, lets transactions under way end, and returns
 //           when every session is gone; abandon() cuts off what is left.
 // Owner     node.cc, on home. Each shard's connections are touched on that shard alone.
@@ -17,6 +18,7 @@
 
 #include "daemon/intake/connection.h"
 #include "daemon/intake/intake_context.h"
+#include "daemon/intake/proxy_header.h"
 #include "daemon/runtime/log.h"
 #include "daemon/runtime/shard.h"
 #include "daemon/runtime/task_group.h"
@@ -42,6 +44,7 @@ public:
 private:
     struct Listening {
         const config::Listener& settings;
+        AddressSet proxies;
         runtime::tcp::acceptor acceptor;
     };
     // The sessions of one shard; touched on that shard alone.
@@ -50,16 +53,22 @@ private:
         runtime::Shard& shard;
         runtime::TaskGroup tasks;
         std::list<Connection*> live;
+        std::list<runtime::Stream*> unannounced;  // of proxies, which have not named the client yet
     };
 
     Result<void> listen(const config::Listener& settings);
     asio::awaitable<void> accept_loop(Listening& listening);
-    void admit(const config::Listener& settings, Carrier& carrier, runtime::tcp::socket socket);
-    static void refuse(runtime::tcp::socket socket, std::string_view line);
+    void admit(const Listening& listening, Carrier& carrier, runtime::tcp::socket socket);
+    bool enter(const std::string& client);
+    void log_refusal(const std::string& client, const char* why);
+    static void refuse(runtime::tcp::socket& socket, std::string_view line);
     asio::awaitable<void> serve(Carrier& carrier,
-                                const config::Listener& settings,
+                                const Listening& listening,
                                 runtime::tcp::socket socket,
                                 std::string client);
+    asio::awaitable<std::optional<asio::ip::address>> announced(Carrier& carrier,
+                                                                const Listening& listening,
+                                                                runtime::Stream& stream);
     void session_ended(const std::string& client);
     asio::awaitable<void> each_carrier_joined();
 

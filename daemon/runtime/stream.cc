@@ -111,6 +111,20 @@ asio::awaitable<IoResult<std::size_t>> Stream::read_some(std::span<char> into, D
     co_return count;
 }
 
+asio::awaitable<IoResult<bool>> Stream::hears(Duration time) {
+    if (time <= Duration{}) {
+        boost::system::error_code unknown;
+        co_return socket_.available(unknown) > 0;
+    }
+    read_deadline_->begin(time);
+    auto [code] = co_await socket_.async_wait(tcp::socket::wait_read, as_result);
+    const bool late = read_deadline_->end();
+    if (late) co_return false;
+    if (code) co_return io_error(code, false);
+    if (socket_.available(code) > 0) co_return true;
+    co_return io_error(code ? code : make_error_code(asio::error::eof), false);
+}
+
 asio::awaitable<IoResult<void>> Stream::write(std::string_view bytes, Duration deadline) {
     const auto buffer = asio::buffer(bytes.data(), bytes.size());
     boost::system::error_code code;

@@ -61,6 +61,9 @@ public:
     asio::awaitable<IoResult<void>> connect(tcp::endpoint peer, Duration deadline);
     // At least one octet, at most `into.size()`.
     asio::awaitable<IoResult<std::size_t>> read_some(std::span<char> into, Duration deadline);
+    // Whether the peer says something within `time`, in clear, without taking it. False is no end:
+    // the connection goes on. Its close is an error.
+    asio::awaitable<IoResult<bool>> hears(Duration time);
     // All of `bytes`, or an error. The deadline is for the whole.
     asio::awaitable<IoResult<void>> write(std::string_view bytes, Duration deadline);
 

@@ -1,5 +1,7 @@
 #include "tests/unit/daemon/intake/intake_fixture.h"
 
+#include <doctest/doctest.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
 
@@ -86,6 +88,16 @@ std::future<void> IntakeFixture::stop() {
     auto future = done->get_future();
     shard.get().post([this, done] { shard.tasks().spawn(stop_listeners(*listeners, done)); });
     return future;
+}
+
+void IntakeFixture::wait_for_sessions(std::size_t count) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    for (std::size_t open = count + 1; open != count;) {
+        REQUIRE(std::chrono::steady_clock::now() < until);
+        std::promise<std::size_t> answer;
+        shard.get().post([&] { answer.set_value(listeners->sessions()); });
+        open = answer.get_future().get();
+    }
 }
 
 std::vector<Envelope> IntakeFixture::accepted() {

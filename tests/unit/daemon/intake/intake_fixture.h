@@ -41,6 +41,8 @@ public:
     // What was accepted so far, and one message's stored bytes.
     std::vector<Envelope> accepted();
     std::string stored(const Envelope& envelope);
+    // Until so many are open.
+    void wait_for_sessions(std::size_t count);
     // Begins a stop; true once every session is gone.
     std::future<void> stop();
 

@@ -1,9 +1,8 @@
 #include "daemon/schedule/route_table.h"
 
-#include <fstream>
 #include <optional>
-#include <sstream>
 
+#include "daemon/config/table.h"
 #include "proto/types/destination.h"
 #include "proto/types/reply.h"
 
@@ -97,16 +96,9 @@ RouteTable RouteTable::load(const config::Delivery& delivery, Problems& problems
     RouteTable table;
     for (const auto& route : delivery.routes) table.add(route, "delivery.routes", 0, problems);
     if (delivery.routes_file.empty()) return table;
-    std::ifstream file(delivery.routes_file, std::ios::binary);
-    std::ostringstream text;
-    if (file) text << file.rdbuf();
-    if (!file) {
-        problems.push_back({delivery.routes_file, 0,
-                            "cannot be read; mend delivery.routes_file or the file's permissions",
-                            true});
-        return table;
-    }
-    table.add_mailertable(text.str(), delivery.routes_file, problems);
+    if (const auto text =
+            config::read_table(delivery.routes_file, "delivery.routes_file", problems))
+        table.add_mailertable(*text, delivery.routes_file, problems);
     return table;
 }
 

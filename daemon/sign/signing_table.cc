@@ -1,55 +1,14 @@
 #include "daemon/sign/signing_table.h"
 
-#include <algorithm>
+#include "daemon/config/table.h"
 
 namespace posthorse::sign {
 namespace {
 
-constexpr std::string_view white_space = " \t\r";
-
-std::string_view trim(std::string_view text) {
-    const auto first = text.find_first_not_of(white_space);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(white_space) - first + 1);
-}
-
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return lower(c); });
-    return out;
-}
-
-struct Row {
-    std::string_view key;
-    std::string_view value;
-    std::uint32_t line;
-};
-
-// Calls `take(Row)` for each row; rows without a value are problems.
-template <class Take>
-void for_each_row(std::string_view text,
-                  const std::string& file,
-                  std::vector<config::Problem>& problems,
-                  Take take) {
-    for (std::uint32_t line = 1; !text.empty(); ++line) {
-        const auto end = text.find('\n');
-        auto content = text.substr(0, end);
-        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-        content = trim(content.substr(0, content.find('#')));
-        if (content.empty()) continue;
-        const auto gap = content.find_first_of(white_space);
-        const auto value = gap == std::string_view::npos ? "" : trim(content.substr(gap));
-        if (value.empty()) {
-            problems.push_back({file, line, "has no second column; the row is skipped", false});
-        } else {
-            take(Row{content.substr(0, gap), value, line});
-        }
-    }
-}
+using config::for_each_row;
+using config::lower;
+using config::Row;
+using config::trim;
 
 // The part before the next colon, taken off `rest`.
 std::string_view take_part(std::string_view& rest) {

@@ -169,7 +169,7 @@ void add_config_commands(CLI::App& app, Options& options, int& exit_code) {
 }
 
 Result<std::string> admin_socket(const Options& options) {
-    const auto loaded = config::load(options.config_file);
+    const auto loaded = config::read(options.config_file);
     if (!loaded.usable()) {
         return Error{Errc::invalid,
                      options.config_file +

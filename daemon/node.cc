@@ -17,9 +17,9 @@
 #include "daemon/admin/admin_server.h"
 #include "daemon/admin/http_server.h"
 #include "daemon/aside_wiring.h"
-#include "daemon/auth/authenticator.h"
 #include "daemon/deliver/delivery_pool.h"
 #include "daemon/intake/listener.h"
+#include "daemon/materials.h"
 #include "daemon/node_metrics.h"
 #include "daemon/pool_membership.h"
 #include "daemon/pool_queue_wiring.h"
@@ -30,9 +30,7 @@
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "daemon/runtime/system_clock.h"
-#include "daemon/runtime/tls.h"
 #include "daemon/schedule/scheduler.h"
-#include "daemon/sign/signer.h"
 #include "daemon/stage_settings.h"
 #include "replication/replicated_queue.h"
 #include "storage/rocks_store.h"
@@ -63,13 +61,6 @@ std::vector<runtime::Shard*> views(const std::vector<std::unique_ptr<runtime::Sh
     return plain;
 }
 
-void report_problems(const std::vector<config::Problem>& problems, std::vector<std::string>& into) {
-    for (const auto& problem : problems) {
-        into.push_back(problem.to_string());
-        log::warning("skipped", {{"what", into.back()}});
-    }
-}
-
 }  // namespace
 
 class Node {
@@ -98,8 +89,6 @@ private:
     std::vector<std::string> reload();
     void reload_settings(std::vector<std::string>& problems);
     void reload_routes(std::vector<std::string>& problems);
-    Result<void> check_certificate() const;
-    void reload_certificate(std::vector<std::string>& problems);
     void sign_notice(std::string from, Chunk message, Completion<std::string> done);
     void operator_acted(QueueId id, replication::Action action);
     void judge_door();
@@ -125,12 +114,8 @@ private:
     std::unique_ptr<PoolMembership> pool_;
     std::unique_ptr<replication::ReplicatedQueue> queue_;
 
-    // --- what a reload replaces
-    auth::PasswordAuthenticator authenticator_;
-    sign::Signer signer_;
-    runtime::Reloadable<runtime::asio::ssl::context> server_tls_;
-
     // --- the stages
+    Materials materials_;
     runtime::Workers signing_workers_{2, signatures_waiting_max, "sign"};
     std::unique_ptr<report::Reporter> reporter_;
     std::unique_ptr<deliver::DeliveryPool> deliveries_;
@@ -164,7 +149,7 @@ Node::Node(const config::Config& config, std::string config_file)
     : config_(config),
       config_file_(std::move(config_file)),
       shards_(make_shards(config.shards)),
-      signer_(config.dkim.canonicalization),
+      materials_(config_),
       sender_policy_(config.host_name, config.auth.exempt_logins) {}
 
 int Node::run() {
@@ -264,10 +249,11 @@ void Node::compose_delivery() {
 
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
-    intake_context_ = std::make_unique<intake::IntakeContext>(
-        intake::IntakeContext{config_, trusted_networks_, home(), *queue_, clock_, authenticator_,
-                              sender_policy_, signing_workers_, server_tls_, signer_, door_,
-                              intake_metrics_, accepted_, pool_->control().self()});
+    intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
+        config_, trusted_networks_, home(), *queue_, clock_, materials_.authenticator,
+        sender_policy_, signing_workers_, materials_.server_tls, materials_.signer,
+        materials_.recipients, materials_.senders, door_, intake_metrics_, accepted_,
+        pool_->control().self()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 
@@ -287,7 +273,7 @@ void Node::operator_acted(QueueId id, replication::Action action) {
 void Node::sign_notice(std::string from, Chunk message, Completion<std::string> done) {
     auto shared = std::make_shared<Completion<std::string>>(std::move(done));
     const bool taken = signing_workers_.submit([this, shared, from = std::move(from), message] {
-        auto fields = sign::sign_message(signer_, from, *message);
+        auto fields = sign::sign_message(materials_.signer, from, *message);
         home().post(
             [shared, fields = std::move(fields)]() mutable { (*shared)(std::move(fields)); });
     });
@@ -316,7 +302,7 @@ awaitable<void> Node::serve() {
 // While a node waits for its pool, operators can ask it why.
 awaitable<Result<void>> Node::open_to_operators() {
     reload();
-    if (auto served = check_certificate(); !served) co_return served;
+    if (auto served = materials_.check_certificate(); !served) co_return served;
     if (!config_.http.address.empty()) {
         if (auto listening = http_->listen(config_.http.address, config_.http.port); !listening)
             co_return listening;
@@ -461,15 +447,8 @@ awaitable<void> Node::close_queue() {
 // ------------------------------------------------------------------ reload
 
 std::vector<std::string> Node::reload() {
-    std::vector<std::string> problems;
-    reload_certificate(problems);
+    auto problems = materials_.load();
     for (auto& problem : pool_->reload()) problems.push_back(std::move(problem));
-    if (!config_.auth.password_file.empty()) {
-        report_problems(authenticator_.load(config_.auth.password_file), problems);
-    }
-    auto keys = sign::KeyRing::load(config_.dkim);
-    report_problems(keys.problems, problems);
-    signer_.use(std::move(keys.ring));
     reload_routes(problems);
     if (ready_) reload_settings(problems);
     log::info("reloaded", {{"problems", problems.size()}});
@@ -497,33 +476,6 @@ void Node::reload_settings(std::vector<std::string>& problems) {
         problems.push_back(config_file_ + ": " + key + " changed: restart to use it");
         log::warning("needs_restart", {{"setting", key}});
     }
-}
-
-// Logins need TLS: a submission listener without a certificate could serve nobody.
-Result<void> Node::check_certificate() const {
-    if (server_tls_.get()) return {};
-    for (const auto& listener : config_.listeners) {
-        const bool trusted_only = listener.kind == config::ListenerKind::submission &&
-                                  !config_.intake.trusted_networks.empty();
-        if (listener.kind == config::ListenerKind::mx || trusted_only) continue;
-        return Error{Errc::invalid,
-                     "listener '" + listener.name +
-                         "' needs a certificate: set tls.certificate_file and tls.key_file, or "
-                         "TLS_CERT and TLS_KEY in the environment"};
-    }
-    const runtime::TlsIdentity identity{config_.tls.certificate_file, config_.tls.key_file};
-    if (!identity.configured()) return {};
-    return Error{Errc::invalid, "the certificate cannot be used (see above)"};
-}
-
-// A certificate that cannot be used is refused, and the old one kept.
-void Node::reload_certificate(std::vector<std::string>& problems) {
-    const runtime::TlsIdentity identity{config_.tls.certificate_file, config_.tls.key_file};
-    if (!identity.configured()) return;
-    auto context = runtime::make_server_context(identity);
-    if (context) return server_tls_.set(std::move(*context));
-    problems.push_back(context.error().what);
-    log::error("certificate_refused", {{"why", context.error().what}});
 }
 
 // ------------------------------------------------------------------ what others see

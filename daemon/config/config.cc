@@ -64,6 +64,8 @@ public:
         named("dkim.key_table", config_.dkim.key_table);
         named("dkim.signing_table", config_.dkim.signing_table);
         named("delivery.routes_file", config_.delivery.routes_file);
+        named("intake.recipient_map", config_.intake.recipient_map);
+        named("intake.sender_map", config_.intake.sender_map);
         named("pool.ca_file", config_.pool.ca_file);
         named("pool.certificate_file", config_.pool.certificate_file);
         named("pool.key_file", config_.pool.key_file);
@@ -126,22 +128,40 @@ std::vector<Listener> default_listeners() {
             {"submissions", ListenerKind::submissions, "::", 465}};
 }
 
-Loaded load(const std::string& path) {
+namespace {
+
+// What `use` makes of the text of the file.
+template <class Use>
+Loaded with_text(const std::string& path, Use use) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-        // An empty file sets the fail bit as well, and is as good as a missing one: name it.
-        return {
-            {},
+    if (file && text << file.rdbuf()) return use(text.str());
+    // An empty file sets the fail bit as well, and is as good as a missing one: name it.
+    return {{},
             {{path, 0,
               "cannot be read or is empty; write one (posthorse.example.toml has every setting) "
               "or correct the path",
               true}}};
-    }
-    auto loaded = parse(text.str(), path);
+}
+
+Loaded parsed(const std::string& text, const std::string& path) {
+    auto loaded = parse(text, path);
     fill_from_machine(loaded, path);
-    FileCheck(loaded.config, path, loaded.problems).run();
     return loaded;
+}
+
+}  // namespace
+
+Loaded read(const std::string& path) {
+    return with_text(path, [&](const std::string& text) { return parsed(text, path); });
+}
+
+Loaded load(const std::string& path) {
+    return with_text(path, [&](const std::string& text) {
+        auto loaded = parsed(text, path);
+        FileCheck(loaded.config, path, loaded.problems).run();
+        return loaded;
+    });
 }
 
 }  // namespace posthorse::config

@@ -87,8 +87,11 @@ struct Queue {
 };
 
 struct Intake {
-    std::vector<std::string> relay_domains;     // what 25 accepts
-    std::vector<std::string> trusted_networks;  // may submit without AUTH: "10.0.0.0/8", "::1"
+    std::vector<std::string> relay_domains;  // what 25 accepts
+    std::string recipient_map;               // and whom, one by one: sendmail's access map
+    std::string sender_map;                  // other names for senders: sendmail's generics table
+    std::vector<std::string> masquerade_domains;  // that hide the hosts below them; "!" keeps one
+    std::vector<std::string> trusted_networks;    // may submit without AUTH: "10.0.0.0/8", "::1"
     std::uint32_t sessions_max = 1000;
     std::uint32_t sessions_per_client_max = 50;
     bool add_missing_headers = true;  // submissions only (RFC 6409 section 8)
@@ -166,7 +169,9 @@ struct Loaded {
 // Pure: the text and what its settings say about each other. Without a [[listener]] the config has
 // those of default_listeners().
 Loaded parse(std::string_view text, const std::string& file_name);
-// Reads `path`, parses it, and checks that the files named in it can be read.
+// Reads `path` and parses it: for a client of a node, who need not read what the node reads.
+Loaded read(const std::string& path);
+// The same, and checks that the files named in it can be read.
 Loaded load(const std::string& path);
 
 std::vector<Listener> default_listeners();

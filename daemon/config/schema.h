@@ -128,6 +128,9 @@ void describe(V& v, Queue& s) {
 template <class V>
 void describe(V& v, Intake& s) {
     v.value("relay_domains", s.relay_domains, any());
+    v.value("recipient_map", s.recipient_map, any());
+    v.value("sender_map", s.sender_map, any());
+    v.value("masquerade_domains", s.masquerade_domains, any());
     v.value("trusted_networks", s.trusted_networks, any());
     v.value("sessions_max", s.sessions_max, between(1, 1'000'000));
     v.value("sessions_per_client_max", s.sessions_per_client_max, between(1, 1'000'000));

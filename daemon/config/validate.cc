@@ -194,6 +194,9 @@ private:
         for (const auto& name : config_.intake.relay_domains) {
             domain("intake.relay_domains", name.starts_with('.') ? name.substr(1) : name);
         }
+        for (const auto& name : config_.intake.masquerade_domains) {
+            domain("intake.masquerade_domains", name.starts_with('!') ? name.substr(1) : name);
+        }
         networks("intake.trusted_networks", config_.intake.trusted_networks);
     }
 

@@ -83,6 +83,8 @@ void Acceptance::end_header() {
 
 // False: refused.
 bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) {
+    const auto senders = context_.senders.get();
+    if (senders) transaction_.sender = senders->address(transaction_.sender);
     if (context_.config.intake.add_missing_headers) {
         const auto unique = std::to_string(runtime::random_u64());
         section = mail::fix_header(header, {.sender = transaction_.sender,
@@ -90,6 +92,7 @@ bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) 
                                             .unique = unique,
                                             .now = context_.clock.wall()});
     }
+    if (senders) section = senders->header(section);
     auto signing = context_.signer.begin(author(section));
     if (!signing) {
         refuse({451, {4, 7, 5}, "the message cannot be signed now; try later"});

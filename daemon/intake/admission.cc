@@ -31,11 +31,15 @@ Reply admit_sender(const auth::SenderPolicy& policy,
 }
 
 Reply admit_recipient(const config::Config& config,
+                      const RecipientMap* map,
                       const Client& client,
                       const std::string& recipient) {
     const Reply ok{250, {2, 1, 5}, "recipient ok"};
     if (is_submission(client)) return ok;
     const auto address = qualified(config, recipient);
+    if (map != nullptr) {
+        if (auto reply = map->judge(address)) return *std::move(reply);
+    }
     const auto domain = smtp::domain_of(address);
     const auto& relayed = config.intake.relay_domains;
     const bool ours =

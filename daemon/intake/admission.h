@@ -9,6 +9,7 @@
 
 #include "daemon/auth/sender_policy.h"
 #include "daemon/config/config.h"
+#include "daemon/intake/recipient_map.h"
 #include "proto/smtp/server_session.h"
 #include "proto/types/reply.h"
 
@@ -28,7 +29,9 @@ bool is_submission(const Client& client);
 Reply admit_sender(const auth::SenderPolicy& policy,
                    const Client& client,
                    const std::string& sender);
+// `map` may be null. Its rows come before the relay domains.
 Reply admit_recipient(const config::Config& config,
+                      const RecipientMap* map,
                       const Client& client,
                       const std::string& recipient);
 

@@ -233,7 +233,8 @@ void Connection::check_mail(const std::string& sender) {
 }
 
 void Connection::check_recipient(const std::string& recipient) {
-    answer(admit_recipient(context_.config, client(), recipient));
+    const auto map = context_.recipients.get();
+    answer(admit_recipient(context_.config, map.get(), client(), recipient));
 }
 
 asio::awaitable<void> Connection::end_message(std::optional<Reply> fault) {

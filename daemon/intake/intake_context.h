@@ -13,6 +13,8 @@
 #include "daemon/config/config.h"
 #include "daemon/intake/address_set.h"
 #include "daemon/intake/intake_metrics.h"
+#include "daemon/intake/recipient_map.h"
+#include "daemon/intake/sender_map.h"
 #include "daemon/runtime/reloadable.h"
 #include "daemon/runtime/tls.h"
 #include "daemon/runtime/workers.h"
@@ -38,6 +40,8 @@ struct IntakeContext {
     runtime::Workers& signing_workers;
     runtime::Reloadable<runtime::TlsContext>& server_tls;  // null: no certificate, no TLS
     const sign::Signer& signer;
+    const runtime::Reloadable<const RecipientMap>& recipients;  // null: relay_domains alone decide
+    const runtime::Reloadable<const SenderMap>& senders;        // null: nobody has another name
     const std::atomic<Door>& door;
     IntakeMetrics& metrics;
     // Hands a fresh message, claimed by this node, to the scheduler. On home.

@@ -6,11 +6,18 @@ namespace posthorse::mail {
 
 namespace {
 
+// An address, and where in the value it stands.
+struct Spot {
+    std::string address;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+};
+
 class AddressListReader {
 public:
     explicit AddressListReader(std::string_view value) : value_(value) {}
 
-    std::vector<std::string> read() {
+    std::vector<Spot> read() {
         for (at_ = 0; at_ < value_.size(); ++at_) take(value_[at_]);
         finish_entry();
         return std::move(found_);
@@ -25,13 +32,14 @@ private:
                 return take_quoted();
             case '<':
                 in_angle_ = true;
-                angle_.clear();
+                angle_ = {};
                 return;
             case '>':
                 in_angle_ = false;
                 return;
             case ':':
-                return entry().clear();  // ends a group's name, or in brackets a route
+                entry() = {};  // ends a group's name, or in brackets a route
+                return;
             case ';':
                 return finish_entry();
             case ',':
@@ -43,11 +51,18 @@ private:
             case '\n':
                 return;
             default:
-                entry() += c;
+                add(c);
         }
     }
 
-    std::string& entry() { return in_angle_ ? angle_ : bare_; }
+    Spot& entry() { return in_angle_ ? angle_ : bare_; }
+
+    void add(char c) {
+        auto& spot = entry();
+        if (spot.address.empty()) spot.begin = at_;
+        spot.address += c;
+        spot.end = at_ + 1;
+    }
 
     void skip_comment() {
         for (std::size_t depth = 0; at_ < value_.size(); ++at_) {
@@ -61,37 +76,51 @@ private:
     }
 
     void take_quoted() {
-        entry() += '"';
+        add('"');
         bool escaped = false;
         for (++at_; at_ < value_.size(); ++at_) {
             const char c = value_[at_];
             if (c == '\r' || c == '\n') continue;
-            entry() += c;
+            add(c);
             if (c == '"' && !escaped) return;
             escaped = c == '\\' && !escaped;
         }
     }
 
     void finish_entry() {
-        auto& address = angle_.empty() ? bare_ : angle_;
-        if (address.find('@') != std::string::npos) found_.push_back(address);
-        angle_.clear();
-        bare_.clear();
+        auto& spot = angle_.address.empty() ? bare_ : angle_;
+        if (spot.address.find('@') != std::string::npos) found_.push_back(std::move(spot));
+        angle_ = {};
+        bare_ = {};
         in_angle_ = false;
     }
 
     std::string_view value_;
     std::size_t at_ = 0;
     bool in_angle_ = false;
-    std::string angle_;  // what stands between < and > of the entry
-    std::string bare_;   // what stands outside
-    std::vector<std::string> found_;
+    Spot angle_;  // what stands between < and > of the entry
+    Spot bare_;   // what stands outside
+    std::vector<Spot> found_;
 };
 
 }  // namespace
 
 std::vector<std::string> addresses_of(std::string_view value) {
-    return AddressListReader(value).read();
+    std::vector<std::string> addresses;
+    for (auto& spot : AddressListReader(value).read()) addresses.push_back(std::move(spot.address));
+    return addresses;
+}
+
+std::string with_addresses(std::string_view value,
+                           const std::function<std::string(const std::string& address)>& other) {
+    std::string changed;
+    std::size_t copied = 0;
+    for (const auto& spot : AddressListReader(value).read()) {
+        changed += value.substr(copied, spot.begin - copied);
+        changed += other(spot.address);
+        copied = spot.end;
+    }
+    return changed += value.substr(copied);
 }
 
 }  // namespace posthorse::mail

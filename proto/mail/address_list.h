@@ -5,6 +5,7 @@
 //           without '@' is left out. One pass, constant depth whatever the nesting.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,5 +13,8 @@
 namespace posthorse::mail {
 
 std::vector<std::string> addresses_of(std::string_view value);
+// The same value with other addresses: display names, comments and folds stay as they are.
+std::string with_addresses(std::string_view value,
+                           const std::function<std::string(const std::string& address)>& other);
 
 }  // namespace posthorse::mail

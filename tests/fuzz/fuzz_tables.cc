@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "daemon/auth/password_file.h"
+#include "daemon/intake/recipient_map.h"
+#include "daemon/intake/sender_map.h"
 #include "daemon/schedule/route_table.h"
 #include "daemon/sign/signing_table.h"
 #include "proto/types/destination.h"
@@ -29,6 +31,20 @@ void check_routes(std::string_view text) {
     }
 }
 
+void check_intake_maps(std::string_view text) {
+    std::vector<config::Problem> problems;
+    const auto recipients = intake::RecipientMap::parse(text, "table", problems);
+    for (const auto* address : {"a@example.org", "postmaster", "@", "a@b@c"}) {
+        const auto reply = recipients.judge(address);
+        PH_ASSERT(!reply || (reply->code >= 250 && reply->code < 600));
+    }
+    intake::SenderMap senders("mx.example.org", {"example.org", "!b.example.org"});
+    senders.add_table(text, "table", problems);
+    check(problems, text);
+    // Also as a header section: what names no sender stays byte for byte.
+    senders.header(text);
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -47,5 +63,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         for (const auto& row : signing.rows) sign::matches(row, text.substr(0, 320));
     }
     check_routes(text);
+    check_intake_maps(text);
     return 0;
 }

@@ -19,7 +19,7 @@ const Client user{config::ListenerKind::submission, false, "ann@example.org"};
 const Client neighbour{config::ListenerKind::mx, true, ""};
 
 int recipient(const Client& client, const char* address) {
-    return admit_recipient(settings(), client, address).code;
+    return admit_recipient(settings(), nullptr, client, address).code;
 }
 
 }  // namespace
@@ -65,4 +65,19 @@ TEST_CASE("a login sends as itself (RFC 6409 section 6.1)") {
 TEST_CASE("a bare postmaster is this host's (RFC 5321 section 4.5.1)") {
     CHECK(qualified(settings(), "postmaster") == "postmaster@mx.example.org");
     CHECK(qualified(settings(), "a@b") == "a@b");
+}
+
+TEST_CASE("the recipient map comes before the relay domains, for strangers alone") {
+    std::vector<config::Problem> problems;
+    const auto map =
+        RecipientMap::parse("To:bob@example.org RELAY\nTo:example.org REJECT\n", "map", problems);
+    REQUIRE(problems.empty());
+    const auto reply = [&](const Client& client, const char* address) {
+        return admit_recipient(settings(), &map, client, address);
+    };
+    CHECK(reply(stranger, "bob@example.org").positive());
+    CHECK(reply(stranger, "eve@example.org") == Reply{550, {5, 1, 1}, "no such recipient here"});
+    CHECK(reply(stranger, "eve@a.hosted.example.com").positive());
+    CHECK(reply(stranger, "eve@example.net").code == 550);
+    CHECK(reply(user, "eve@example.org").positive());
 }

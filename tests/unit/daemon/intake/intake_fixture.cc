@@ -44,7 +44,7 @@ IntakeFixture::IntakeFixture(config::Config settings)
     };
     context = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
         config, trusted, shard.get(), *queue, clock, authenticator, sender_policy, signing_workers,
-        server_tls, signer, door, metrics, on_accepted, tests::test_node(4)});
+        server_tls, signer, recipients, senders, door, metrics, on_accepted, tests::test_node(4)});
     std::promise<void> started;
     shard.get().post([&] {
         queue->start([&](Result<void>) {

@@ -61,6 +61,8 @@ public:
     runtime::Workers signing_workers{1, 100, "sign"};
     runtime::Reloadable<boost::asio::ssl::context> server_tls;
     sign::Signer signer{"relaxed/relaxed"};
+    runtime::Reloadable<const intake::RecipientMap> recipients;
+    runtime::Reloadable<const intake::SenderMap> senders;
     std::atomic<intake::Door> door{intake::Door::open};
     runtime::Metrics registry;
     intake::IntakeMetrics metrics{registry};

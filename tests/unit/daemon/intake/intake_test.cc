@@ -286,3 +286,28 @@ TEST_CASE("a slow client is cut off") {
     CHECK(client.reply().starts_with("421 4.4.2"));
     CHECK(client.at_end());
 }
+
+TEST_CASE("submissions get their senders' other names before they are signed; the MX leaves mail") {
+    IntakeFixture intake;
+    auto map = std::make_shared<intake::SenderMap>("mx.example.org",
+                                                   std::vector<std::string>{"example.org"});
+    std::vector<config::Problem> problems;
+    map->add_table("ann@example.org ann.lee@example.com\n", "generics", problems);
+    REQUIRE(problems.empty());
+    intake.senders.set(map);
+    Submitter client(intake);
+    CHECK(envelope_of(client, "ann@example.org", "bob@example.net").starts_with("250"));
+    CHECK(send_message(client, hello).starts_with("250"));
+    Client stranger(intake.port("mx"));
+    stranger.greeting();
+    stranger.say("EHLO client.example.org");
+    CHECK(envelope_of(stranger, "ann@example.org", "bob@example.org").starts_with("250"));
+    CHECK(send_message(stranger, hello).starts_with("250"));
+    const auto accepted = intake.accepted();
+    REQUIRE(accepted.size() == 2);
+    CHECK(accepted[0].sender == "ann.lee@example.com");
+    CHECK(intake.stored(accepted[0]).find("From: Ann <ann.lee@example.com>\r\n") !=
+          std::string::npos);
+    CHECK(accepted[1].sender == "ann@example.org");
+    CHECK(intake.stored(accepted[1]).find("From: Ann <ann@example.org>\r\n") != std::string::npos);
+}

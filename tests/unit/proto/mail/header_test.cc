@@ -196,3 +196,31 @@ TEST_CASE("the protocol's name (RFC 3848)") {
     CHECK(protocol_name({.esmtp = true, .authenticated = true}) == "ESMTPA");
     CHECK(protocol_name({.esmtp = true, .tls = true, .authenticated = true}) == "ESMTPSA");
 }
+
+TEST_CASE("addresses are replaced where they stand, and nothing else is touched") {
+    const auto shout = [](const std::string& address) { return '!' + address; };
+    struct Row {
+        const char* value;
+        const char* changed;
+    };
+    const Row rows[] = {
+        {"", ""},
+        {" ann@example.org", " !ann@example.org"},
+        {"Ann <ann@example.org>", "Ann <!ann@example.org>"},
+        {"\"a@b, c\" (d@e) <ann@example.org>,\r\n\tbob@example.org",
+         "\"a@b, c\" (d@e) "
+         "<!ann@example.org>,\r\n\t!bob@example.org"},
+        {"friends: ann@example.org, Bob <bob@example.org>;",
+         "friends: !ann@example.org, Bob <!bob@example.org>;"},
+        {"<@relay.example,@b.example:ann@example.org>",
+         "<@relay.example,@b.example:!ann@example.org>"},
+        {"\"quoted local\"@example.org", "!\"quoted local\"@example.org"},
+        {"nobody", "nobody"},
+        {"<>", "<>"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.value);
+        CHECK(with_addresses(row.value, shout) == row.changed);
+        CHECK(with_addresses(row.value, [](const std::string& one) { return one; }) == row.value);
+    }
+}

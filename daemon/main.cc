@@ -4,12 +4,14 @@
 //           line is wrong; 3 no node answers (admin commands).
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
 
 #include "daemon/admin/cli.h"
+#include "daemon/admin/old_names.h"
 #include "daemon/auth/user_command.h"
 #include "daemon/config/config.h"
 #include "daemon/node.h"
@@ -210,7 +212,17 @@ int main(int argc, char** argv) {
     admin::add_pool_status(pool_commands, admin);
 
     try {
-        app.parse(argc, argv);
+        if (auto known = admin::by_old_name(argv[0], {argv + 1, argv + argc})) {
+            if (!*known) {
+                std::cerr << known->error().what << '\n';
+                return 2;
+            }
+            auto& words = **known;
+            std::reverse(words.begin(), words.end());  // as CLI11 wants them
+            app.parse(std::move(words));
+        } else {
+            app.parse(argc, argv);
+        }
     } catch (const CLI::ParseError& error) {
         const int code = app.exit(error);
         return code == 0 ? 0 : 2;

@@ -125,7 +125,8 @@ void TakeUp::declare_whole() {
         }));
 }
 
-// A refusal is no silence, but it is no answer either: who cannot hold it is dropped as well.
+// A refusal is no silence, but it is no answer either: who cannot hold it is dropped as well. Of an
+// unvouched partition all are waited for: anybody may have the furthest copy.
 std::vector<NodeId> TakeUp::tick(BootTime now, Duration silence) {
     std::vector<NodeId> silent;
     for (auto& [node, asked] : others_) {
@@ -134,7 +135,7 @@ std::vector<NodeId> TakeUp::tick(BootTime now, Duration silence) {
             ask(node);
         }
         const bool waited_for = !asked.at || source_ == node;
-        if (!waited_for || now - asked.heard < silence) continue;
+        if (state_.unvouched || !waited_for || now - asked.heard < silence) continue;
         asked.heard = now;
         silent.push_back(node);
     }

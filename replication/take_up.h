@@ -3,11 +3,12 @@
 // Place     Under replicated_queue.h, for each partition that the pool gives this node.
 // Contract  Fences the store; asks every other holder, under the new epoch, how far its copy is:
 //           from then on they refuse the old one. Waits for each until it answers; one that is
-//           silent for long is named by silent(), to be dropped by agreement, and the narrower set
-//           takes the partition up anew. When a holder is further than this store, its copy is
-//           listed here first: final outcomes are never undone. A copy that was being made whole
-//           when its owner ended, and than which nobody has a better one, is whole as it is. Then
-//           `done`, with where the copies stand: the base of this ownership.
+//           silent for long is named by tick(), to be dropped by agreement, and the narrower set
+//           takes the partition up anew; but of an unvouched partition nobody is. When a holder is
+//           further than this store, its copy is listed here first: final outcomes are never
+//           undone. A copy that was being made whole when its owner ended, and than which nobody
+//           has a better one, is whole as it is. Then `done`, with where the copies stand: the base
+//           of this ownership.
 // Owner     ReplicatedQueue, on home.
 // Errors    Of the store: to `done`.
 #pragma once

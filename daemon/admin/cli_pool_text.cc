@@ -185,6 +185,30 @@ std::string unowned_problem(const v1::GetPoolResponse& pool, const Names& names)
                                counted(count, "partition"), name_list(names, holders)));
 }
 
+// Whoever is away may have the furthest copy of what a removed node held.
+std::string unvouched_problem(const v1::GetPoolResponse& pool, const Names& names) {
+    std::set<std::string> away;
+    for (const auto& member : pool.members()) {
+        if (state_of(member, pool.this_node()) == "away") away.insert(member.id());
+    }
+    std::uint64_t count = 0;
+    std::set<std::string> waited_for;
+    for (const auto& partition : pool.partitions()) {
+        if (!partition.unvouched()) continue;
+        bool waits = false;
+        for (const auto& node : partition.in_sync_ids()) {
+            if (!away.contains(node)) continue;
+            waits = true;
+            waited_for.insert(node);
+        }
+        count += waits ? 1 : 0;
+    }
+    if (count == 0) return "";
+    return problem(fmt::format(
+        "{} of a removed node: {} may have a copy and is waited for; bring it back, or remove it",
+        counted(count, "partition"), name_list(names, waited_for)));
+}
+
 std::string short_problem(const v1::GetPoolResponse& pool) {
     const auto count = std::ranges::count_if(
         pool.partitions(), [](const auto& partition) { return partition.short_of_copies(); });
@@ -219,8 +243,8 @@ std::string set_aside_problems(const v1::GetPoolResponse& pool) {
 
 std::string problems(const v1::GetPoolResponse& pool, const Names& names) {
     const auto text = leader_problem(pool) + lease_problem(pool.this_node()) +
-                      unowned_problem(pool, names) + short_problem(pool) + away_problems(pool) +
-                      set_aside_problems(pool);
+                      unowned_problem(pool, names) + unvouched_problem(pool, names) +
+                      short_problem(pool) + away_problems(pool) + set_aside_problems(pool);
     return text.empty() ? "-- nothing is wrong\n" : text;
 }
 
@@ -228,6 +252,7 @@ std::string partition_state(const v1::Partition& partition) {
     std::string state = partition.phase() == v1::PARTITION_PHASE_CLOSING ? "closing" : "open";
     if (partition.solo()) state += ",solo";
     if (partition.short_of_copies()) state += ",short";
+    if (partition.unvouched()) state += ",unvouched";
     return state;
 }
 

@@ -73,6 +73,7 @@ void fill(v1::Partition& out, const PartitionState& partition, const PoolView& v
                       : v1::PARTITION_PHASE_CLOSING);
     out.set_solo(partition.solo);
     out.set_short_of_copies(is_short(view.committed, partition));
+    out.set_unvouched(partition.unvouched);
 }
 
 void fill_agreement(v1::GetPoolResponse& out, const PoolView& view) {

@@ -52,8 +52,9 @@ NodeId choose_owner(const PoolState& state, const PartitionState& partition) {
 }
 
 // After incarnations ended or began: nobody who does not live owns anything, and sets that keep
-// somebody alive, and not silent, lose those who do not. `touched` are the nodes whose incarnation
-// changed.
+// somebody alive, and not silent, lose those who do not. Of an unvouched partition anybody may have
+// the furthest copy, and nobody knows who: all are waited for. `touched` are the nodes whose
+// incarnation changed.
 void settle_partitions(PoolState& state,
                        const std::vector<NodeId>& touched,
                        const std::vector<NodeId>& silent = {}) {
@@ -63,7 +64,7 @@ void settle_partitions(PoolState& state,
         });
         if (!concerned) continue;
         const auto before = partition;
-        if (keeps_live(state, partition, silent))
+        if (!partition.unvouched && keeps_live(state, partition, silent))
             std::erase_if(partition.in_sync, [&](const NodeId& n) { return !state.is_live(n); });
         if (keeps_live(state, partition))
             partition.owner = choose_owner(state, partition);
@@ -149,10 +150,7 @@ void give_to_all(const PoolState& state, PartitionState& partition) {
     partition.in_sync.clear();
     for (const auto& member : state.members) partition.in_sync.push_back(member.id);
     partition.owner.reset();
-    if (keeps_live(state, partition)) {
-        std::erase_if(partition.in_sync, [&](const NodeId& node) { return !state.is_live(node); });
-        partition.owner = choose_owner(state, partition);
-    }
+    if (keeps_live(state, partition)) partition.owner = choose_owner(state, partition);
     partition.lose_last_holder();
 }
 

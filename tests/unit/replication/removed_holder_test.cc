@@ -105,6 +105,23 @@ TEST_CASE("who may be the one to put mail in doubt dies: the next one does it") 
     CHECK(pool[2].stored().front().in_doubt == 1);
 }
 
+TEST_CASE("a former holder that is away is waited for: only it has the mail") {
+    Cluster cluster(3, {{1, 2}});
+    AfterTheLastHolder after(cluster);
+    auto& pool = after.pool;
+    pool.kill(2);
+    pool.evict(2);
+    REQUIRE(pool.pool.change(RemoveMember{one, Lost::accept}).has_value());
+    pool.pass(20s);
+    CHECK(pool.partition().unvouched);
+    CHECK(pool.partition().holds(test_node(2)));
+    CHECK(pool[3].claim().empty());
+    pool.begin_anew(2);
+    pool.pass(3s);
+    CHECK_FALSE(pool.partition().unvouched);
+    for (const int number : {2, 3}) CHECK(after.ids_at(number) == std::vector{after.known});
+}
+
 TEST_CASE("nobody had a copy: the partition ends") {
     Cluster pool(2, {{1}, {2}});
     const auto lost = pool[1].waiting();

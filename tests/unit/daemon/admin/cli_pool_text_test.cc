@@ -55,6 +55,18 @@ TEST_CASE("before there is a pool") {
           "waits for    2 nodes of 3\n");
 }
 
+TEST_CASE("who is waited for because it may have a copy of what a removed node held") {
+    auto view = test::three_nodes();
+    const auto away = view.committed.members[2].id;
+    auto& partition = view.committed.partitions[0];
+    partition.unvouched = true;
+    CHECK_FALSE(has(pool_text(to_pool(view)), "of a removed node"));
+    partition.in_sync.push_back(away);
+    CHECK(has(pool_text(to_pool(view)),
+              "1 partition of a removed node: charlie may have a copy and is waited for; bring it "
+              "back, or remove it\n"));
+}
+
 TEST_CASE("the pool's figures, and what is wrong") {
     auto view = test::three_nodes();
     view.set_aside = {"/var/lib/posthorse/stranger-1"};

@@ -193,8 +193,9 @@ TEST_CASE("an operator removes the dead only, and gives up what only they hold o
     check_refused(dead, RemoveMember{one});
     const auto removed = after(dead, RemoveMember{one, Lost::accept});
     CHECK(removed.member(one) == nullptr);
-    const auto& given = *removed.find(first);  // to all others, who may have had a copy
-    CHECK(given.in_sync == std::vector{test_node(3)});
+    const auto& given =
+        *removed.find(first);  // to all others, who may have had a copy, dead or not
+    CHECK(given.in_sync == std::vector{two, test_node(3)});
     CHECK(given.owner == test_node(3));
     CHECK((given.unvouched && given.phase == PartitionPhase::closing));
     CHECK(given.epoch > dead.find(first)->epoch);
@@ -202,6 +203,12 @@ TEST_CASE("an operator removes the dead only, and gives up what only they hold o
     CHECK_FALSE(vouched.find(first)->unvouched);
     CHECK(vouched.find(first)->epoch > given.epoch);
     check_refused(vouched, Vouch{first, given.epoch});
+    // Until then nobody is dropped for being dead: its copy may be the furthest.
+    const auto all_dead = evicted(removed, {3});
+    CHECK(all_dead.find(first)->in_sync == given.in_sync);
+    CHECK_FALSE(all_dead.find(first)->owner.has_value());
+    const auto forgotten = after(removed, RemoveMember{two, Lost::accept});
+    CHECK(forgotten.find(first)->in_sync == std::vector{test_node(3)});
     CHECK(removed.find({2})->in_sync == std::vector{two});
     CHECK(removed.find({2})->epoch > dead.find({2})->epoch);
     CHECK(*removed.find({3}) == *dead.find({3}));

@@ -321,7 +321,8 @@ bool Pool::can_be_spared(const Machine& machine) const {
         return other != nullptr && other != &machine && !other->went_back();
     };
     return std::ranges::all_of(newest_->partitions, [&](const auto& partition) {
-        return std::ranges::any_of(partition.in_sync, has_copies) ||
+        const bool in_sync = !partition.unvouched;  // else nobody knows what the others have
+        return (in_sync && std::ranges::any_of(partition.in_sync, has_copies)) ||
                messages(machine, partition.id).empty();
     });
 }

@@ -1,7 +1,5 @@
 #include "daemon/node.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -525,22 +523,8 @@ std::string release() {
     return POSTHORSE_RELEASE;
 }
 
-namespace {
-
-// Chunks of bodies come and go by the thousand on several threads. Left to itself, malloc keeps an
-// arena a thread and what each of them once held; mapped chunks go back to the system at once.
-void bound_memory() {
-    constexpr int arenas_max = 2;
-    constexpr int mapped_from_bytes = 128 * 1024;
-    mallopt(M_ARENA_MAX, arenas_max);
-    mallopt(M_MMAP_THRESHOLD, mapped_from_bytes);
-}
-
-}  // namespace
-
 int run_node(const config::Config& config, const std::string& config_file) {
     std::signal(SIGPIPE, SIG_IGN);
-    bound_memory();
     return Node(config, config_file).run();
 }
 

@@ -15,6 +15,7 @@ static_assert(mapped_bytes_min >= 2 * chunk_bytes);
 }  // namespace
 
 void keep_heap_for_chunks() {
+    ::mallopt(M_ARENA_MAX, heaps_max);
     ::mallopt(M_MMAP_THRESHOLD, static_cast<int>(mapped_bytes_min));
     ::mallopt(M_TRIM_THRESHOLD, static_cast<int>(heap_kept_bytes));
     ::mallopt(M_TOP_PAD, static_cast<int>(grow_bytes));

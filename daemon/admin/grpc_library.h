@@ -1,4 +1,4 @@
-// Keeps the gRPC library up until the process ends.
+// Keeps the gRPC library up until the process ends, and its locks quick.
 //
 // Contract  Call before the first server or channel; once is enough, more do no harm.
 //           Otherwise the library ends with the last object of it, and that end joins a poller

@@ -30,6 +30,7 @@ LIBRARIES = [
      r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*|"
      r"daemon/pool/certificate_authority\.cc|replication/edge/certificate_check\.cc"),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h", r"daemon/admin/.*|replication/edge/.*"),
+    ("Abseil", r"absl/", r"daemon/admin/grpc_library\.cc"),
     ("protobuf", r"google/protobuf/|.*\.pb\.h",
      r"proto/.*|storage/.*\.cc|daemon/admin/.*|replication/edge/.*"),
     ("Boost.System", r"boost/system/", r".*"),

@@ -16,13 +16,12 @@ void report_problems(const std::vector<config::Problem>& problems, std::vector<s
 }
 
 Materials::Materials(const config::Config& config)
-    : signer(config.dkim.canonicalization), config_(config) {}
+    : logins(config), signer(config.dkim.canonicalization), config_(config) {}
 
 std::vector<std::string> Materials::load() {
     std::vector<std::string> problems;
     load_certificate(problems);
-    if (!config_.auth.password_file.empty())
-        report_problems(authenticator.load(config_.auth.password_file), problems);
+    report_problems(logins.reload(), problems);
     auto keys = sign::KeyRing::load(config_.dkim);
     report_problems(keys.problems, problems);
     signer.use(std::move(keys.ring));

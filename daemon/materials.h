@@ -1,4 +1,4 @@
-// What a reload replaces in a running node: certificate, passwords, keys and maps, from the files
+// What a reload replaces in a running node: certificate, logins, keys and maps, from the files
 // that the configuration names.
 //
 // Place     node.cc has one; the stages use its parts by reference.
@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "daemon/auth/authenticator.h"
 #include "daemon/config/config.h"
 #include "daemon/intake/recipient_map.h"
 #include "daemon/intake/sender_map.h"
+#include "daemon/login_wiring.h"
 #include "daemon/runtime/reloadable.h"
 #include "daemon/runtime/tls.h"
 #include "daemon/sign/signer.h"
@@ -29,7 +29,7 @@ public:
     // Whether the listeners have the certificate that they need.
     Result<void> check_certificate() const;
 
-    auth::PasswordAuthenticator authenticator;
+    LoginWiring logins;
     sign::Signer signer;
     runtime::Reloadable<runtime::TlsContext> server_tls;         // null: there is none
     runtime::Reloadable<const intake::RecipientMap> recipients;  // null: no map is named

@@ -15,6 +15,7 @@
 #include "daemon/admin/admin_server.h"
 #include "daemon/admin/http_server.h"
 #include "daemon/aside_wiring.h"
+#include "daemon/count_wiring.h"
 #include "daemon/deliver/delivery_pool.h"
 #include "daemon/intake/listener.h"
 #include "daemon/materials.h"
@@ -115,10 +116,10 @@ private:
     // --- the stages
     Materials materials_;
     runtime::Workers signing_workers_{2, signatures_waiting_max, "sign"};
+    std::unique_ptr<CountWiring> counts_;
     std::unique_ptr<report::Reporter> reporter_;
     std::unique_ptr<deliver::DeliveryPool> deliveries_;
     std::unique_ptr<schedule::Scheduler> scheduler_;
-    auth::SenderPolicy sender_policy_;
     intake::AddressSet trusted_networks_;
     std::atomic<intake::Door> door_{intake::Door::open};
     intake::IntakeMetrics intake_metrics_{metrics_};
@@ -147,8 +148,7 @@ Node::Node(const config::Config& config, std::string config_file)
     : config_(config),
       config_file_(std::move(config_file)),
       shards_(make_shards(config.shards)),
-      materials_(config_),
-      sender_policy_(config.host_name, config.auth.exempt_logins) {}
+      materials_(config_) {}
 
 int Node::run() {
     log::start(config_.log.level,
@@ -247,11 +247,12 @@ void Node::compose_delivery() {
 
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
+    counts_ = std::make_unique<CountWiring>(config_, home(), clock_, *pool_, metrics_);
     intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
-        config_, trusted_networks_, home(), *queue_, clock_, materials_.authenticator,
-        sender_policy_, signing_workers_, materials_.server_tls, materials_.signer,
-        materials_.recipients, materials_.senders, door_, intake_metrics_, accepted_,
-        pool_->control().self()});
+        config_, trusted_networks_, home(), *queue_, counts_->counts(), clock_,
+        materials_.logins.authenticator(), materials_.logins.sender_policy(), signing_workers_,
+        materials_.server_tls, materials_.signer, materials_.recipients, materials_.senders, door_,
+        intake_metrics_, accepted_, pool_->control().self()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 
@@ -355,6 +356,7 @@ awaitable<void> Node::tick() {
         co_await timer.async_wait(runtime::asio::use_awaitable);
         pool_->tick();
         queue_->tick();
+        counts_->tick();
         judge_door();
         judge_lease();
         judge_draining();
@@ -401,6 +403,9 @@ awaitable<void> Node::stop() {
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         deliveries_->join([done = std::move(done)]() mutable { done({}); });
+    });
+    co_await runtime::completed<void>([this](Completion<> done) {
+        counts_->stop([done = std::move(done)]() mutable { done({}); });
     });
     co_await runtime::completed<void>([this](Completion<> done) {
         pool_queue_->stop([done = std::move(done)]() mutable { done({}); });

@@ -1,6 +1,6 @@
 // Whether a login and a password belong together.
 //
-// Place     Asked by daemon/intake for AUTH PLAIN and LOGIN.
+// Place     Asked by daemon/intake/login.h.
 // Contract  check() never blocks and completes exactly once, on `where`. Right or wrong is a value;
 //           an unknown login takes as long as a wrong password.
 // Errors    unavailable: more checks wait than the bound allows; the client may try later
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/auth/password_file.h"
+#include "daemon/auth/scram_keys.h"
 #include "daemon/config/config.h"
 #include "daemon/runtime/workers.h"
 #include "proto/types/executor.h"
@@ -20,14 +21,22 @@
 
 namespace posthorse::auth {
 
+struct LoginAttempt {
+    std::string login;
+    std::string password;
+    std::string client;  // its address
+};
+
 class Authenticator {
 public:
     virtual ~Authenticator() = default;
     // Any thread. `where` must outlive the authenticator.
-    virtual void check(std::string login,
-                       std::string password,
-                       Executor& where,
-                       Completion<bool> done) = 0;
+    virtual void check(LoginAttempt attempt, Executor& where, Completion<bool> done) = 0;
+
+    // Whether SCRAM is worth offering. Any thread.
+    virtual bool knows_scram() const { return false; }
+    // Those of an unknown login are made up. Any thread.
+    virtual ScramKeys scram_keys(std::string_view login) const = 0;
 };
 
 // Checks against a password file that is kept in memory.
@@ -47,10 +56,9 @@ public:
     // passwords of before stay. Any thread, one call at a time.
     std::vector<config::Problem> load(const std::string& path);
 
-    void check(std::string login,
-               std::string password,
-               Executor& where,
-               Completion<bool> done) override;
+    void check(LoginAttempt attempt, Executor& where, Completion<bool> done) override;
+    bool knows_scram() const override;
+    ScramKeys scram_keys(std::string_view login) const override;
 
     std::size_t login_count() const;
 

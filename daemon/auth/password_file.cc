@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -13,11 +14,15 @@
 #include <sstream>
 
 #include "daemon/auth/password_hash.h"
+#include "daemon/runtime/system_clock.h"
+#include "proto/smtp/base64.h"
 
 namespace posthorse::auth {
 namespace {
 
 constexpr std::size_t login_bytes_max = 320;  // a local part, '@' and a domain
+constexpr std::string_view secret_mark = "#scram-secret:";
+constexpr std::size_t secret_words = 4;
 
 Error io_error(const std::string& path, const char* doing) {
     return {Errc::io, std::string("cannot ") + doing + " '" + path + "': " + std::strerror(errno)};
@@ -143,6 +148,26 @@ std::vector<std::string>::iterator find_row(std::vector<std::string>& lines,
                         [&](const std::string& line) { return login_of(line) == login; });
 }
 
+std::string random_octets(std::size_t words) {
+    std::string octets;
+    for (std::size_t i = 0; i < words; ++i) {
+        const auto word = runtime::random_u64();
+        octets.append(reinterpret_cast<const char*>(&word), sizeof word);
+    }
+    return octets;
+}
+
+std::string row(const std::string& login, const Verifiers& verifiers) {
+    return login + ':' + verifiers.hash + (verifiers.keys ? ':' + to_text(*verifiers.keys) : "");
+}
+
+void keep_secret(std::vector<std::string>& lines, const Verifiers& verifiers) {
+    const auto is_secret = [](const auto& line) { return line.starts_with(secret_mark); };
+    if (!verifiers.keys || std::ranges::any_of(lines, is_secret)) return;
+    lines.insert(lines.begin(),
+                 std::string(secret_mark) + smtp::encode_base64(random_octets(secret_words)));
+}
+
 Error no_such_login(const std::string& login, const std::string& path) {
     return {Errc::not_found, "login '" + login + "' is not in " + path};
 }
@@ -160,26 +185,91 @@ std::optional<std::string> normalise_login(std::string_view login) {
     return name;
 }
 
-PasswordTable parse_passwords(std::string_view text, const std::string& file_name) {
-    PasswordTable table;
-    std::uint32_t number = 0;
-    for (const auto& line : split_lines(text)) {
-        ++number;
-        if (is_comment(line)) continue;
-        const auto skip = [&](std::string what) {
-            table.problems.push_back({file_name, number, std::move(what), false});
-        };
+namespace {
+
+// One row of the file into the table, or what is wrong with it.
+class RowReader {
+public:
+    RowReader(PasswordTable& table, const std::string& file_name)
+        : table_(table), file_name_(file_name) {}
+
+    void read(std::string_view line) {
+        ++number_;
+        if (line.starts_with(secret_mark)) return read_secret(line.substr(secret_mark.size()));
+        if (is_comment(line)) return;
         const auto login = login_of(line);
-        const auto hash = line.substr(line.find(':') + 1);
-        if (!login) {
-            skip("is not \"login:hash\"; mend it or write it anew by `posthorse user add`");
-        } else if (!is_known_hash(hash)) {
-            skip("login '" + *login + "' has no usable hash; run `posthorse user passwd " + *login +
-                 "`");
-        } else if (!table.hashes.emplace(*login, hash).second) {
-            skip("login '" + *login + "' stands twice; the first row counts, remove the other");
+        if (!login)
+            return problem(
+                "is not \"login:hash\"; mend it or write it anew by `posthorse user add`");
+        line.remove_prefix(line.find(':') + 1);
+        const std::string hash(line.substr(0, line.find(':')));
+        if (!is_known_hash(hash)) {
+            problem("login '" + *login + "' has no usable hash; run `posthorse user passwd " +
+                    *login + "`");
+        } else if (!table_.hashes.emplace(*login, hash).second) {
+            problem("login '" + *login + "' stands twice; the first row counts, remove the other");
+        } else if (hash.size() < line.size()) {
+            read_keys(*login, line.substr(hash.size() + 1));
         }
     }
+
+private:
+    void problem(std::string what) {
+        table_.problems.push_back({file_name_, number_, std::move(what), false});
+    }
+
+    void read_secret(std::string_view text) {
+        auto secret = smtp::decode_base64(text);
+        if (!secret || secret->size() < secret_bytes_min)
+            return problem(
+                "is no secret: it must be 16 octets or more in base64; remove the line "
+                "and run `posthorse user passwd` for one login");
+        table_.scram_secret = std::move(*secret);
+    }
+
+    void read_keys(const std::string& login, std::string_view text) {
+        auto keys = parse_scram_keys(text);
+        if (keys) {
+            table_.scram_keys.emplace(login, std::move(*keys));
+        } else {
+            problem("login '" + login + "' has unusable SCRAM keys; run `posthorse user passwd " +
+                    login + "`");
+        }
+    }
+
+    static constexpr std::size_t secret_bytes_min = 16;
+
+    PasswordTable& table_;
+    const std::string& file_name_;
+    std::uint32_t number_ = 0;
+};
+
+// Without keys a login looks to SCRAM like one that is not there.
+void look_for_gaps(PasswordTable& table, const std::string& file_name) {
+    if (table.scram_keys.empty()) return;
+    const auto without = table.hashes.size() - table.scram_keys.size();
+    if (without > 0) {
+        table.problems.push_back({file_name, 0,
+                                  std::to_string(without) +
+                                      " logins have no SCRAM keys: clients that choose SCRAM are "
+                                      "refused; run `posthorse "
+                                      "user passwd` for them, or take SCRAM out of auth.mechanisms",
+                                  false});
+    }
+    if (!table.scram_secret.empty()) return;
+    table.problems.push_back({file_name, 0,
+                              "has SCRAM keys but no line \"#scram-secret:\"; run `posthorse user "
+                              "passwd` for one login, which writes it",
+                              false});
+}
+
+}  // namespace
+
+PasswordTable parse_passwords(std::string_view text, const std::string& file_name) {
+    PasswordTable table;
+    RowReader reader(table, file_name);
+    for (const auto& line : split_lines(text)) reader.read(line);
+    look_for_gaps(table, file_name);
     return table;
 }
 
@@ -189,7 +279,9 @@ Result<PasswordTable> load_passwords(const std::string& path) {
     return parse_passwords(*text, path);
 }
 
-Result<void> add_login(const std::string& path, std::string_view login, const std::string& hash) {
+Result<void> add_login(const std::string& path,
+                       std::string_view login,
+                       const Verifiers& verifiers) {
     const auto name = checked_login(login);
     if (!name) return name.error();
     return edit(path, [&](std::vector<std::string>& lines) -> Result<void> {
@@ -198,18 +290,22 @@ Result<void> add_login(const std::string& path, std::string_view login, const st
                          "login '" + *name + "' is in " + path +
                              " already; `posthorse user passwd` changes its password"};
         }
-        lines.push_back(*name + ':' + hash);
+        lines.push_back(row(*name, verifiers));
+        keep_secret(lines, verifiers);
         return {};
     });
 }
 
-Result<void> change_hash(const std::string& path, std::string_view login, const std::string& hash) {
+Result<void> change_login(const std::string& path,
+                          std::string_view login,
+                          const Verifiers& verifiers) {
     const auto name = checked_login(login);
     if (!name) return name.error();
     return edit(path, [&](std::vector<std::string>& lines) -> Result<void> {
-        const auto row = find_row(lines, *name);
-        if (row == lines.end()) return no_such_login(*name, path);
-        *row = *name + ':' + hash;
+        const auto found = find_row(lines, *name);
+        if (found == lines.end()) return no_such_login(*name, path);
+        *found = row(*name, verifiers);
+        keep_secret(lines, verifiers);
         return {};
     });
 }
@@ -218,9 +314,9 @@ Result<void> remove_login(const std::string& path, std::string_view login) {
     const auto name = checked_login(login);
     if (!name) return name.error();
     return edit(path, [&](std::vector<std::string>& lines) -> Result<void> {
-        const auto row = find_row(lines, *name);
-        if (row == lines.end()) return no_such_login(*name, path);
-        lines.erase(row);
+        const auto found = find_row(lines, *name);
+        if (found == lines.end()) return no_such_login(*name, path);
+        lines.erase(found);
         return {};
     });
 }

@@ -10,6 +10,8 @@
 
 #include "daemon/auth/password_file.h"
 #include "daemon/auth/password_hash.h"
+#include "daemon/auth/sasl.h"
+#include "daemon/runtime/system_clock.h"
 
 namespace posthorse::auth {
 namespace {
@@ -73,13 +75,30 @@ Result<std::string> first_line(std::istream& in) {
     return line;
 }
 
-Result<std::string> new_hash(const UserCommand& command, Console console) {
+std::string new_salt() {
+    std::string salt;
+    for (int i = 0; i < 2; ++i) {
+        const auto word = runtime::random_u64();
+        salt.append(reinterpret_cast<const char*>(&word), sizeof word);
+    }
+    return salt;
+}
+
+Result<Verifiers> verifiers_of(const std::string& password) {
+    auto hash = hash_password(password);
+    if (!hash) return hash.error();
+    auto keys = make_scram_keys(password, new_salt());
+    if (!keys) return keys.error();
+    return Verifiers{std::move(*hash), std::move(*keys)};
+}
+
+Result<Verifiers> new_verifiers(const UserCommand& command, Console console) {
     auto password = command.source == PasswordSource::first_line ? first_line(console.in)
                                                                  : ask_twice(command.login);
     if (!password) return password.error();
-    auto hash = hash_password(*password);
+    auto verifiers = verifiers_of(*password);
     explicit_bzero(password->data(), password->size());
-    return hash;
+    return verifiers;
 }
 
 int refuse(Console console, const Error& error) {
@@ -96,16 +115,16 @@ int report(Console console, const Result<void>& result, const std::string& done)
 }  // namespace
 
 int user_add(const UserCommand& command, Console console) {
-    const auto hash = new_hash(command, console);
-    if (!hash) return refuse(console, hash.error());
-    return report(console, add_login(command.password_file, command.login, *hash),
+    const auto verifiers = new_verifiers(command, console);
+    if (!verifiers) return refuse(console, verifiers.error());
+    return report(console, add_login(command.password_file, command.login, *verifiers),
                   "added " + command.login);
 }
 
 int user_passwd(const UserCommand& command, Console console) {
-    const auto hash = new_hash(command, console);
-    if (!hash) return refuse(console, hash.error());
-    return report(console, change_hash(command.password_file, command.login, *hash),
+    const auto verifiers = new_verifiers(command, console);
+    if (!verifiers) return refuse(console, verifiers.error());
+    return report(console, change_login(command.password_file, command.login, *verifiers),
                   "changed the password of " + command.login);
 }
 

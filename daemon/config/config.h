@@ -41,9 +41,20 @@ struct Tls {
 };
 
 struct Auth {
+    std::string backend = "file";  // file: password_file | pam: pam_service
     std::string password_file;
+    std::string pam_service = "posthorse";
+    std::uint32_t pam_threads = 32;  // questions to PAM at once
+    // Of SASL, as they are offered; those of SCRAM only when somebody has keys for them.
+    std::vector<std::string> mechanisms{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
     std::vector<std::string> exempt_logins;  // may send as anyone
+    std::string senders_file;                // login: address, address, @domain
+    bool check_from = false;                 // the From field, too, must be the login's
     Duration failure_delay = std::chrono::seconds{2};
+    // Failed logins within the window, in the whole pool; 0: not counted.
+    std::uint32_t failures_per_client_max = 50;  // then 421
+    std::uint32_t failures_per_login_max = 10;   // of a login, from one client: then longer delays
+    Duration failure_window = std::chrono::minutes{10};
 };
 
 struct Dkim {
@@ -131,6 +142,12 @@ struct Log {
     bool mask_addresses = false;
 };
 
+// Those of the protocol, and those of this pool's policy: counted in the whole pool; 0: no limit.
+struct Limits : smtp::Limits {
+    std::uint32_t sender_messages_per_day = 0;        // of one login, or of one address without one
+    std::uint32_t client_connections_per_second = 0;  // beyond it the greeting waits
+};
+
 struct Config {
     std::string host_name;  // empty in the file: the machine's
     std::string data_dir = "/var/lib/posthorse";
@@ -147,7 +164,7 @@ struct Config {
     Admin admin;
     Http http;
     Log log;
-    smtp::Limits limits;
+    Limits limits;
     smtp::Timeouts timeouts;
 };
 

@@ -147,15 +147,15 @@ private:
     void read(const toml::node& node,
               std::string_view key,
               std::vector<std::string>& member,
-              const Rule&) {
+              const Rule& rule) {
         const auto* array = node.as_array();
         if (array == nullptr) return complain(node, key, "must be a list: [\"one\", \"two\"]");
         member.clear();
         for (const auto& element : *array) {
-            if (const auto* text = element.as_string()) {
-                member.push_back(text->get());
-            } else {
+            if (!element.is_string()) {
                 complain(element, key, "must hold strings in quotes only");
+            } else {
+                read(element, key, member.emplace_back(), Rule{.one_of = rule.one_of});
             }
         }
     }

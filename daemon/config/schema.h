@@ -75,9 +75,19 @@ void describe(V& v, Tls& s) {
 
 template <class V>
 void describe(V& v, Auth& s) {
+    v.value("backend", s.backend, one_of({"file", "pam"}));
     v.value("password_file", s.password_file, any());
+    v.value("pam_service", s.pam_service, any());
+    v.value("pam_threads", s.pam_threads, between(1, 512));
+    v.value("mechanisms", s.mechanisms,
+            one_of({"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"}));
     v.value("exempt_logins", s.exempt_logins, any());
+    v.value("senders_file", s.senders_file, any());
+    v.value("check_from", s.check_from, any());
     v.value("failure_delay", s.failure_delay, between(0, 60'000));
+    v.value("failures_per_client_max", s.failures_per_client_max, between(0, 1'000'000));
+    v.value("failures_per_login_max", s.failures_per_login_max, between(0, 1'000'000));
+    v.value("failure_window", s.failure_window, between(60'000, 86'400'000));
 }
 
 template <class V>
@@ -175,13 +185,16 @@ void describe(V& v, Log& s) {
 
 // Only what an operator has a reason to change; the rest of smtp::Limits are facts of the protocol.
 template <class V>
-void describe(V& v, smtp::Limits& s) {
+void describe(V& v, Limits& s) {
     v.value("message_bytes_max", s.message_bytes_max, between(64 * 1024, 1ull << 40));
     v.value("header_bytes_max", s.header_bytes_max, between(64 * 1024, 64u << 20));
     v.value("recipients_max", s.recipients_max, between(100, 100'000));
     v.value("received_max", s.received_max, between(10, 1000));
     v.value("errors_max", s.errors_max, between(1, 1'000'000));
     v.value("idle_commands_max", s.idle_commands_max, between(10, 1'000'000));
+    v.value("sender_messages_per_day", s.sender_messages_per_day, between(0, 1'000'000'000));
+    v.value("client_connections_per_second", s.client_connections_per_second,
+            between(0, 1'000'000));
 }
 
 template <class V>

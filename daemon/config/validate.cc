@@ -57,6 +57,7 @@ public:
         node();
         listeners();
         pairs();
+        logins();
         delivery();
         queue();
         intake();
@@ -138,6 +139,23 @@ private:
              config_.tls.key_file);
         both("dkim.key_table", config_.dkim.key_table, "dkim.signing_table",
              config_.dkim.signing_table);
+    }
+
+    void logins() {
+        const auto& service = config_.auth.pam_service;
+        if (config_.auth.backend == "pam" && (!is_label(service) || service == "other")) {
+            fault("auth.pam_service", "'" + service +
+                                          "' cannot name a service of PAM; name a file of "
+                                          "/etc/pam.d: letters, digits and hyphens");
+        }
+        const auto& offered = config_.auth.mechanisms;
+        const bool by_password = std::ranges::any_of(
+            offered, [](const auto& name) { return name == "PLAIN" || name == "LOGIN"; });
+        if (config_.auth.backend == "pam" && !by_password) {
+            fault(
+                "auth.mechanisms",
+                "needs PLAIN or LOGIN: PAM must see the password; SCRAM needs backend = \"file\"");
+        }
     }
 
     void delivery() {

@@ -85,12 +85,21 @@ void Acceptance::end_header() {
 bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) {
     const auto senders = context_.senders.get();
     if (senders) transaction_.sender = senders->address(transaction_.sender);
-    if (context_.config.intake.add_missing_headers) {
+    const bool adds_fields = context_.config.intake.add_missing_headers;
+    if (adds_fields) {
         const auto unique = std::to_string(runtime::random_u64());
         section = mail::fix_header(header, {.sender = transaction_.sender,
                                             .host_name = context_.config.host_name,
                                             .unique = unique,
                                             .now = context_.clock.wall()});
+    }
+    // A From field that is added names the sender of the envelope, which was judged.
+    if (context_.config.auth.check_from && (header.find("From") != nullptr || !adds_fields)) {
+        auto judged = admit_author(*context_.sender_policy.get(), client_, header);
+        if (!judged.positive()) {
+            refuse(std::move(judged));
+            return false;
+        }
     }
     if (senders) section = senders->header(section);
     auto signing = context_.signer.begin(author(section));

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proto/mail/header.h"
+#include "proto/mail/address_list.h"
 #include "proto/smtp/address.h"
 
 namespace posthorse::intake {
@@ -28,6 +28,24 @@ Reply admit_sender(const auth::SenderPolicy& policy,
     const Reply ok{250, {2, 1, 0}, "sender ok"};
     if (client.login.empty() || policy.allows(client.login, sender)) return ok;
     return {553, {5, 7, 1}, "this login may not send as that address"};
+}
+
+Reply admit_author(const auth::SenderPolicy& policy,
+                   const Client& client,
+                   const mail::Header& header) {
+    const Reply ok{250, {2, 0, 0}, "author ok"};
+    if (client.login.empty() || policy.is_exempt(client.login)) return ok;
+    bool named = false;
+    for (const auto& field : header.fields) {
+        if (!mail::equal_ignoring_case(field.name, "From")) continue;
+        for (const auto& address : mail::addresses_of(field.value)) {
+            named = true;
+            if (!policy.allows(client.login, address))
+                return {550, {5, 7, 1}, "this login may not write From another's address"};
+        }
+    }
+    if (named) return ok;
+    return {550, {5, 7, 1}, "the From field names no address"};
 }
 
 Reply admit_recipient(const config::Config& config,

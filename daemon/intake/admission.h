@@ -1,6 +1,6 @@
 // May this client do this? Policy of intake, as pure functions of values.
 //
-// Place     Asked by connection.h at MAIL and RCPT.
+// Place     Asked by connection.h at MAIL and RCPT, by acceptance.h at the end of the header.
 // Contract  A positive reply lets the command take effect. Replies never tell more than the client
 //           may know (RFC 5321 section 7.3).
 #pragma once
@@ -10,6 +10,7 @@
 #include "daemon/auth/sender_policy.h"
 #include "daemon/config/config.h"
 #include "daemon/intake/recipient_map.h"
+#include "proto/mail/header.h"
 #include "proto/smtp/server_session.h"
 #include "proto/types/reply.h"
 
@@ -29,6 +30,11 @@ bool is_submission(const Client& client);
 Reply admit_sender(const auth::SenderPolicy& policy,
                    const Client& client,
                    const std::string& sender);
+// Every address of every From field must be the login's: the first decides whose key signs.
+// Resent-From and Sender are not looked at.
+Reply admit_author(const auth::SenderPolicy& policy,
+                   const Client& client,
+                   const mail::Header& header);
 // `map` may be null. Its rows come before the relay domains.
 Reply admit_recipient(const config::Config& config,
                       const RecipientMap* map,

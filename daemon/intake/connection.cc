@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
+#include "daemon/runtime/pause.h"
 #include "proto/mail/trace_header.h"
 
 namespace posthorse::intake {
@@ -55,15 +52,25 @@ Connection::Connection(IntakeContext& context,
       stream_(stream),
       peer_(plain_address(client).to_string()),
       trusted_(context.trusted_networks.contains(client)),
+      limits_(context, plain_address(client), trusted_),
       session_(profile(context, listener, trusted_)),
+      login_(context, limits_, peer_),
       began_(context.clock.boot()),
       step_began_(began_) {}
 
 asio::awaitable<void> Connection::run() {
+    co_await delay_greeting();
     if (session_.profile().implicit_tls && !co_await implicit_tls()) co_return;
     if (session_.profile().implicit_tls || co_await is_quiet()) co_await converse();
     co_await flush();
     co_await stream_.close_in_order();
+}
+
+asio::awaitable<void> Connection::delay_greeting() {
+    const auto delay = co_await limits_.greeting_delay();
+    if (delay == Duration::zero()) co_return;
+    context_.metrics.delayed_greetings.add();
+    co_await runtime::pause(delay);
 }
 
 void Connection::stop() {
@@ -98,6 +105,7 @@ asio::awaitable<bool> Connection::is_quiet() {
 }
 
 asio::awaitable<void> Connection::converse() {
+    offer_logins();
     session_.start(effects_);
     co_await carry_out();
     while (!closing_) {
@@ -171,10 +179,14 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
     } else if (auto* data = std::get_if<smtp::BodyData>(&effect)) {
         body_bytes_ += data->bytes.size();
         if (acceptance_) co_await acceptance_->write(data->bytes);
-    } else if (auto* auth = std::get_if<smtp::CheckAuth>(&effect)) {
-        co_await check_auth(std::move(*auth));
+    } else if (auto* begun = std::get_if<smtp::AuthBegin>(&effect)) {
+        co_await log_in(login_.begin(std::move(*begun)));
+    } else if (auto* response = std::get_if<smtp::AuthResponse>(&effect)) {
+        co_await log_in(login_.respond(std::move(response->octets)));
+    } else if (std::holds_alternative<smtp::AuthAbort>(effect)) {
+        login_.abort();
     } else if (auto* mail = std::get_if<smtp::CheckMail>(&effect)) {
-        check_mail(mail->sender);
+        co_await check_mail(std::move(mail->sender));
     } else if (auto* recipient = std::get_if<smtp::CheckRcpt>(&effect)) {
         check_recipient(recipient->recipient);
     } else if (std::holds_alternative<smtp::BodyBegin>(effect)) {
@@ -192,44 +204,42 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
     }
 }
 
-asio::awaitable<void> Connection::check_auth(smtp::CheckAuth credentials) {
-    const bool acts_for_itself =
-        credentials.authzid.empty() || credentials.authzid == credentials.user;
-    Result<bool> good = false;
-    if (acts_for_itself) {
-        good = co_await runtime::completed<bool>([&](Completion<bool> done) {
-            context_.authenticator.check(credentials.user, std::move(credentials.password),
-                                         context_.home, std::move(done));
-        });
-    }
-    if (!good) {
-        session_.auth_verdict("", {454, {4, 7, 0}, "authentication is not possible now; try later"},
-                              effects_);
-    } else if (*good) {
-        context_.metrics.auth_accepted.add();
-        session_.auth_verdict(auth::normalise_login(credentials.user).value_or(credentials.user),
-                              {235, {2, 7, 0}, "authenticated"}, effects_);
+asio::awaitable<void> Connection::log_in(asio::awaitable<LoginStep> step) {
+    auto done = co_await std::move(step);
+    if (const auto* challenge = std::get_if<smtp::Challenge>(&done)) {
+        session_.auth_challenge(challenge->octets, effects_);
     } else {
-        context_.metrics.auth_refused.add();
-        runtime::log::info("auth_failed", {{"client", peer_}, {"login", credentials.user}});
-        co_await pause(context_.config.auth.failure_delay);
-        session_.auth_verdict("", {535, {5, 7, 8}, "authentication failed"}, effects_);
+        auto& verdict = std::get<LoginVerdict>(done);
+        session_.auth_verdict(std::move(verdict.login), verdict.reply, effects_);
     }
 }
 
-void Connection::check_mail(const std::string& sender) {
+// What can be offered depends on the handshake.
+void Connection::offer_logins() {
+    const auto& tls = stream_.tls_info();
+    login_.bind_to({tls.tls_exporter, tls.tls_unique});
+    session_.offer(login_.mechanisms());
+}
+
+asio::awaitable<void> Connection::check_mail(std::string sender) {
     switch (context_.door.load(std::memory_order_relaxed)) {
         case Door::full:
-            return answer({452, {4, 3, 1}, "the queue's disk is nearly full; try later"});
+            co_return answer({452, {4, 3, 1}, "the queue's disk is nearly full; try later"});
         case Door::failed:
-            return answer({451, {4, 3, 0}, "the queue cannot take mail now; try later"});
+            co_return answer({451, {4, 3, 0}, "the queue cannot take mail now; try later"});
         case Door::open:
         case Door::draining:
             break;
     }
     if (stopping_ || context_.door.load(std::memory_order_relaxed) == Door::draining)
-        return answer({421, {4, 3, 2}, "this server stops; try another"});
-    answer(admit_sender(context_.sender_policy, client(), sender));
+        co_return answer({421, {4, 3, 2}, "this server stops; try another"});
+    const auto policy = context_.sender_policy.get();
+    const auto judged = admit_sender(*policy, client(), sender);
+    const bool exhausted = judged.positive() && co_await limits_.sender_is_exhausted(
+                                                    counted_sender(*policy, client(), sender));
+    if (exhausted)
+        co_return answer({450, {4, 7, 1}, "this sender has sent its messages of a day; try later"});
+    answer(judged);
 }
 
 void Connection::check_recipient(const std::string& recipient) {
@@ -247,6 +257,8 @@ asio::awaitable<void> Connection::end_message(std::optional<Reply> fault) {
     const auto reply = co_await acceptance->finish();
     if (reply.positive()) {
         context_.metrics.messages.add();
+        limits_.accepted_from(
+            counted_sender(*context_.sender_policy.get(), client(), session_.transaction().sender));
         context_.metrics.bytes.add(static_cast<double>(acceptance->size_bytes()));
         context_.metrics.custody_seconds.observe(
             std::chrono::duration<double>(context_.clock.boot() - ended).count());
@@ -263,6 +275,7 @@ asio::awaitable<void> Connection::start_tls() {
                                                         context_.config.timeouts.tls_handshake);
     if (done) {
         session_.tls_established(effects_);
+        offer_logins();
         co_return;
     }
     context_.metrics.tls_failures.add();
@@ -276,12 +289,6 @@ asio::awaitable<void> Connection::flush() {
     const auto said = std::exchange(output_, {});
     const auto sent = co_await stream_.write(said, context_.config.timeouts.server_command);
     if (!sent) closing_ = true;
-}
-
-asio::awaitable<void> Connection::pause(Duration duration) {
-    asio::steady_timer timer(co_await asio::this_coro::executor, duration);
-    boost::system::error_code ignored;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
 void Connection::answer(const Reply& reply) {

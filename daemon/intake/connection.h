@@ -1,7 +1,7 @@
 // One client's connection: the socket around smtp::ServerSession.
 //
 // Place     Stage 1's edge. listener.h makes one for each socket it accepts; it carries out the
-//           session's effects, asks admission.h and auth, and feeds acceptance.h.
+//           session's effects, asks admission.h, login.h and pool_limits.h, and feeds acceptance.h.
 // Contract  run() returns when the conversation is over and the socket is closed. Bytes are read
 //           only when the session wants them: that is the back-pressure.
 //           A client that sends too slowly is cut off: each command has its time, a body must come
@@ -15,6 +15,8 @@
 #include "daemon/intake/acceptance.h"
 #include "daemon/intake/admission.h"
 #include "daemon/intake/intake_context.h"
+#include "daemon/intake/login.h"
+#include "daemon/intake/pool_limits.h"
 #include "daemon/runtime/stream.h"
 #include "proto/smtp/server_session.h"
 
@@ -41,13 +43,14 @@ private:
     asio::awaitable<bool> read_more();
     asio::awaitable<void> carry_out();
     asio::awaitable<void> carry_out_one(smtp::Effect effect);
-    asio::awaitable<void> check_auth(smtp::CheckAuth credentials);
-    void check_mail(const std::string& sender);
+    asio::awaitable<void> log_in(asio::awaitable<LoginStep> step);
+    void offer_logins();
+    asio::awaitable<void> delay_greeting();
+    asio::awaitable<void> check_mail(std::string sender);
     void check_recipient(const std::string& recipient);
     asio::awaitable<void> end_message(std::optional<Reply> fault);
     asio::awaitable<void> start_tls();
     asio::awaitable<void> flush();
-    asio::awaitable<void> pause(Duration duration);
     void answer(const Reply& reply);
     Duration patience() const;
     Client client() const;
@@ -59,7 +62,9 @@ private:
     runtime::Stream& stream_;
     std::string peer_;  // the client's address, for people
     bool trusted_ = false;
+    PoolLimits limits_;
     smtp::ServerSession session_;
+    Login login_;
     smtp::Effects effects_;
     std::unique_ptr<Acceptance> acceptance_;  // between BodyBegin and MessageEnd
     std::string input_;                       // read and not yet taken by the session

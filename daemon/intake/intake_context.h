@@ -2,7 +2,7 @@
 // parts that a reload replaces.
 //
 // Place     Passed by reference to listener.h, connection.h and acceptance.h.
-// Owner     node.cc; outlives every connection. `queue` is touched on `home` alone.
+// Owner     node.cc; outlives every connection. `queue` and `counts` are touched on `home` alone.
 #pragma once
 
 #include <atomic>
@@ -21,6 +21,7 @@
 #include "daemon/sign/signer.h"
 #include "proto/types/executor.h"
 #include "proto/types/time.h"
+#include "replication/counting/pool_counts.h"
 #include "replication/replicated_queue.h"
 
 namespace posthorse::intake {
@@ -34,9 +35,10 @@ struct IntakeContext {
     const AddressSet& trusted_networks;
     Executor& home;
     replication::ReplicatedQueue& queue;
+    replication::PoolCounts& counts;
     const Clock& clock;
     auth::Authenticator& authenticator;
-    const auth::SenderPolicy& sender_policy;
+    runtime::Reloadable<const auth::SenderPolicy>& sender_policy;  // never null
     runtime::Workers& signing_workers;
     runtime::Reloadable<runtime::TlsContext>& server_tls;  // null: no certificate, no TLS
     const sign::Signer& signer;

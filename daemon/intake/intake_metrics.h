@@ -19,6 +19,13 @@ struct IntakeMetrics {
                                        "TLS handshakes of clients that failed.")),
           auth_accepted(auth(metrics, "accepted")),
           auth_refused(auth(metrics, "refused")),
+          auth_blocked(auth(metrics, "blocked")),
+          auth_unavailable(auth(metrics, "unavailable")),
+          delayed_logins(metrics.counter("posthorse_auth_delayed_total",
+                                         "Logins that waited for failures before them.")),
+          delayed_greetings(metrics.counter("posthorse_smtp_greetings_delayed_total",
+                                            "Greetings that waited: too many connections of "
+                                            "their client.")),
           messages(metrics.counter("posthorse_messages_accepted_total",
                                    "Messages taken into custody (250 after the end of data).")),
           bytes(metrics.counter("posthorse_accepted_bytes_total",
@@ -37,6 +44,10 @@ struct IntakeMetrics {
     runtime::Counter tls_failures;
     runtime::Counter auth_accepted;
     runtime::Counter auth_refused;
+    runtime::Counter auth_blocked;
+    runtime::Counter auth_unavailable;
+    runtime::Counter delayed_logins;
+    runtime::Counter delayed_greetings;
     runtime::Counter messages;
     runtime::Counter bytes;
     runtime::Counter refused_temporarily;

@@ -1,44 +1,29 @@
-// The client's side of an AUTH exchange read: PLAIN (RFC 4616) and LOGIN (as deployed), without
-// knowing anybody's password.
+// What a client says in an AUTH exchange (RFC 4954 section 4), whatever the mechanism means by it.
 //
-// Contract  begin() once, then line() for each line that answers a challenge, until the step is not
-//           a Challenge any more. RFC 4954 section 4.
+// Contract  Pure: the argument of the AUTH command, or a line that answers a challenge, into octets
+//           for the mechanism. A Reply ends the exchange.
 #pragma once
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "proto/types/reply.h"
 
 namespace posthorse::smtp {
 
-struct Credentials {
-    std::string mechanism;  // "PLAIN" or "LOGIN"
-    std::string authzid;    // who the client wants to act as; empty: the user
-    std::string user;
-    std::string password;
+struct AuthCommand {
+    std::string mechanism;               // as it is offered
+    std::optional<std::string> initial;  // octets; "=" is none of them, but a response
 };
-struct Challenge {
-    std::string text;  // for "334 ", base64 already
+struct AuthLine {
+    std::string octets;
 };
-using AuthStep = std::variant<Challenge, Credentials, Reply>;  // a Reply refuses
 
-class AuthExchange {
-public:
-    // `argument` of the AUTH command: a mechanism and perhaps an initial response.
-    AuthStep begin(std::string_view argument);
-    AuthStep line(std::string_view line);
-
-private:
-    enum class Wants : std::uint8_t { nothing, plain_message, login_user, login_password };
-
-    AuthStep take(const std::string& octets);
-    AuthStep plain(std::string_view message);
-
-    Wants wants_ = Wants::nothing;
-    std::string user_;
-};
+std::variant<AuthCommand, Reply> read_auth_command(std::string_view argument,
+                                                   const std::vector<std::string>& offered);
+std::variant<AuthLine, Reply> read_auth_line(std::string_view line);
 
 }  // namespace posthorse::smtp

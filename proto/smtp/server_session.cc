@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "proto/smtp/address.h"
+#include "proto/smtp/base64.h"
 #include "proto/smtp/parameters.h"
 #include "proto/types/assert.h"
 
@@ -144,7 +145,7 @@ std::size_t ServerSession::take_line(std::string_view input, Effects& out) {
     if (line.fault != LineFault::none) {
         on_line_fault(line.fault, bytes_max == profile_.limits.auth_line_bytes_max, out);
     } else if (state_ == State::auth) {
-        on_auth_step(exchange_.line(line.text), out);
+        on_auth_line(line.text, out);
     } else {
         on_command(line.text, out);
     }
@@ -158,7 +159,7 @@ std::size_t ServerSession::line_bytes_max(std::string_view input) const {
 }
 
 void ServerSession::on_line_fault(LineFault fault, bool auth_line, Effects& out) {
-    state_ = State::command;  // an AUTH exchange does not outlive a line that cannot be read
+    abort_auth(out);  // an exchange does not outlive a line that cannot be read
     if (worn_out(Verb::unknown, out)) return;
     if (fault != LineFault::too_long) {
         return respond({500, {5, 5, 2}, "Lines must end in CR LF and hold no other CR or LF"}, out);
@@ -192,20 +193,18 @@ void ServerSession::on_command(std::string_view line, Effects& out) {
     dispatch(command, out);
 }
 
-void ServerSession::on_auth_step(AuthStep step, Effects& out) {
-    if (const auto* challenge = std::get_if<Challenge>(&step)) {
-        state_ = State::auth;
-        return respond({334, {}, challenge->text}, out);
-    }
-    if (const auto* refusal = std::get_if<Reply>(&step)) {
-        state_ = State::command;
+void ServerSession::on_auth_line(std::string_view line, Effects& out) {
+    auto read = read_auth_line(line);
+    if (const auto* refusal = std::get_if<Reply>(&read)) {
+        abort_auth(out);
         return respond(*refusal, out);
     }
-    auto& asked = std::get<Credentials>(step);
-    ask(Question::auth,
-        CheckAuth{std::move(asked.mechanism), std::move(asked.authzid), std::move(asked.user),
-                  std::move(asked.password)},
-        out);
+    ask(Question::auth, AuthResponse{std::move(std::get<AuthLine>(read).octets)}, out);
+}
+
+void ServerSession::abort_auth(Effects& out) {
+    if (state_ == State::auth) out.emplace_back(AuthAbort{});
+    state_ = State::command;
 }
 
 // --- commands
@@ -290,7 +289,10 @@ std::string ServerSession::ehlo_text() const {
         text += ' ' + std::to_string(most);
     text += "\n8BITMIME";
     if (profile_.starttls && !facts_.tls) text += "\nSTARTTLS";
-    if (auth_offered()) text += "\nAUTH PLAIN LOGIN";
+    if (auth_offered() && !profile_.mechanisms.empty()) {
+        text += "\nAUTH";
+        for (const auto& mechanism : profile_.mechanisms) text += ' ' + mechanism;
+    }
     return text + "\nENHANCEDSTATUSCODES";
 }
 
@@ -381,8 +383,10 @@ std::optional<Reply> ServerSession::before_auth() const {
 
 void ServerSession::auth(std::string_view argument, Effects& out) {
     if (const auto refusal = before_auth()) return respond(*refusal, out);
-    exchange_ = AuthExchange{};
-    on_auth_step(exchange_.begin(argument), out);
+    auto read = read_auth_command(argument, profile_.mechanisms);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    auto& command = std::get<AuthCommand>(read);
+    ask(Question::auth, AuthBegin{std::move(command.mechanism), std::move(command.initial)}, out);
 }
 
 void ServerSession::starttls(std::string_view argument, Effects& out) {
@@ -421,6 +425,14 @@ void ServerSession::verdict(const Reply& reply, Effects& out) {
     respond(reply, out);
 }
 
+void ServerSession::auth_challenge(std::string_view octets, Effects& out) {
+    if (state_ == State::closed) return;
+    PH_ASSERT(state_ == State::question && question_ == Question::auth);
+    state_ = State::auth;
+    question_ = Question::none;
+    respond({334, {}, encode_base64(octets)}, out);
+}
+
 void ServerSession::auth_verdict(std::string login, const Reply& reply, Effects& out) {
     if (state_ == State::closed) return;
     PH_ASSERT(state_ == State::question && question_ == Question::auth);
@@ -436,6 +448,10 @@ void ServerSession::tls_established(Effects&) {
     facts_ = {.tls = true};
     lines_ = LineSplitter{};
     state_ = State::command;
+}
+
+void ServerSession::offer(std::vector<std::string> mechanisms) {
+    profile_.mechanisms = std::move(mechanisms);
 }
 
 bool ServerSession::end(EndReason reason, Effects& out) {
@@ -471,6 +487,7 @@ void ServerSession::hang_up(const Reply& reply, Effects& out) {
 
 void ServerSession::close(Effects& out) {
     if (state_ == State::data) out.emplace_back(BodyAbort{});
+    if (state_ == State::auth) out.emplace_back(AuthAbort{});
     state_ = State::closed;
     transaction_.reset();
     out.emplace_back(Close{});

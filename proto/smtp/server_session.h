@@ -40,6 +40,7 @@ struct ServerProfile {
     bool auth_in_clear = false;  // the client's network is trusted
     bool require_auth = false;   // submission: no MAIL without AUTH (RFC 6409 section 4.3)
     bool require_tls = false;    // no MAIL and no AUTH without TLS
+    std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
     Limits limits;
 };
 
@@ -64,13 +65,16 @@ struct Send {
 };
 struct StartTls {
 };  // flush what was sent, handshake, then tls_established(); input read before is void
-// The credentials of PLAIN or LOGIN (RFC 4616). Answer with auth_verdict().
-struct CheckAuth {
-    std::string mechanism;
-    std::string authzid;
-    std::string user;
-    std::string password;
+// An exchange of AUTH: what the mechanism makes of the octets is the driver's. Answer AuthBegin and
+// AuthResponse with auth_challenge() or auth_verdict().
+struct AuthBegin {
+    std::string mechanism;               // one of the profile's
+    std::optional<std::string> initial;  // the client's initial response
 };
+struct AuthResponse {
+    std::string octets;
+};  // to the challenge
+struct AuthAbort {};  // the exchange will not go on: forget it. No answer.
 struct CheckMail {
     std::string sender;
     std::uint64_t declared_bytes;
@@ -92,7 +96,9 @@ struct BodyAbort {};  // the body will not be completed (disconnect, limit): dro
 struct Close {};      // after what was sent is flushed
 using Effect = std::variant<Send,
                             StartTls,
-                            CheckAuth,
+                            AuthBegin,
+                            AuthResponse,
+                            AuthAbort,
                             CheckMail,
                             CheckRcpt,
                             BodyBegin,
@@ -114,7 +120,7 @@ public:
     enum class State : std::uint8_t {
         greeting,  // start() was not called yet
         command,   // between commands, in or out of a transaction
-        question,  // waits for verdict() or auth_verdict()
+        question,  // waits for verdict(), auth_challenge() or auth_verdict()
         auth,      // in an AUTH exchange: waits for the client's next line
         tls,       // StartTls was issued
         data,      // between DATA and the end of data
@@ -135,10 +141,13 @@ public:
     // take effect; any other only answers it. A reply of code 421 also closes. Ignored once closed,
     // so that an answer may come after the peer left.
     void verdict(const Reply& reply, Effects& out);
-    // Answers CheckAuth. `login` empty: refused with `reply`.
+    // Answer AuthBegin and AuthResponse. `login` empty: refused with `reply`.
+    void auth_challenge(std::string_view octets, Effects& out);
     void auth_verdict(std::string login, const Reply& reply, Effects& out);
     // The handshake that StartTls asked for is done: all state is forgotten (RFC 3207 section 4.2).
     void tls_established(Effects& out);
+    // What AUTH offers from here on: some mechanisms need what a handshake agreed on.
+    void offer(std::vector<std::string> mechanisms);
     // The caller's timer fired, the peer left or the node stops. Ends in State::closed. While a
     // message's verdict is awaited, all but `peer_closed` is refused by returning false: answer
     // first, or the client would send the message again.
@@ -164,7 +173,8 @@ private:
     std::size_t line_bytes_max(std::string_view input) const;
     void on_line_fault(LineFault fault, bool auth_line, Effects& out);
     void on_command(std::string_view line, Effects& out);
-    void on_auth_step(AuthStep step, Effects& out);
+    void on_auth_line(std::string_view line, Effects& out);
+    void abort_auth(Effects& out);
     void on_end_of_data(Effects& out);
 
     // Commands.
@@ -203,8 +213,7 @@ private:
     Question question_ = Question::none;
     Transaction offered_;            // by MAIL
     std::string offered_recipient_;  // by RCPT
-    // Meaningful in auth and in data.
-    AuthExchange exchange_;
+    // Meaningful in data.
     DataDecoder decoder_{0};
     // Of the whole session.
     LineSplitter lines_;

@@ -5,6 +5,7 @@
 #include "proto/smtp/base64.h"
 #include "proto/smtp/command.h"
 #include "proto/smtp/parameters.h"
+#include "proto/smtp/password_exchange.h"
 #include "proto/smtp/server_offer.h"
 #include "proto/smtp/xtext.h"
 #include "tests/fuzz/fuzz.h"
@@ -27,18 +28,23 @@ void check_parameters(std::string_view text) {
     PH_ASSERT(parse_rcpt_parameters(text).has_value() == !text.empty());
 }
 
-void check_auth(std::string_view argument) {
-    AuthExchange exchange;
-    auto step = exchange.begin(argument);
+void check_passwords(std::string_view mechanism, std::optional<std::string> initial) {
+    PasswordExchange exchange(mechanism);
+    auto step = exchange.begin(std::move(initial));
     for (int lines = 0; std::holds_alternative<Challenge>(step); ++lines) {
         PH_ASSERT(lines < 3);
-        step = exchange.line("eA==");
+        step = exchange.respond("x");
     }
-    if (const auto* credentials = std::get_if<Credentials>(&step)) {
+    const auto* credentials = std::get_if<Credentials>(&step);
+    if (credentials != nullptr)
         PH_ASSERT(!credentials->user.empty() && !credentials->password.empty());
-    } else {
-        PH_ASSERT(std::get<Reply>(step).permanent());
-    }
+}
+
+void check_auth(std::string_view argument) {
+    const auto read = read_auth_command(argument, {"PLAIN", "LOGIN"});
+    if (const auto* refusal = std::get_if<Reply>(&read)) return PH_ASSERT(refusal->permanent());
+    const auto& command = std::get<AuthCommand>(read);
+    check_passwords(command.mechanism, command.initial);
 }
 
 }  // namespace

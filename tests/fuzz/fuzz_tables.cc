@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daemon/auth/password_file.h"
+#include "daemon/auth/sender_policy.h"
 #include "daemon/intake/recipient_map.h"
 #include "daemon/intake/sender_map.h"
 #include "daemon/schedule/route_table.h"
@@ -16,7 +17,7 @@ namespace {
 void check(const std::vector<config::Problem>& problems, std::string_view text) {
     const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
     for (const auto& problem : problems) {
-        PH_ASSERT(!problem.fatal && problem.line >= 1 && problem.line <= lines);
+        PH_ASSERT(!problem.fatal && problem.line <= lines);  // 0: the whole table
         PH_ASSERT(!problem.what.empty() && problem.file == "table");
     }
 }
@@ -54,6 +55,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     for (const auto& [login, hash] : passwords.hashes) {
         PH_ASSERT(auth::normalise_login(login) == login && !hash.empty());
     }
+    for (const auto& [login, keys] : passwords.scram_keys) {
+        PH_ASSERT(passwords.hashes.contains(login));
+        PH_ASSERT(auth::parse_scram_keys(auth::to_text(keys)) == keys);
+    }
+    auto senders = auth::parse_allowed_senders(text, "table");
+    check(senders.problems, text);
+    const auth::SenderPolicy policy("mx.example.org", {}, std::move(senders));
+    PH_ASSERT(policy.allows("ann@example.org", "ann@example.org"));
     const auto keys = sign::parse_key_table(text, "table");
     check(keys.problems, text);
     for (const auto& [name, row] : keys.rows) PH_ASSERT(!row.domain.empty() && !row.key.empty());

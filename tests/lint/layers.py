@@ -37,6 +37,8 @@ LIBRARIES = [
     ("Boost", r"boost/", r"daemon/.*|replication/edge/.*"),
     ("toml++", r"toml\+\+/|toml\.hpp", r"daemon/config/\w+\.cc"),
     ("CLI11", r"CLI/", r"daemon/main\.cc|daemon/admin/cli\w*\.(cc|h)"),
+    ("PAM", r"security/pam", r"daemon/auth/pam_authenticator\.cc"),
+    ("GNU SASL", r"gsasl\.h", r"daemon/auth/sasl\.cc"),
     ("libcrypt", r"crypt\.h", r"daemon/auth/password_hash\.cc"),
     ("spdlog", r"spdlog/", r"daemon/runtime/log\w*\.(cc|h)"),
     ("prometheus-cpp", r"prometheus/", r"daemon/runtime/metric\w*\.(cc|h)"),

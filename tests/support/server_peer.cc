@@ -88,12 +88,35 @@ void ServerPeer::on(Send& send) {
     output_ += send.bytes;
 }
 
-void ServerPeer::on(CheckAuth& asked) {
-    const bool good = asked.user == "alice@example.org" && asked.password == "secret";
+void ServerPeer::on(AuthBegin& begun) {
+    PH_ASSERT(!exchange_);
+    exchange_.emplace(begun.mechanism);
+    on_auth(exchange_->begin(std::move(begun.initial)));
+}
+
+void ServerPeer::on(AuthResponse& response) {
+    PH_ASSERT(exchange_);
+    on_auth(exchange_->respond(std::move(response.octets)));
+}
+
+void ServerPeer::on(AuthAbort&) {
+    PH_ASSERT(exchange_);
+    exchange_.reset();
+}
+
+void ServerPeer::on_auth(const PasswordStep& step) {
+    Effects effects;
+    if (const auto* challenge = std::get_if<Challenge>(&step)) {
+        session_.auth_challenge(challenge->octets, effects);
+        return carry_out(std::move(effects));
+    }
+    const auto* asked = std::get_if<Credentials>(&step);
+    const bool good =
+        asked != nullptr && asked->user == "alice@example.org" && asked->password == "secret";
     const Reply reply = good ? Reply{235, {2, 7, 0}, "Authenticated"}
                              : Reply{535, {5, 7, 8}, "Authentication credentials invalid"};
-    Effects effects;
-    session_.auth_verdict(good ? asked.user : std::string{}, reply, effects);
+    exchange_.reset();
+    session_.auth_verdict(good ? asked->user : std::string{}, reply, effects);
     carry_out(std::move(effects));
 }
 

@@ -10,10 +10,12 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "proto/smtp/password_exchange.h"
 #include "proto/smtp/server_session.h"
 
 namespace posthorse::test {
@@ -52,7 +54,10 @@ private:
     void carry_out(smtp::Effects effects);
     void on(smtp::Send& send);
     void on(smtp::StartTls&) {}
-    void on(smtp::CheckAuth& asked);
+    void on(smtp::AuthBegin& begun);
+    void on(smtp::AuthResponse& response);
+    void on(smtp::AuthAbort&);
+    void on_auth(const smtp::PasswordStep& step);
     void on(smtp::CheckMail& asked);
     void on(smtp::CheckRcpt& asked);
     void on(smtp::BodyBegin&);
@@ -66,6 +71,7 @@ private:
     std::string input_;  // not taken yet
     std::string output_;
     std::string body_;
+    std::optional<smtp::PasswordExchange> exchange_;  // of AUTH
     bool in_body_ = false;
     bool closed_ = false;
     std::vector<ReceivedMessage> messages_;

@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parents[1] / "dialog"
 SINGLE_RECIPIENTS = re.compile(r"(nobody|later|busy)@example\.org")
 SETTINGS = {
     "host_name": "mx.example.org",
+    "auth": {"mechanisms": ["PLAIN", "LOGIN"]},
     "intake": {"relay_domains": ["example.org"]},
     "limits": {"message_bytes_max": 100_000, "recipients_max": 100, "errors_max": 10,
                "idle_commands_max": 20},

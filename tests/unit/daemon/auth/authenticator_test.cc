@@ -2,12 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <condition_variable>
-#include <deque>
 #include <fstream>
-#include <mutex>
 
 #include "daemon/auth/password_hash.h"
+#include "tests/unit/daemon/auth/manual_executor.h"
 #include "tests/unit/daemon/auth/scratch.h"
 
 using namespace posthorse;
@@ -15,38 +13,10 @@ using namespace posthorse::auth;
 
 namespace {
 
-// An event loop that the test turns by hand.
-class ManualExecutor final : public Executor {
-public:
-    void post(UniqueFunction<void()> work) override {
-        {
-            const std::lock_guard lock(mutex_);
-            work_.push_back(std::move(work));
-        }
-        posted_.notify_one();
-    }
-    // Waits for the next piece of work and runs it here.
-    void run_one() {
-        UniqueFunction<void()> work;
-        {
-            std::unique_lock lock(mutex_);
-            posted_.wait(lock, [this] { return !work_.empty(); });
-            work = std::move(work_.front());
-            work_.pop_front();
-        }
-        work();
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable posted_;
-    std::deque<UniqueFunction<void()>> work_;
-};
-
 Result<bool> check(PasswordAuthenticator& authenticator, std::string login, std::string password) {
     ManualExecutor executor;
     Result<bool> answer = Error{Errc::unknown, "not answered"};
-    authenticator.check(std::move(login), std::move(password), executor,
+    authenticator.check({std::move(login), std::move(password), "192.0.2.1"}, executor,
                         [&](Result<bool> result) { answer = std::move(result); });
     executor.run_one();
     return answer;
@@ -57,7 +27,7 @@ Result<bool> check(PasswordAuthenticator& authenticator, std::string login, std:
 TEST_CASE("logins and passwords that belong together pass, others do not") {
     const Scratch scratch;
     const auto path = scratch.file("passwords");
-    REQUIRE(add_login(path, "Ann@example.org", *hash_password("secret")).has_value());
+    REQUIRE(add_login(path, "Ann@example.org", {*hash_password("secret")}).has_value());
     PasswordAuthenticator authenticator;
     CHECK(authenticator.load(path).empty());
     CHECK(authenticator.login_count() == 1);
@@ -78,7 +48,7 @@ TEST_CASE("without a file nobody passes, and a file that goes away changes nothi
     PasswordAuthenticator authenticator;
     REQUIRE(authenticator.load(path).size() == 1);
     CHECK_FALSE(*check(authenticator, "ann", "secret"));
-    REQUIRE(add_login(path, "ann", *hash_password("secret")).has_value());
+    REQUIRE(add_login(path, "ann", {*hash_password("secret")}).has_value());
     CHECK(authenticator.load(path).empty());
     REQUIRE(std::filesystem::remove(path));
     const auto problems = authenticator.load(path);
@@ -90,10 +60,10 @@ TEST_CASE("without a file nobody passes, and a file that goes away changes nothi
 TEST_CASE("a load takes effect for the checks after it") {
     const Scratch scratch;
     const auto path = scratch.file("passwords");
-    REQUIRE(add_login(path, "ann", *hash_password("one")).has_value());
+    REQUIRE(add_login(path, "ann", {*hash_password("one")}).has_value());
     PasswordAuthenticator authenticator;
     authenticator.load(path);
-    REQUIRE(change_hash(path, "ann", *hash_password("two")).has_value());
+    REQUIRE(change_login(path, "ann", {*hash_password("two")}).has_value());
     CHECK(*check(authenticator, "ann", "one"));
     authenticator.load(path);
     CHECK_FALSE(*check(authenticator, "ann", "one"));
@@ -107,7 +77,7 @@ TEST_CASE("beyond its bound it refuses at once, and answers each check exactly o
     int answered = 0;
     int refused = 0;
     for (int i = 0; i < checks; ++i) {
-        authenticator.check("nobody", "guess", executor, [&](Result<bool> result) {
+        authenticator.check({"nobody", "guess", "192.0.2.1"}, executor, [&](Result<bool> result) {
             ++answered;
             if (result) return;
             CHECK(result.error().code == Errc::unavailable);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "daemon/auth/password_hash.h"
+#include "daemon/auth/sasl.h"
 #include "tests/unit/daemon/auth/scratch.h"
 
 using namespace posthorse;
@@ -95,22 +96,72 @@ TEST_CASE("malformed rows are skipped and named, the rest is used") {
     for (const auto& problem : table.problems) CHECK_FALSE(problem.fatal);
 }
 
+TEST_CASE("a row may carry keys for SCRAM, in the form of gsasl --mkpasswd") {
+    const std::string keys =
+        "{SCRAM-SHA-256}4096,2IO/jass1I2ss55Q,ApPVCsQnCip1wX3+6GnBkGx7GBH/KIB9H20ZFF7mVJ8=,"
+        "1VipE/RDIU2OOzmO8ERt8uf/k5HD7z7pgyvjI07tppk=";
+    const auto table = parse_passwords(
+        "#scram-secret:MDEyMzQ1Njc4OWFiY2RlZg==\nann:" + std::string(some_hash) + ':' + keys + '\n',
+        "passwords");
+    CHECK(table.problems.empty());
+    CHECK(table.hashes.at("ann") == some_hash);
+    CHECK(table.scram_secret == "0123456789abcdef");
+    CHECK(table.scram_keys.at("ann").iterations == 4096);
+    CHECK(to_text(table.scram_keys.at("ann")) == keys);
+}
+
+TEST_CASE("unusable keys and logins without keys are named; their passwords still count") {
+    const std::string row = "ann:" + std::string(some_hash);
+    for (const char* keys :
+         {"", "x", "{SCRAM-SHA-256}4095,c2FsdA==,A,B", "{SCRAM-SHA-1}4096,c2FsdA==,A,B",
+          "{SCRAM-SHA-256}4096,c2FsdA==,c2hvcnQ=,c2hvcnQ="}) {
+        const auto table = parse_passwords(row + ':' + keys, "passwords");
+        CHECK(table.hashes.contains("ann"));
+        CHECK(table.scram_keys.empty());
+        REQUIRE(table.problems.size() == 1);
+        CHECK(table.problems[0].what.find("'ann' has unusable SCRAM keys") != std::string::npos);
+    }
+    const auto mixed = parse_passwords(
+        row + "\nbob:" + some_hash +
+            ":{SCRAM-SHA-256}4096,2IO/jass1I2ss55Q,ApPVCsQnCip1wX3+6GnBkGx7GBH/KIB9H20ZFF7mVJ8=,"
+            "1VipE/RDIU2OOzmO8ERt8uf/k5HD7z7pgyvjI07tppk=",
+        "passwords");
+    REQUIRE(mixed.problems.size() == 2);
+    CHECK(mixed.problems[0].what.starts_with("1 logins have no SCRAM keys"));
+    CHECK(mixed.problems[1].what.find("#scram-secret:") != std::string::npos);
+}
+
+TEST_CASE("the secret comes with the first keys, once") {
+    const Scratch scratch;
+    const auto path = scratch.file("passwords");
+    const Verifiers with_keys{some_hash, *make_scram_keys("secret", "saltsaltsaltsalt")};
+    REQUIRE(add_login(path, "ann", {some_hash}).has_value());
+    CHECK(load_passwords(path)->scram_secret.empty());
+    REQUIRE(change_login(path, "ann", with_keys).has_value());
+    const auto secret = load_passwords(path)->scram_secret;
+    CHECK(secret.size() == 32);
+    REQUIRE(add_login(path, "bob", with_keys).has_value());
+    CHECK(load_passwords(path)->scram_secret == secret);
+    CHECK(load_passwords(path)->problems.empty());
+    CHECK(load_passwords(path)->scram_keys.size() == 2);
+}
+
 TEST_CASE("logins are added, changed and removed; other lines stay") {
     const Scratch scratch;
     const auto path = scratch.file("passwords");
-    REQUIRE(add_login(path, "Ann", some_hash).has_value());
+    REQUIRE(add_login(path, "Ann", {some_hash}).has_value());
     CHECK(read_all(path) == "ann:$y$j9T$salt$hash\n");
     CHECK(mode_of(path) == 0600);
 
-    CHECK(add_login(path, "ann", some_hash).error().code == Errc::conflict);
-    CHECK(add_login(path, "a b", some_hash).error().code == Errc::invalid);
-    CHECK(change_hash(path, "bob", some_hash).error().code == Errc::not_found);
+    CHECK(add_login(path, "ann", {some_hash}).error().code == Errc::conflict);
+    CHECK(add_login(path, "a b", {some_hash}).error().code == Errc::invalid);
+    CHECK(change_login(path, "bob", {some_hash}).error().code == Errc::not_found);
     CHECK(remove_login(path, "bob").error().code == Errc::not_found);
 
     write_all(path, "# keep\nbroken row\nann:$y$old\nbob:$y$bob\n");
-    REQUIRE(change_hash(path, "ANN", some_hash).has_value());
+    REQUIRE(change_login(path, "ANN", {some_hash}).has_value());
     REQUIRE(remove_login(path, "bob").has_value());
-    REQUIRE(add_login(path, "carl", "$y$carl").has_value());
+    REQUIRE(add_login(path, "carl", {"$y$carl"}).has_value());
     CHECK(read_all(path) == "# keep\nbroken row\nann:$y$j9T$salt$hash\ncarl:$y$carl\n");
 }
 
@@ -119,22 +170,22 @@ TEST_CASE("a changed file keeps its mode, but never lets others read") {
     const auto path = scratch.file("passwords");
     write_all(path, "");
     REQUIRE(chmod(path.c_str(), 0644) == 0);
-    REQUIRE(add_login(path, "ann", some_hash).has_value());
+    REQUIRE(add_login(path, "ann", {some_hash}).has_value());
     CHECK(mode_of(path) == 0640);
 }
 
 TEST_CASE("no file is left behind by a change or a refusal") {
     const Scratch scratch;
     const auto path = scratch.file("passwords");
-    REQUIRE(add_login(path, "ann", some_hash).has_value());
-    CHECK_FALSE(add_login(path, "ann", some_hash).has_value());
+    REQUIRE(add_login(path, "ann", {some_hash}).has_value());
+    CHECK_FALSE(add_login(path, "ann", {some_hash}).has_value());
     std::size_t files = 0;
     for ([[maybe_unused]] const auto& entry :
          std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
         ++files;
     }
     CHECK(files == 1);
-    CHECK(add_login("/nonexistent/passwords", "ann", some_hash).error().code == Errc::io);
+    CHECK(add_login("/nonexistent/passwords", "ann", {some_hash}).error().code == Errc::io);
     CHECK(load_passwords("/nonexistent/passwords").error().code == Errc::io);
 }
 
@@ -143,7 +194,7 @@ TEST_CASE("writers side by side lose nothing") {
     const auto path = scratch.file("passwords");
     const auto add_many = [&](char who) {
         for (int i = 0; i < 20; ++i) {
-            if (!add_login(path, who + std::to_string(i), some_hash)) return;
+            if (!add_login(path, who + std::to_string(i), {some_hash})) return;
         }
     };
     std::thread one(add_many, 'a');

@@ -36,6 +36,8 @@ TEST_CASE("users are added, changed, listed and removed") {
     CHECK(run(user_add, ann, "one\nrest").code == 0);
     CHECK(verify_password("one", load_passwords(ann.password_file)->hashes.at("ann")));
 
+    CHECK(load_passwords(ann.password_file)->scram_keys.contains("ann"));
+
     const auto again = run(user_add, ann, "two\n");
     CHECK(again.code == 1);
     CHECK(again.err.find("already") != std::string::npos);

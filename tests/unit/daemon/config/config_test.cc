@@ -259,6 +259,20 @@ next_hop = "mail.example.org"
     CHECK(has(problems, "28: delivery.route.0.next_hop", "smtp:[host]:port"));
 }
 
+TEST_CASE("logins by PAM need a service, and a mechanism that shows the password") {
+    const auto problems = problems_of(R"([auth]
+backend = "pam"
+pam_service = "../login"
+mechanisms = ["SCRAM-SHA-256"]
+)");
+    CHECK(has(problems, "3: auth.pam_service", "/etc/pam.d"));
+    CHECK(has(problems, "4: auth.mechanisms", "PLAIN or LOGIN"));
+    CHECK(problems.size() == 2);
+    CHECK(has(problems_of("[auth]\nmechanisms = [\"PLAIN\", \"CRAM-MD5\"]\n"), "2: auth.mechanisms",
+              "is 'CRAM-MD5'; it must be \"SCRAM-SHA-256-PLUS\""));
+    CHECK(problems_of("[auth]\nbackend = \"pam\"\n").empty());
+}
+
 TEST_CASE("a section in the place of a value, and the reverse, are told") {
     CHECK(has(problems_of("queue = 3\n"), "1: queue", "[queue]"));
     CHECK(has(problems_of("[listener]\nname = \"a\"\n"), "1: listener", "[[listener]]"));

@@ -62,6 +62,22 @@ TEST_CASE("a login sends as itself (RFC 6409 section 6.1)") {
     CHECK(sender(stranger, "anybody@example.net").positive());
 }
 
+TEST_CASE("the From field, too, must be the login's when that is wanted (S17)") {
+    const auth::SenderPolicy policy("mx.example.org", {"robot"});
+    const auto author = [&](const Client& client, std::string_view section) {
+        return admit_author(policy, client, mail::parse_header(section)).code;
+    };
+    CHECK(author(user, "From: Ann <ann@example.org>\r\n") == 250);
+    CHECK(author(user, "From: Boss <boss@example.org>\r\n") == 550);
+    CHECK(author(user, "From: ann@example.org, boss@example.org\r\n") == 550);
+    CHECK(author(user, "From: ann@example.org\r\nfrom: boss@example.org\r\n") == 550);
+    CHECK(author(user, "From: \"ann@example.org\" <boss@example.org>\r\n") == 550);
+    CHECK(author(user, "From: nobody\r\n") == 550);
+    CHECK(author(user, "Subject: none\r\n") == 550);
+    CHECK(author({config::ListenerKind::submission, false, "robot"}, "From: x@y\r\n") == 250);
+    CHECK(author(neighbour, "From: x@y\r\n") == 250);
+}
+
 TEST_CASE("a bare postmaster is this host's (RFC 5321 section 4.5.1)") {
     CHECK(qualified(settings(), "postmaster") == "postmaster@mx.example.org");
     CHECK(qualified(settings(), "a@b") == "a@b");

@@ -27,8 +27,10 @@ config::Config IntakeFixture::default_config() {
 
 IntakeFixture::IntakeFixture(config::Config settings)
     : config(std::move(settings)),
-      sender_policy(config.host_name, {}),
       trusted(intake::AddressSet::parse(config.intake.trusted_networks).value()) {
+    sender_policy.set(
+        std::make_shared<const auth::SenderPolicy>(config.host_name, config.auth.exempt_logins));
+    pool.members.push_back({.id = tests::test_node(4), .live = true});
     write_test_certificate(place.path());
     server_tls.set(
         runtime::make_server_context({place.path() + "/cert.pem", place.path() + "/key.pem"})
@@ -42,9 +44,10 @@ IntakeFixture::IntakeFixture(config::Config settings)
         const std::lock_guard lock(mutex_);
         accepted_.push_back(std::move(envelope));
     };
-    context = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
-        config, trusted, shard.get(), *queue, clock, authenticator, sender_policy, signing_workers,
-        server_tls, signer, recipients, senders, door, metrics, on_accepted, tests::test_node(4)});
+    context = std::make_unique<intake::IntakeContext>(
+        intake::IntakeContext{config, trusted, shard.get(), *queue, counts, clock, authenticator,
+                              sender_policy, signing_workers, server_tls, signer, recipients,
+                              senders, door, metrics, on_accepted, tests::test_node(4)});
     std::promise<void> started;
     shard.get().post([&] {
         queue->start([&](Result<void>) {
@@ -127,6 +130,25 @@ void Client::start_tls() {
     buffer_.clear();
     tls_ = std::make_unique<asio::ssl::stream<asio::ip::tcp::socket&>>(socket_, tls_context_);
     tls_->handshake(asio::ssl::stream_base::client);
+}
+
+void Client::at_most_tls12() {
+    SSL_CTX_set_max_proto_version(tls_context_.native_handle(), TLS1_2_VERSION);
+}
+
+std::string Client::tls_exporter() {
+    constexpr std::string_view label = "EXPORTER-Channel-Binding";
+    std::string octets(32, '\0');
+    PH_ASSERT(SSL_export_keying_material(
+                  tls_->native_handle(), reinterpret_cast<unsigned char*>(octets.data()),
+                  octets.size(), label.data(), label.size(), nullptr, 0, 1) == 1);
+    return octets;
+}
+
+std::string Client::tls_unique() {
+    std::string octets(64, '\0');
+    octets.resize(SSL_get_finished(tls_->native_handle(), octets.data(), octets.size()));
+    return octets;
 }
 
 std::string Client::say(const std::string& line) {

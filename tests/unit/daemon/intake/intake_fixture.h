@@ -8,6 +8,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 
+#include "daemon/auth/sasl.h"
 #include "daemon/intake/listener.h"
 #include "daemon/runtime/system_clock.h"
 #include "storage/memory_store.h"
@@ -20,13 +21,17 @@ namespace posthorse::tests {
 // "ann@example.org" with the password "secret" is the only login.
 class OneLogin final : public auth::Authenticator {
 public:
-    void check(std::string login,
-               std::string password,
-               Executor& where,
-               Completion<bool> done) override {
-        const bool good = login == "ann@example.org" && password == "secret";
+    void check(auth::LoginAttempt attempt, Executor& where, Completion<bool> done) override {
+        const bool good = attempt.login == "ann@example.org" && attempt.password == "secret";
         where.post([good, done = std::move(done)]() mutable { done(good); });
     }
+    bool knows_scram() const override { return true; }
+    auth::ScramKeys scram_keys(std::string_view login) const override {
+        return login == "ann@example.org" ? ann_ : auth::made_up_keys("of this test", login);
+    }
+
+private:
+    const auth::ScramKeys ann_ = *auth::make_scram_keys("secret", "saltsaltsaltsalt");
 };
 
 class IntakeFixture {
@@ -55,8 +60,16 @@ public:
     LoneControl control{shard.get()};
     replication::NoPeers peers;
     std::unique_ptr<replication::ReplicatedQueue> queue;
+    replication::PoolState pool;  // of nobody but this node
+    replication::PoolCounts counts{
+        tests::test_node(4),
+        {.clock = clock,
+         .pool = [this]() -> const replication::PoolState& { return pool; },
+         .send = [](const replication::Member&,
+                    replication::CountBatch,
+                    Completion<std::vector<std::uint64_t>>) {}}};
     OneLogin authenticator;
-    auth::SenderPolicy sender_policy;
+    runtime::Reloadable<const auth::SenderPolicy> sender_policy;
     intake::AddressSet trusted;
     runtime::Workers signing_workers{1, 100, "sign"};
     runtime::Reloadable<boost::asio::ssl::context> server_tls;
@@ -84,6 +97,10 @@ public:
     void send(const std::string& bytes);
     std::string reply();
     void start_tls();
+    void at_most_tls12();  // before start_tls()
+    // What a client binds SCRAM to: RFC 9266, or RFC 5929 with TLS 1.2.
+    std::string tls_exporter();
+    std::string tls_unique();
     void drop();
     bool at_end();
 

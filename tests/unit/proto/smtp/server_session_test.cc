@@ -228,22 +228,45 @@ TEST_CASE("TLS forgets who the client was (RFC 3207 section 4.2)") {
     CHECK_FALSE(bench.session.in_transaction());
 }
 
-TEST_CASE("credentials arrive as they were typed") {
-    Bench bench({.host_name = "mx", .implicit_tls = true, .auth = true});
+TEST_CASE("an AUTH exchange is the mechanism's own: its octets come and go as base64") {
+    Bench bench({.host_name = "mx", .implicit_tls = true, .auth = true, .mechanisms = {"X-PAIR"}});
     bench.feed("EHLO c\r\n");
-    bench.feed("AUTH plain YQBhAGI=\r\n");  // a NUL a NUL b
-    CHECK(bench.only<CheckAuth>().mechanism == "PLAIN");
-    CHECK(bench.only<CheckAuth>().authzid == "a");
-    CHECK(bench.only<CheckAuth>().user == "a");
-    CHECK(bench.only<CheckAuth>().password == "b");
+    CHECK(bench.only<Send>().bytes.find("AUTH X-PAIR\r\n") != std::string::npos);
+    bench.feed("AUTH PLAIN YQ==\r\n");
+    CHECK(bench.only<Send>().bytes.starts_with("504 5.5.4 "));
+    bench.feed("AUTH x-pair YQA=\r\n");  // a NUL
+    CHECK(bench.only<AuthBegin>().mechanism == "X-PAIR");
+    CHECK(bench.only<AuthBegin>().initial == std::string("a\0", 2));
+    bench.effects.clear();
+    bench.session.auth_challenge("b?", bench.effects);
+    CHECK(bench.only<Send>().bytes == "334 Yj8=\r\n");
+    bench.feed("\r\n");
+    CHECK(bench.only<AuthResponse>().octets.empty());
     bench.effects.clear();
     bench.session.auth_verdict("", {454, {4, 7, 0}, "Try later"}, bench.effects);
     CHECK(bench.only<Send>().bytes == "454 4.7.0 Try later\r\n");
-    bench.feed("AUTH LOGIN\r\n");
-    bench.feed("YQ==\r\n");
-    bench.feed("Yg==\r\n");
-    CHECK(bench.only<CheckAuth>().mechanism == "LOGIN");
-    CHECK(bench.only<CheckAuth>().password == "b");
+    bench.session.offer({"X-OTHER"});
+    bench.feed("AUTH X-OTHER =\r\n");
+    CHECK(bench.only<AuthBegin>().initial == "");
+    bench.effects.clear();
+    bench.session.auth_challenge("", bench.effects);
+    CHECK(bench.only<Send>().bytes == "334 \r\n");
+}
+
+TEST_CASE("an AUTH exchange that will not go on is given back (S14)") {
+    for (const std::string line : {"*\r\n", "?\r\n", "YQ==\n\r\n"}) {
+        Bench bench({.host_name = "mx", .implicit_tls = true, .auth = true});
+        bench.feed("EHLO c\r\n");
+        bench.feed("AUTH PLAIN\r\n");
+        CHECK_FALSE(bench.only<AuthBegin>().initial);
+        bench.effects.clear();
+        bench.session.auth_challenge("", bench.effects);
+        bench.feed(line);
+        REQUIRE(bench.effects.size() == 2);
+        CHECK(std::holds_alternative<AuthAbort>(bench.effects[0]));
+        CHECK(std::get<Send>(bench.effects[1]).bytes.starts_with("50"));
+        CHECK(bench.session.state() == ServerSession::State::command);
+    }
 }
 
 TEST_CASE("AUTH needs EHLO and no open message") {

@@ -33,6 +33,7 @@ class Submission:
     sender: str
     recipient: str
     message: bytes  # CRLF lines
+    mechanism: str = "PLAIN"
 
 
 def _run(command: list[str], message: bytes, **environment: str) -> None:
@@ -50,16 +51,16 @@ def swaks(job: Submission) -> None:
         file.write(job.message.replace(b"\r\n", b"\n").removesuffix(b"\n"))
         file.flush()
         _run(["swaks", "--server", f"localhost:{job.port}", *tls, "--tls-verify", "--tls-ca-path",
-              str(job.ca), "--auth", "PLAIN", "--auth-user", job.login, "--auth-password",
-              job.password, "--from", job.sender, "--to", job.recipient, "--helo", "client.test",
-              "--data", f"@{file.name}"], b"")
+              str(job.ca), "--auth", job.mechanism, "--auth-user", job.login,
+              "--auth-password", job.password, "--from", job.sender, "--to", job.recipient,
+              "--helo", "client.test", "--data", f"@{file.name}"], b"")
 
 
 def msmtp(job: Submission) -> None:
     starttls = "off" if job.implicit_tls else "on"
     _run(["msmtp", "--host=localhost", f"--port={job.port}", "--tls=on",
-          f"--tls-starttls={starttls}", f"--tls-trust-file={job.ca}", "--auth=plain",
-          f"--user={job.login}",
+          f"--tls-starttls={starttls}", f"--tls-trust-file={job.ca}",
+          f"--auth={job.mechanism.lower()}", f"--user={job.login}",
           "--passwordeval=printenv PH_PASSWORD", f"--from={job.sender}", "--domain=client.test",
           "--set-date-header=off", "--set-msgid-header=off", "--set-from-header=off", "--",
           job.recipient], job.message.replace(b"\r\n", b"\n"), PH_PASSWORD=job.password)
@@ -69,7 +70,8 @@ def curl(job: Submission) -> None:
     url = f"smtp{'s' if job.implicit_tls else ''}://localhost:{job.port}/client.test"
     _run(["curl", "--silent", "--show-error", "--url", url, "--ssl-reqd", "--cacert",
           str(job.ca), "--user", f"{job.login}:{job.password}",
-          "--login-options", "AUTH=PLAIN", "--mail-from", job.sender, "--mail-rcpt", job.recipient,
+          "--login-options", f"AUTH={job.mechanism}", "--mail-from", job.sender,
+          "--mail-rcpt", job.recipient,
           "--upload-file", "-"], job.message)
 
 

@@ -17,10 +17,10 @@ constexpr std::size_t old_mark_length = 2 * number_length;  // fence, last seque
 constexpr std::size_t mark_length = 3 * number_length;
 constexpr std::size_t copying_mark_length = 5 * number_length;
 
-std::string seal(std::string_view payload) {
+std::string seal(std::string_view payload, std::uint8_t format = record_format) {
     std::string record;
     record.reserve(header_length + payload.size());
-    record.push_back(static_cast<char>(record_format));
+    record.push_back(static_cast<char>(format));
     append_big_endian(record, crc32c(payload));
     return record.append(payload);
 }
@@ -33,9 +33,9 @@ Result<std::string_view> unseal(std::string_view record) {
     if (record.size() < header_length)
         return corrupt(std::to_string(record.size()) + " bytes are too short for any record");
     const auto version = static_cast<std::uint8_t>(record[0]);
-    if (version != record_format)
-        return corrupt("format " + std::to_string(version) + ", this release reads " +
-                       std::to_string(record_format));
+    if (version < record_format || version > record_format_with_wishes)
+        return corrupt("format " + std::to_string(version) + ", this release reads up to " +
+                       std::to_string(record_format_with_wishes));
     const std::string_view payload = record.substr(header_length);
     if (read_big_endian<std::uint32_t>(record, 1) != crc32c(payload))
         return corrupt("the checksum does not match");
@@ -97,6 +97,7 @@ void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out)
     out.set_remote(status.remote);
     out.set_tls(status.tls);
     out.set_at_ms(to_ms(status.at));
+    out.set_notices_passed_on(status.notices_passed_on);
 }
 
 DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
@@ -109,7 +110,12 @@ DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
         .remote = in.remote(),
         .tls = in.tls(),
         .at = from_ms(in.at_ms()),
+        .notices_passed_on = in.notices_passed_on(),
     };
+}
+
+Notify read_notify(const v1::EnvelopeRecord::Notify& in) {
+    return {.said = true, .success = in.success(), .failure = in.failure(), .delay = in.delay()};
 }
 
 void write_recipient(const Recipient& recipient, v1::EnvelopeRecord::Recipient& out) {
@@ -117,6 +123,11 @@ void write_recipient(const Recipient& recipient, v1::EnvelopeRecord::Recipient& 
     out.set_state(static_cast<v1::EnvelopeRecord::State>(recipient.state));
     out.set_attempts(recipient.attempts);
     if (recipient.last != DeliveryStatus{}) write_status(recipient.last, *out.mutable_last());
+    out.set_original(recipient.wishes.original);
+    if (!recipient.wishes.notify.said) return;
+    out.mutable_notify()->set_success(recipient.wishes.notify.success);
+    out.mutable_notify()->set_failure(recipient.wishes.notify.failure);
+    out.mutable_notify()->set_delay(recipient.wishes.notify.delay);
 }
 
 Recipient read_recipient(const v1::EnvelopeRecord::Recipient& in) {
@@ -125,7 +136,46 @@ Recipient read_recipient(const v1::EnvelopeRecord::Recipient& in) {
         .state = static_cast<RecipientState>(in.state()),
         .attempts = in.attempts(),
         .last = in.has_last() ? read_status(in.last()) : DeliveryStatus{},
+        .wishes = {.notify = in.has_notify() ? read_notify(in.notify()) : Notify{},
+                   .original = in.original()},
     };
+}
+
+void write_wishes(const MailWishes& wishes, v1::EnvelopeRecord::Wishes& out) {
+    out.set_utf8(wishes.utf8);
+    out.set_require_tls(wishes.require_tls);
+    out.set_tls_optional(wishes.tls_optional);
+    out.set_ret(static_cast<v1::EnvelopeRecord::ReturnContent>(wishes.ret));
+    out.set_envelope_id(wishes.envelope_id);
+}
+
+MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
+    return {
+        .utf8 = in.utf8(),
+        .require_tls = in.require_tls(),
+        .tls_optional = in.tls_optional(),
+        .ret = static_cast<ReturnContent>(in.ret()),
+        .envelope_id = in.envelope_id(),
+    };
+}
+
+// An older release would lose what the first format has no room for.
+bool has_wishes(const Envelope& envelope) {
+    return envelope.wishes != MailWishes{} || envelope.utf8_header ||
+           std::ranges::any_of(envelope.recipients, [](const Recipient& one) {
+               return one.wishes.notify.said || !one.wishes.original.empty() ||
+                      one.last.notices_passed_on;
+           });
+}
+
+bool has_wishes(const AttemptOutcome& outcome) {
+    return std::ranges::any_of(
+        outcome.outcomes, [](const RecipientOutcome& one) { return one.status.notices_passed_on; });
+}
+
+template <class Value>
+std::uint8_t format_of(const Value& value) {
+    return has_wishes(value) ? record_format_with_wishes : record_format;
 }
 
 void write_origin(const Origin& origin, v1::EnvelopeRecord::Origin& out) {
@@ -179,6 +229,7 @@ HistoryEvent read_event(const v1::EnvelopeRecord::HistoryEvent& in) {
 bool valid(const v1::EnvelopeRecord& record) {
     if (record.id().size() != QueueId::byte_length) return false;
     if (!v1::EnvelopeRecord::BodyKind_IsValid(record.body())) return false;
+    if (!v1::EnvelopeRecord::ReturnContent_IsValid(record.wishes().ret())) return false;
     for (const auto& recipient : record.recipients())
         if (!v1::EnvelopeRecord::State_IsValid(recipient.state())) return false;
     for (const auto& doubt : record.doubts())
@@ -198,6 +249,8 @@ bool valid(const v1::OutcomeRecord& record) {
 static_assert(static_cast<int>(RecipientState::delivered) == v1::EnvelopeRecord::DELIVERED);
 static_assert(static_cast<int>(RecipientState::failed) == v1::EnvelopeRecord::FAILED);
 static_assert(static_cast<int>(BodyKind::eight_bit) == v1::EnvelopeRecord::EIGHT_BIT);
+static_assert(static_cast<int>(ReturnContent::headers) == v1::EnvelopeRecord::HEADERS);
+static_assert(static_cast<int>(ReturnContent::full) == v1::EnvelopeRecord::FULL);
 static_assert(static_cast<int>(OutcomeKind::deferred) == v1::OutcomeRecord::DEFERRED);
 static_assert(static_cast<int>(OutcomeKind::failed) == v1::OutcomeRecord::FAILED);
 
@@ -224,7 +277,9 @@ std::string encode(const Envelope& envelope) {
     record.set_message_id(envelope.message_id);
     for (const Doubt& doubt : envelope.doubts) write_doubt(doubt, *record.add_doubts());
     for (const HistoryEvent& event : envelope.history) write_event(event, *record.add_history());
-    return seal(record.SerializeAsString());
+    if (envelope.wishes != MailWishes{}) write_wishes(envelope.wishes, *record.mutable_wishes());
+    record.set_utf8_header(envelope.utf8_header);
+    return seal(record.SerializeAsString(), format_of(envelope));
 }
 
 std::string encode(const Intent& intent) {
@@ -248,7 +303,7 @@ std::string encode(const AttemptOutcome& outcome) {
         out.set_kind(static_cast<v1::OutcomeRecord::Kind>(one.kind));
         if (one.status != DeliveryStatus{}) write_status(one.status, *out.mutable_status());
     }
-    return seal(record.SerializeAsString());
+    return seal(record.SerializeAsString(), format_of(outcome));
 }
 
 std::string encode(const PartitionMark& mark) {
@@ -285,6 +340,8 @@ Result<Envelope> decode_envelope(std::string_view record) {
         .sender = parsed->sender(),
         .recipients = {},
         .body = static_cast<BodyKind>(parsed->body()),
+        .utf8_header = parsed->utf8_header(),
+        .wishes = read_wishes(parsed->wishes()),
         .origin = read_origin(parsed->origin()),
         .accepted_at = from_ms(parsed->accepted_at_ms()),
         .expires_at = from_ms(parsed->expires_at_ms()),

@@ -22,6 +22,7 @@ struct DeliveryStatus {
     std::string remote;  // "mx1.example.net[192.0.2.1]:25", or empty: nobody was asked
     std::string tls;     // "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty: in clear
     WallTime at{};
+    bool notices_passed_on = false;  // the server took over what RFC 3461 asks for
     bool operator==(const DeliveryStatus&) const = default;
 };
 
@@ -31,16 +32,52 @@ enum class RecipientState : std::uint8_t {
     failed,     // refused for good or expired: the sender has been told, or needs not be
 };
 
+// NOTIFY= of RCPT TO (RFC 3461 section 4.1): what the sender wants to hear of a recipient.
+struct Notify {
+    bool said = false;  // NOTIFY= was given; with nothing below it is NEVER
+    bool success = false;
+    bool failure = false;
+    bool delay = false;
+
+    // Who says nothing hears of failures and of delays.
+    bool wants_failure() const { return failure || !said; }
+    bool wants_delay() const { return delay || !said; }
+    bool wants_success() const { return success; }
+    bool operator==(const Notify&) const = default;
+};
+
+// What RCPT TO asks of every server on the way.
+struct RecipientWishes {
+    Notify notify{};
+    // ORCPT= (RFC 3461 section 4.2), encoded as it came: "rfc822;bob+2Bx@example.org". Empty: none.
+    std::string original{};
+    bool operator==(const RecipientWishes&) const = default;
+};
+
 struct Recipient {
     std::string address;  // as in RCPT TO, without the angle brackets
     RecipientState state = RecipientState::pending;
     std::uint32_t attempts = 0;
     DeliveryStatus last;
+    RecipientWishes wishes{};
     bool operator==(const Recipient&) const = default;
 };
 
-// RFC 6152: what MAIL FROM's BODY= said; seven_bit when it said nothing.
+// RFC 6152: whether the message holds octets above 127, whatever MAIL FROM's BODY= said of it.
 enum class BodyKind : std::uint8_t { seven_bit, eight_bit };
+
+// RET= of MAIL FROM (RFC 3461 section 4.3): what of the message a notice of failure returns.
+enum class ReturnContent : std::uint8_t { unsaid, headers, full };
+
+// What MAIL FROM, or the header, asks of every server on the way.
+struct MailWishes {
+    bool utf8 = false;          // SMTPUTF8 (RFC 6531)
+    bool require_tls = false;   // REQUIRETLS (RFC 8689)
+    bool tls_optional = false;  // "TLS-Required: No" (RFC 8689 section 3)
+    ReturnContent ret = ReturnContent::unsaid;
+    std::string envelope_id{};  // ENVID= (RFC 3461 section 4.4), in xtext as it came; empty: none
+    bool operator==(const MailWishes&) const = default;
+};
 
 // Who brought the message. For Received, logs and policy; never for routing.
 struct Origin {
@@ -80,6 +117,8 @@ struct Envelope {
     std::string sender;  // MAIL FROM without angle brackets; empty is <>
     std::vector<Recipient> recipients;
     BodyKind body = BodyKind::seven_bit;
+    bool utf8_header = false;  // the header section holds octets above 127
+    MailWishes wishes{};
     Origin origin;
     WallTime accepted_at{};
     WallTime expires_at{};  // accepted_at + queue_lifetime

@@ -68,6 +68,7 @@ void put_outcome(const RecipientOutcome& outcome, v1::ToldOutcomeRecord& to) {
     status.set_remote(outcome.status.remote);
     status.set_tls(outcome.status.tls);
     status.set_at_ms(to_ms(outcome.status.at));
+    status.set_notices_passed_on(outcome.status.notices_passed_on);
 }
 
 RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameScope& scope) {
@@ -82,7 +83,8 @@ RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameSc
                                  .text = reply.text()},
                        .remote = status.remote(),
                        .tls = status.tls(),
-                       .at = from_ms(status.at_ms())}};
+                       .at = from_ms(status.at_ms()),
+                       .notices_passed_on = status.notices_passed_on()}};
 }
 
 // ------------------------------------------------------------------ changes

@@ -53,12 +53,58 @@ TEST_CASE("records come back as they went") {
     CHECK(*decode_mark(encode(mark)) == mark);
 }
 
+namespace {
+
+Envelope envelope_with_wishes() {
+    Envelope envelope = full_envelope();
+    envelope.wishes = {.utf8 = true,
+                       .require_tls = true,
+                       .tls_optional = true,
+                       .ret = ReturnContent::headers,
+                       .envelope_id = "QQ+2B1"};
+    envelope.utf8_header = true;
+    envelope.recipients[0].wishes.notify = {.said = true};
+    envelope.recipients[1].wishes.notify = {
+        .said = true, .success = true, .failure = true, .delay = true};
+    envelope.recipients[1].wishes.original = "rfc822;carol+2Bx@example.com";
+    envelope.recipients[1].last.notices_passed_on = true;
+    return envelope;
+}
+
+}  // namespace
+
+TEST_CASE("wishes come back as they went, and raise the record's format") {
+    const auto record = encode(envelope_with_wishes());
+    CHECK(*decode_envelope(record) == envelope_with_wishes());
+    CHECK(record.front() == record_format_with_wishes);
+    CHECK(encode(full_envelope()).front() == record_format);
+}
+
+TEST_CASE("each wish alone raises the format: an older release must not forget it") {
+    std::vector<Envelope> each(7, full_envelope());
+    each[0].wishes.utf8 = true;
+    each[1].wishes.require_tls = true;
+    each[2].wishes.envelope_id = "x";
+    each[3].utf8_header = true;
+    each[4].recipients[1].wishes.notify.said = true;
+    each[5].recipients[1].wishes.original = "rfc822;a@b";
+    each[6].recipients[1].last.notices_passed_on = true;
+    for (const auto& envelope : each) {
+        CHECK(encode(envelope).front() == record_format_with_wishes);
+        CHECK(*decode_envelope(encode(envelope)) == envelope);
+    }
+}
+
 TEST_CASE("an outcome comes back as it went") {
     AttemptOutcome outcome{.id = sample_id(3), .attempt = 12, .outcomes = {}};
     CHECK(*decode_outcome(encode(outcome)) == outcome);
     outcome.outcomes = {{0, OutcomeKind::delivered, {}},
                         {1, OutcomeKind::deferred, full_envelope().recipients[0].last},
                         {7, OutcomeKind::failed, {}}};
+    CHECK(*decode_outcome(encode(outcome)) == outcome);
+    CHECK(encode(outcome).front() == record_format);
+    outcome.outcomes[0].status.notices_passed_on = true;
+    CHECK(encode(outcome).front() == record_format_with_wishes);
     CHECK(*decode_outcome(encode(outcome)) == outcome);
 }
 
@@ -108,8 +154,8 @@ TEST_CASE("every cut is seen") {
 
 TEST_CASE("a record of another release is refused by its format") {
     std::string other = encode(full_envelope());
-    other[0] = static_cast<char>(record_format + 1);
-    CHECK(decode_envelope(other).error().what.find("format 2") != std::string::npos);
+    other[0] = static_cast<char>(record_format_with_wishes + 1);
+    CHECK(decode_envelope(other).error().what.find("format 3") != std::string::npos);
 }
 
 TEST_CASE("a record of one kind is none of another") {

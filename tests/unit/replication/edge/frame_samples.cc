@@ -15,7 +15,8 @@ DeliveryStatus status() {
     return {.reply = {.code = 452, .enhanced = {4, 2, 2}, .text = "full\xFF"},
             .remote = "mx1.example.net[192.0.2.1]:25",
             .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
-            .at = at(3)};
+            .at = at(3),
+            .notices_passed_on = true};
 }
 
 Intent intent() {
@@ -65,7 +66,10 @@ Envelope envelope() {
     envelope.recipients = {
         {"bob@example.net", RecipientState::pending, 2, status()},
         {"eve@example.net", RecipientState::delivered, 1, DeliveryStatus{.at = at(1)}}};
+    envelope.recipients[1].wishes.notify = {.said = true, .success = true};
+    envelope.recipients[1].wishes.original = "rfc822;eve+2Bx@example.net";
     envelope.body = BodyKind::eight_bit;
+    envelope.wishes = {.utf8 = true, .ret = ReturnContent::full, .envelope_id = "QQ+2B1"};
     envelope.origin = {"submission", "192.0.2.7", "client.example", "ada", "ESMTPSA", "TLSv1.3"};
     envelope.accepted_at = at(0);
     envelope.expires_at = at(5'760);

@@ -4,6 +4,7 @@
 
 #include "daemon/admin/member_name.h"
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::admin {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 constexpr std::size_t text_bytes_max = 1024;
 
 std::string safe(const std::string& text) {
-    return sanitise(text, text_bytes_max);
+    return sanitise_utf8(text, text_bytes_max);
 }
 
 v1::MessageState to_proto(MessageState state) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::admin {
 namespace {
@@ -12,7 +13,7 @@ constexpr char token_separator = '/';
 
 std::string safe(const std::string& text) {
     constexpr std::size_t text_bytes_max = 1024;
-    return sanitise(text, text_bytes_max);
+    return sanitise_utf8(text, text_bytes_max);
 }
 
 Error invalid(std::string what) {

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 
+#include "daemon/runtime/idn.h"
 #include "proto/mail/address_list.h"
+#include "proto/mail/header.h"
 #include "proto/smtp/address.h"
 
 namespace posthorse::intake {
 namespace {
 
 // "example.org" is that domain, ".example.org" every domain below it.
-bool covers(std::string_view relayed, std::string_view domain) {
+bool covers(std::string_view written, std::string_view domain) {
+    const bool suffix = written.starts_with('.');
+    const auto relayed =
+        (suffix ? "." : "") + runtime::to_a_labels(written.substr(suffix ? 1 : 0)).value_or("?");
     if (relayed.starts_with('.') && domain.size() > relayed.size()) {
         domain.remove_prefix(domain.size() - relayed.size());
     }
@@ -54,7 +59,7 @@ Reply admit_recipient(const config::Config& config,
                       const std::string& recipient) {
     const Reply ok{250, {2, 1, 5}, "recipient ok"};
     if (is_submission(client)) return ok;
-    const auto address = qualified(config, recipient);
+    const auto address = runtime::with_a_labels(qualified(config, recipient));
     if (map != nullptr) {
         if (auto reply = map->judge(address)) return *std::move(reply);
     }

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::runtime::log {
 namespace {
@@ -49,7 +50,7 @@ bool is_plain(std::string_view value) {
 }
 
 void append_value(std::string& out, std::string_view raw) {
-    const std::string value = sanitise(raw, value_bytes_max);
+    const std::string value = sanitise_utf8(raw, value_bytes_max);
     if (is_plain(value)) {
         out += value;
         return;
@@ -105,7 +106,7 @@ void event(Level level, std::string_view name, Fields fields) {
 
 void line(Level level, std::string_view text) {
     if (!logger()->should_log(native(level))) return;
-    logger()->log(native(level), sanitise(text, 2 * value_bytes_max));
+    logger()->log(native(level), sanitise_utf8(text, 2 * value_bytes_max));
 }
 
 std::uint64_t dropped_lines() {

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "daemon/config/table.h"
+#include "daemon/runtime/idn.h"
 #include "proto/types/destination.h"
 #include "proto/types/reply.h"
 
@@ -11,14 +12,18 @@ namespace {
 
 constexpr std::string_view blanks = " \t\r";
 
-std::string folded(std::string_view domain) {
-    if (domain.size() > 1 && domain.ends_with('.')) domain.remove_suffix(1);
-    std::string lower;
-    lower.reserve(domain.size());
-    for (const char c : domain) {
-        lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+// Empty: no name at all.
+std::string folded(std::string_view name) {
+    // A suffix is converted without its dot, which would be an empty label.
+    const bool suffix = name.starts_with('.');
+    const auto converted = runtime::to_a_labels(name.substr(suffix ? 1 : 0));
+    if (!converted) return {};
+    std::string domain = (suffix ? "." : "") + *converted;
+    if (domain.size() > 1 && domain.ends_with('.')) domain.pop_back();
+    for (char& c : domain) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
-    return lower;
+    return domain;
 }
 
 bool is_route_key(std::string_view key) {

@@ -3,7 +3,8 @@
 // Place     Between a claimed envelope and the per-destination queues of schedule_core.h. Made by
 //           node.cc from the configuration, and made anew on reload; pure but for load().
 // Contract  The exact domain wins, then the longest ".suffix" (every domain below it), then "."
-//           (everything). Domains compare without case and without a final dot.
+//           (everything). Domains compare without case and without a final dot, and in the form
+//           that the DNS knows.
 //           A row that cannot be used is skipped with a Problem that names file and line; the rest
 //           is used.
 // Owner     A value; copies are independent.

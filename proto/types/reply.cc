@@ -4,6 +4,7 @@ namespace posthorse {
 namespace {
 
 bool is_address_char(char c) {
+    if (static_cast<unsigned char>(c) > 127) return true;
     return c > ' ' && c <= '~' &&
            std::string_view("<>()[],;:@\"").find(c) == std::string_view::npos;
 }

@@ -38,9 +38,21 @@ TEST_CASE("address literals are destinations of their own") {
 TEST_CASE("an address that leads nowhere names no destination, and never a port") {
     const RouteTable table;
     for (const auto* address : {"postmaster", "a@", "a@b c", "a@[192.0.2.1", "a@host:25",
-                                "a@[127.0.0.1]:25", "a@exa\tmple.org", "a@\xC3\xBC.org"}) {
+                                "a@[127.0.0.1]:25", "a@exa\tmple.org", "a@\xFF.org"}) {
         CHECK_MESSAGE(table.destination_of(address) == "mx:", address);
     }
+}
+
+TEST_CASE("domains beyond ASCII are those that the DNS knows") {
+    RouteTable::Problems problems;
+    const auto table =
+        table_of({{"m\xC3\xA4il.example", "smtp:[one]"}, {".xn--mil-qla.example", "smtp:[below]"}},
+                 problems);
+    CHECK(problems.empty());
+    CHECK(table.destination_of("a@xn--mil-qla.example") == "smtp:[one]");
+    CHECK(table.destination_of("\xC3\xB6@M\xC3\x84IL.example") == "smtp:[one]");
+    CHECK(table.destination_of("a@x.m\xC3\xA4il.example") == "smtp:[below]");
+    CHECK(table.destination_of("a@\xC3\xBC.org") == "mx:xn--tda.org");
 }
 
 TEST_CASE("the exact domain wins, then the longest suffix, then everything") {

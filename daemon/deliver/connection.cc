@@ -141,6 +141,7 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
     } else if (auto* result = std::get_if<smtp::RecipientResult>(&effect)) {
         outcomes_.push_back(
             {job_.recipients[result->recipient], result->kind, status_of(result->reply)});
+        outcomes_.back().status.notices_passed_on = result->notices_passed_on;
         replied_ = replied_ || result->reply.code != 0;
         in_doubt_ = in_doubt_ || result->lost_after_dot;
     } else if (std::holds_alternative<smtp::ClientClose>(effect)) {
@@ -172,7 +173,9 @@ asio::awaitable<void> Connection::start_tls() {
     if (aborted_) {
         end_session(ClientEnd::shutdown, stopping);
     } else if (done) {
-        session_->tls_established(out);
+        const bool verified = stream_->tls_info().verified;
+        session_->tls_established(verified ? smtp::TlsPeer::verified : smtp::TlsPeer::unverified,
+                                  out);
     } else {
         tls_failed_ = true;
         session_->tls_failed(done.error().what, out);
@@ -225,7 +228,7 @@ void Connection::close(bool in_order) {
 // --- a message
 
 asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
-    PH_ASSERT(session_ && session_->state() == smtp::ClientSession::State::ready);
+    PH_ASSERT(session_ && session_->may_deliver());
     job_ = std::move(job);
     outcomes_.clear();
     tail_.clear();
@@ -234,7 +237,14 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
     intent_.emplace(
         shard_, [&](Completion<> done) { messages_.intend(std::move(intent), std::move(done)); });
     smtp::ClientEffects out;
-    session_->deliver({job_.sender, job_.addresses, job_.size_bytes, job_.body}, out);
+    session_->deliver({.sender = job_.sender,
+                       .recipients = job_.addresses,
+                       .size_bytes = job_.size_bytes,
+                       .body = job_.body,
+                       .utf8_header = job_.utf8_header,
+                       .wishes = job_.wishes,
+                       .recipient_wishes = job_.recipient_wishes},
+                      out);
     effects_.insert(effects_.end(), out.begin(), out.end());
     co_await converse();
     intent_.reset();
@@ -243,8 +253,6 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
     const bool again = jobs_done_++ > 0;
     Attempt attempt;
     attempt.stale = again && !heard_ && closed_by_peer_;
-    attempt.raw_eight_bit =
-        replied_ && job_.body == BodyKind::eight_bit && !session_->offer().eight_bit_mime;
     attempt.result = {.id = job_.id,
                       .attempt = job_.attempt,
                       .destination = job_.destination,
@@ -291,10 +299,13 @@ asio::awaitable<void> Connection::send_body() {
 
 // All but the tail is sent. May the message end?
 asio::awaitable<void> Connection::end_body() {
-    const auto recorded = co_await intent_->answer();
-    if (!recorded) {
-        co_return end_session(ClientEnd::lease_lost, "the attempt could not be recorded: " +
-                                                         std::string(recorded.error().what));
+    if (intent_) {
+        const auto recorded = co_await intent_->answer();
+        if (!recorded) {
+            co_return end_session(ClientEnd::lease_lost, "the attempt could not be recorded: " +
+                                                             std::string(recorded.error().what));
+        }
+        intent_.reset();  // recorded for all rounds of the message
     }
     if (!co_await wait_until_sent()) {
         co_return end_session({IoEnd::timed_out, "the body was not taken in time"});
@@ -332,6 +343,10 @@ asio::awaitable<bool> Connection::wait_until_sent() {
 // --- between and after messages
 
 bool Connection::usable() {
+    return idle() && session_->may_deliver();
+}
+
+bool Connection::idle() {
     return session_ && session_->state() == smtp::ClientSession::State::ready && !aborted_ &&
            quiet();
 }
@@ -347,7 +362,7 @@ bool Connection::quiet() {
 }
 
 asio::awaitable<void> Connection::quit() {
-    if (!usable()) {
+    if (!idle()) {
         close(false);
         co_return;
     }

@@ -52,7 +52,6 @@ public:
         JobResult result;
         // The server had closed a connection that was used before: nothing was asked; try again.
         bool stale = false;
-        bool raw_eight_bit = false;  // 8-bit octets went to a server without 8BITMIME
     };
 
     // The references must outlive the connection.
@@ -67,9 +66,9 @@ public:
 
     // nullopt: ready for deliver().
     runtime::asio::awaitable<std::optional<Refusal>> open(std::vector<Candidate> candidates);
-    // Ready, and the server has neither closed nor said anything since.
+    // May take another message, and the server has neither closed nor said anything since.
     bool usable();
-    // Requires that it was ready.
+    // Requires that it was ready, and takes another message.
     runtime::asio::awaitable<Attempt> deliver(DeliveryJob job);
     // Says goodbye, when there is somebody to say it to.
     runtime::asio::awaitable<void> quit();
@@ -100,6 +99,7 @@ private:
     void end_session(smtp::ClientEnd why, std::string what);
     void end_session(const IoError& error);
     void close(bool in_order);
+    bool idle();
     bool quiet();
     Duration patience_for(smtp::Step step) const;
     Duration patience_left() const;
@@ -128,10 +128,10 @@ private:
     // of the message under way
     DeliveryJob job_;
     std::vector<RecipientOutcome> outcomes_;
-    std::optional<Begun<void>> intent_;
-    std::string tail_;      // the last piece of the body: goes out with the final dot
-    bool heard_ = false;    // a reply came
-    bool replied_ = false;  // a recipient's result is what the server said
+    std::optional<Begun<void>> intent_;  // until it is known to be recorded
+    std::string tail_;                   // the last piece of the body: goes out with the final dot
+    bool heard_ = false;                 // a reply came
+    bool replied_ = false;               // a recipient's result is what the server said
     bool in_doubt_ = false;
     bool closed_by_peer_ = false;
     bool our_fault_ = false;  // ended by this node: says nothing about the destination

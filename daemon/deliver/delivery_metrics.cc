@@ -26,9 +26,6 @@ DeliveryMetrics::DeliveryMetrics(runtime::Metrics& metrics)
       in_clear_(connections(metrics, "clear")),
       secure_(connections(metrics, "tls")),
       failed_(connections(metrics, "failed")),
-      raw_eight_bit_(
-          metrics.counter("posthorse_delivery_raw_8bit_total",
-                          "8-bit messages sent as they are to servers without 8BITMIME")),
       latency_(metrics.histogram("posthorse_delivery_latency_seconds",
                                  "From the acceptance of a message to a recipient's delivery",
                                  runtime::latency_bounds())) {}

@@ -16,12 +16,10 @@ public:
     void attempt_ended(const JobResult& result, WallTime now);
     void connection_opened(bool secure);
     void connection_failed() { failed_.add(); }
-    void raw_eight_bit_sent() { raw_eight_bit_.add(); }
 
 private:
     runtime::Counter delivered_, deferred_, refused_, in_doubt_;
     runtime::Counter in_clear_, secure_, failed_;
-    runtime::Counter raw_eight_bit_;
     runtime::Histogram latency_;
 };
 

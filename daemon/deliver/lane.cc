@@ -143,13 +143,13 @@ asio::awaitable<JobResult> Lane::perform(Worker* worker, DeliveryJob job) {
             co_await worker->connection->quit();
         }
         if (!worker->connection || !worker->connection->usable()) {
+            if (worker->connection) co_await worker->connection->quit();
             const auto refusal = co_await open(worker);
             if (refusal) co_return refused(job, *refusal);
         }
         ++worker->messages;
         auto attempt = co_await worker->connection->deliver(job);
         if (attempt.stale && !aborted_) continue;  // once: a fresh connection is never stale
-        if (attempt.raw_eight_bit) metrics_.raw_eight_bit_sent();
         co_return std::move(attempt.result);
     }
 }

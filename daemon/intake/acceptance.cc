@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "daemon/runtime/await.h"
+#include "daemon/runtime/idn.h"
 #include "daemon/runtime/log.h"
 #include "daemon/runtime/system_clock.h"
 #include "proto/mail/address_list.h"
 #include "proto/mail/header_fix.h"
 #include "proto/mail/trace_header.h"
 #include "proto/types/assert.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::intake {
 namespace {
@@ -74,11 +76,23 @@ void Acceptance::end_header() {
     const auto body_at = header.length + (header.end == mail::HeaderEnd::empty_line ? 2 : 0);
     std::string section = whole.substr(0, header.length);
     if (is_submission(client_) && !fix_and_sign(header, section)) return;
-    message_id_ = mail::message_id(mail::parse_header(section));
+    note_header(section);
     buffer_ = std::move(section);
     buffer_ += "\r\n";
     size_bytes_ = buffer_.size();
     add_body(std::string_view(whole).substr(body_at));
+}
+
+// What of the header concerns the envelope.
+void Acceptance::note_header(std::string_view section) {
+    const auto header = mail::parse_header(section);
+    message_id_ = mail::message_id(header);
+    utf8_header_ = eight_bit_ = !is_ascii(section);
+    // RFC 8689 section 3: REQUIRETLS outweighs the field.
+    const auto* tls_required = header.find("TLS-Required");
+    auto& wishes = transaction_.wishes;
+    wishes.tls_optional = !wishes.require_tls && tls_required != nullptr &&
+                          mail::equal_ignoring_case(mail::unfold(tls_required->value), "no");
 }
 
 // False: refused.
@@ -117,18 +131,20 @@ bool Acceptance::fix_and_sign(const mail::Header& header, std::string& section) 
     return true;
 }
 
-// Whose signature the message wants: the From field decides, the envelope when there is none.
+// Whose signature the message wants: the From field decides, the envelope when there is none. Keys
+// go by domains as the DNS knows them (RFC 8616).
 std::string Acceptance::author(std::string_view section) const {
     const auto header = mail::parse_header(section);
     const auto* from = header.find("From");
-    if (from == nullptr) return transaction_.sender;
+    if (from == nullptr) return runtime::with_a_labels(transaction_.sender);
     const auto addresses = mail::addresses_of(from->value);
-    return addresses.empty() ? transaction_.sender : addresses.front();
+    return runtime::with_a_labels(addresses.empty() ? transaction_.sender : addresses.front());
 }
 
 void Acceptance::add_body(std::string_view bytes) {
     buffer_ += bytes;
     size_bytes_ += bytes.size();
+    eight_bit_ = eight_bit_ || !is_ascii(bytes);
     if (!signing_) return;
     if (auto fed = signing_->body(bytes); !fed) refuse(fed.error(), "the body cannot be signed");
 }
@@ -263,10 +279,13 @@ Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
     envelope.sender = transaction_.sender;
     for (const auto& recipient : transaction_.recipients) {
         Recipient entry;
-        entry.address = qualified(context_.config, recipient);
+        entry.address = qualified(context_.config, recipient.address);
+        entry.wishes = recipient.wishes;
         envelope.recipients.push_back(std::move(entry));
     }
-    envelope.body = transaction_.body;
+    envelope.body = eight_bit_ ? BodyKind::eight_bit : BodyKind::seven_bit;
+    envelope.utf8_header = utf8_header_;
+    envelope.wishes = transaction_.wishes;
     envelope.origin = origin_;
     envelope.accepted_at = context_.clock.wall();
     envelope.due_at = envelope.accepted_at;
@@ -290,11 +309,12 @@ std::string Acceptance::acceptance_event() const {
 
 std::string Acceptance::trace_field() const {
     const auto& recipients = transaction_.recipients;
-    return mail::received_field({.origin = origin_,
-                                 .host_name = context_.config.host_name,
-                                 .queue_id = id_.to_string(),
-                                 .recipient = recipients.size() == 1 ? recipients.front() : "",
-                                 .at = context_.clock.wall()});
+    return mail::received_field(
+        {.origin = origin_,
+         .host_name = context_.config.host_name,
+         .queue_id = id_.to_string(),
+         .recipient = recipients.size() == 1 ? recipients.front().address : "",
+         .at = context_.clock.wall()});
 }
 
 }  // namespace posthorse::intake

@@ -47,6 +47,7 @@ public:
 private:
     void take_header_end(std::string_view bytes);
     void end_header();
+    void note_header(std::string_view section);
     bool fix_and_sign(const mail::Header& header, std::string& section);
     std::string author(std::string_view section) const;
     void add_body(std::string_view bytes);
@@ -75,6 +76,8 @@ private:
     std::uint32_t chunk_count_ = 0;
     std::uint64_t size_bytes_ = 0;  // of what is stored
     std::string message_id_;
+    bool eight_bit_ = false;                // octets above 127 came
+    bool utf8_header_ = false;              // they came in the header section
     std::optional<sign::Signing> signing_;  // nullopt: not to be signed
 };
 

@@ -309,8 +309,10 @@ Client Connection::client() const {
 
 Origin Connection::origin() const {
     const auto& facts = session_.facts();
-    const auto protocol =
-        mail::protocol_name({facts.esmtp, stream_.secure(), !facts.login.empty()});
+    const auto protocol = mail::protocol_name({.esmtp = facts.esmtp,
+                                               .utf8 = session_.transaction().wishes.utf8,
+                                               .tls = stream_.secure(),
+                                               .authenticated = !facts.login.empty()});
     return {listener_.name,
             peer_,
             facts.helo,

@@ -374,8 +374,13 @@ void ScheduleCore::assign(WorkerId id, Worker& worker, Effects& out) {
                       .addresses = {},
                       .size_bytes = envelope.size_bytes,
                       .chunk_count = envelope.chunk_count,
-                      .body = envelope.body};
-    for (const auto i : job.recipients) order.addresses.push_back(envelope.recipients[i].address);
+                      .body = envelope.body,
+                      .utf8_header = envelope.utf8_header,
+                      .wishes = envelope.wishes};
+    for (const auto i : job.recipients) {
+        order.addresses.push_back(envelope.recipients[i].address);
+        order.recipient_wishes.push_back(envelope.recipients[i].wishes);
+    }
     out.push_back(Assign{id, std::move(order)});
     update_waiting(queue);
 }

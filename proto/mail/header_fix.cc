@@ -4,7 +4,7 @@
 #include <array>
 
 #include "proto/mail/date.h"
-#include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::mail {
 
@@ -28,7 +28,7 @@ std::string required_value(std::string_view name, const HeaderFixFacts& facts) {
     if (name == "Date") return format_date(facts.now);
     const std::string host(facts.host_name);
     if (name == "Message-ID") return '<' + std::string(facts.unique) + '@' + host + '>';
-    return facts.sender.empty() ? "MAILER-DAEMON@" + host : sanitise(facts.sender);
+    return facts.sender.empty() ? "MAILER-DAEMON@" + host : sanitise_utf8(facts.sender);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "proto/mail/date.h"
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::mail {
 
@@ -49,12 +50,14 @@ std::string received_field(const TraceFacts& facts) {
     std::string field = "Received: " + from_clause(facts.origin) + "\r\n\tby " +
                         as_token(facts.host_name) + " (Posthorse)\r\n\t" +
                         with_clause(facts.origin) + "\r\n\tid " + as_token(facts.queue_id);
-    if (!facts.recipient.empty()) field += "\r\n\tfor <" + sanitise(facts.recipient) + '>';
+    if (!facts.recipient.empty()) field += "\r\n\tfor <" + sanitise_utf8(facts.recipient) + '>';
     return field + ";\r\n\t" + format_date(facts.at) + "\r\n";
 }
 
 std::string_view protocol_name(const ProtocolFacts& facts) {
     if (!facts.esmtp) return "SMTP";
+    if (facts.utf8 && facts.authenticated) return facts.tls ? "UTF8SMTPSA" : "UTF8SMTPA";
+    if (facts.utf8) return facts.tls ? "UTF8SMTPS" : "UTF8SMTP";
     if (facts.authenticated) return facts.tls ? "ESMTPSA" : "ESMTPA";
     return facts.tls ? "ESMTPS" : "ESMTP";
 }

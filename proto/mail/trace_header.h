@@ -22,11 +22,12 @@ std::string received_field(const TraceFacts& facts);
 
 struct ProtocolFacts {
     bool esmtp = false;
+    bool utf8 = false;  // the message came with SMTPUTF8
     bool tls = false;
     bool authenticated = false;
 };
 
-// The word behind "with": RFC 5321 section 4.4 and RFC 3848.
+// The word behind "with": RFC 5321 section 4.4, RFC 3848, RFC 6531 section 4.3.
 std::string_view protocol_name(const ProtocolFacts& facts);
 
 }  // namespace posthorse::mail

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/smtp/command.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::smtp {
 
@@ -35,30 +36,40 @@ bool is_printable(char c) {
     return c >= 32 && c < 127;
 }
 
-bool is_dot_string(std::string_view text) {
+// RFC 6531 section 3.3: characters beyond ASCII may stand wherever a letter may.
+bool is_beyond_ascii(char c, Charset charset) {
+    return charset == Charset::utf8 && static_cast<unsigned char>(c) > 127;
+}
+
+bool is_dot_string(std::string_view text, Charset charset) {
     bool atom_open = false;
     for (const char c : text) {
-        if (c == '.' ? !atom_open : !is_atext(c)) return false;
+        const bool in_atom = is_atext(c) || is_beyond_ascii(c, charset);
+        if (c == '.' ? !atom_open : !in_atom) return false;
         atom_open = c != '.';
     }
     return atom_open;
 }
 
 // The octets of the quoted string at the front of `text`, quotes included; 0: there is none.
-std::size_t quoted_length(std::string_view text) {
+std::size_t quoted_length(std::string_view text, Charset charset) {
     if (!text.starts_with('"')) return 0;
     for (std::size_t at = 1; at < text.size(); ++at) {
         if (text[at] == '"') return at + 1;
         if (text[at] == '\\') ++at;
-        if (at >= text.size() || !is_printable(text[at])) return 0;
+        if (at >= text.size()) return 0;
+        if (!is_printable(text[at]) && !is_beyond_ascii(text[at], charset)) return 0;
     }
     return 0;
 }
 
-bool is_label(std::string_view label) {
+bool is_label(std::string_view label, Charset charset) {
     // An underscore breaks RFC 1035's advice and is seen in mail that people want delivered.
-    const auto inside = [](char c) { return is_let_dig(c) || c == '-' || c == '_'; };
-    return !label.empty() && label.size() <= label_bytes_max &&
+    const auto inside = [charset](char c) {
+        return is_let_dig(c) || c == '-' || c == '_' || is_beyond_ascii(c, charset);
+    };
+    // Of a U-label only the form that the DNS knows has a bound.
+    return !label.empty() && (label.size() <= label_bytes_max || !is_ascii(label)) &&
            std::ranges::all_of(label, inside) && label.front() != '-' && label.back() != '-';
 }
 
@@ -117,15 +128,15 @@ Mailbox fault_at(PathFault fault) {
     return {.length = 0, .fault = fault};
 }
 
-std::size_t local_part_length(std::string_view text) {
-    if (text.starts_with('"')) return quoted_length(text);
+std::size_t local_part_length(std::string_view text, Charset charset) {
+    if (text.starts_with('"')) return quoted_length(text, charset);
     const auto end = std::min(text.find_first_of("@>"), text.size());
-    return is_dot_string(text.substr(0, end)) ? end : 0;
+    return is_dot_string(text.substr(0, end), charset) ? end : 0;
 }
 
 // The mailbox at the front of `text`, up to '>' or the end.
-Mailbox scan_mailbox(std::string_view text, PathKind kind) {
-    const auto local = local_part_length(text);
+Mailbox scan_mailbox(std::string_view text, PathKind kind, Charset charset) {
+    const auto local = local_part_length(text, charset);
     if (local == 0) return fault_at(PathFault::syntax);
     if (local > local_part_bytes_max) return fault_at(PathFault::local_part_too_long);
     const auto rest = text.substr(local);
@@ -137,12 +148,16 @@ Mailbox scan_mailbox(std::string_view text, PathKind kind) {
     if (rest.front() != '@') return fault_at(PathFault::syntax);
     const auto domain = rest.substr(1, std::min(rest.find('>'), rest.size()) - 1);
     if (domain.size() > domain_bytes_max) return fault_at(PathFault::domain_too_long);
-    if (!is_domain(domain) && !is_address_literal(domain)) return fault_at(PathFault::syntax);
-    return {.length = local + 1 + domain.size()};
+    if (!is_domain(domain, charset) && !is_address_literal(domain)) {
+        return fault_at(PathFault::syntax);
+    }
+    const auto length = local + 1 + domain.size();
+    if (!is_harmless_utf8(text.substr(0, length))) return fault_at(PathFault::syntax);
+    return {.length = length};
 }
 
 // RFC 5321 section 4.1.2, A-d-l: "@one,@two:" at the front. npos: it begins one and is malformed.
-std::size_t source_route_length(std::string_view text) {
+std::size_t source_route_length(std::string_view text, Charset charset) {
     if (!text.starts_with('@')) return 0;
     const auto colon = std::min(text.find(':'), text.find('>'));
     if (colon == std::string_view::npos || text[colon] != ':') return std::string_view::npos;
@@ -150,16 +165,13 @@ std::size_t source_route_length(std::string_view text) {
     while (!route.empty()) {
         const auto end = std::min(route.find(','), route.size());
         const auto hop = route.substr(0, end);
-        if (!hop.starts_with('@') || !is_domain(hop.substr(1))) return std::string_view::npos;
+        if (!hop.starts_with('@') || !is_domain(hop.substr(1), charset))
+            return std::string_view::npos;
         route.remove_prefix(end);
         if (route == ",") return std::string_view::npos;
         if (!route.empty()) route.remove_prefix(1);
     }
     return colon + 1;
-}
-
-bool has_eight_bit(std::string_view text) {
-    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) > 127; });
 }
 
 Path fault_of(PathFault fault) {
@@ -168,18 +180,19 @@ Path fault_of(PathFault fault) {
 
 }  // namespace
 
-Path parse_path(std::string_view text, PathKind kind) {
+Path parse_path(std::string_view text, PathKind kind, Charset charset) {
     if (!text.starts_with('<')) return fault_of(PathFault::syntax);
     if (text.starts_with("<>")) {
         if (kind == PathKind::forward) return fault_of(PathFault::syntax);
         return {.mailbox = text.substr(1, 0), .length = 2};
     }
-    const auto route = source_route_length(text.substr(1));
+    const auto route = source_route_length(text.substr(1), charset);
     if (route == std::string_view::npos) return fault_of(PathFault::syntax);
     const auto inside = text.substr(1 + route);
-    const auto mailbox = scan_mailbox(inside, kind);
+    const auto mailbox = scan_mailbox(inside, kind, charset);
     if (mailbox.fault != PathFault::none) {
-        return fault_of(has_eight_bit(text) ? PathFault::eight_bit : mailbox.fault);
+        const bool eight_bit = charset == Charset::ascii && !is_ascii(text);
+        return fault_of(eight_bit ? PathFault::eight_bit : mailbox.fault);
     }
     if (inside.size() == mailbox.length) return fault_of(PathFault::syntax);
     const auto length = 1 + route + mailbox.length + 1;
@@ -187,9 +200,9 @@ Path parse_path(std::string_view text, PathKind kind) {
     return {.mailbox = inside.substr(0, mailbox.length), .length = length};
 }
 
-bool is_mailbox(std::string_view mailbox, PathKind kind) {
+bool is_mailbox(std::string_view mailbox, PathKind kind, Charset charset) {
     if (mailbox.empty()) return kind == PathKind::reverse;
-    const auto scanned = scan_mailbox(mailbox, kind);
+    const auto scanned = scan_mailbox(mailbox, kind, charset);
     return scanned.fault == PathFault::none && scanned.length == mailbox.size() &&
            mailbox.size() + 2 <= path_bytes_max;
 }
@@ -203,10 +216,10 @@ std::string_view local_part_of(std::string_view mailbox) {
     return mailbox.substr(0, mailbox.rfind('@'));
 }
 
-bool is_domain(std::string_view text) {
+bool is_domain(std::string_view text, Charset charset) {
     while (true) {
         const auto dot = text.find('.');
-        if (!is_label(text.substr(0, dot))) return false;
+        if (!is_label(text.substr(0, dot), charset)) return false;
         if (dot == std::string_view::npos) return true;
         text.remove_prefix(dot + 1);
     }

@@ -1,8 +1,9 @@
-// Mailboxes and paths of the envelope (RFC 5321 section 4.1.2).
+// Mailboxes and paths of the envelope (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
 //
 // Contract  Strict: what passes can be written between '<' and '>' of another MAIL or RCPT as it
-// is,
-//           and holds no control character and no octet above 126. Nothing is cut or rewritten.
+//           is, and holds no control character. Beyond ASCII it is harmless UTF-8 (utf8.h), and
+//           only with Charset::utf8. Nothing is cut or rewritten; whether a domain that is not
+//           ASCII can be asked of the DNS is for daemon/runtime/idn.h.
 // Bounds    RFC 5321 section 4.5.3.1: local part 64, domain 255, path 256 octets.
 #pragma once
 
@@ -18,8 +19,11 @@ enum class PathFault : std::uint8_t {
     local_part_too_long,
     domain_too_long,
     path_too_long,
-    eight_bit,  // RFC 6531 is not offered
+    eight_bit,  // with Charset::ascii
 };
+
+// What MAIL's SMTPUTF8 decides.
+enum class Charset : std::uint8_t { ascii, utf8 };
 
 enum class PathKind : std::uint8_t {
     reverse,  // MAIL FROM: "<>" is allowed
@@ -34,17 +38,17 @@ struct Path {
 };
 
 // The path at the very front of `text`; mailbox is a view into it.
-Path parse_path(std::string_view text, PathKind kind);
+Path parse_path(std::string_view text, PathKind kind, Charset charset = Charset::ascii);
 
 // The whole of `mailbox` is what parse_path() would yield for a path of this kind.
-bool is_mailbox(std::string_view mailbox, PathKind kind);
+bool is_mailbox(std::string_view mailbox, PathKind kind, Charset charset = Charset::ascii);
 
 // Behind the last '@'; empty when there is none. For mailboxes that passed.
 std::string_view domain_of(std::string_view mailbox);
 std::string_view local_part_of(std::string_view mailbox);
 
 // "example.org", and with `[...]` an IPv4 or "IPv6:" address literal (RFC 5321 section 4.1.3).
-bool is_domain(std::string_view text);
+bool is_domain(std::string_view text, Charset charset = Charset::ascii);
 bool is_address_literal(std::string_view text);
 
 }  // namespace posthorse::smtp

@@ -18,6 +18,9 @@ struct Job {
     std::vector<std::string> recipients;
     std::uint64_t size_bytes = 0;
     BodyKind body = BodyKind::seven_bit;
+    bool utf8_header = false;
+    MailWishes wishes{};
+    std::vector<RecipientWishes> recipient_wishes{};  // none, or one for each recipient
 };
 
 // --- effects, to be carried out in order
@@ -30,8 +33,9 @@ struct ClientStartTls {
 // JobDone{true} says the same. Look at state() first: a server that spoke again in the same breath
 // has closed the session, and ClientClose follows.
 struct Ready {};
-// Write the message through a DotStuffer, stuff() and finish(), without the final dot; then
-// body_sent().
+// Write the message, from its first octet, through a DotStuffer, stuff() and finish(), without the
+// final dot; then body_sent(). A server that takes few recipients at once (RFC 9422) is sent it
+// several times.
 struct SendBody {};
 struct MayEnd {};  // is the lease good? then dot()
 struct RecipientResult {
@@ -39,6 +43,7 @@ struct RecipientResult {
     OutcomeKind kind = OutcomeKind::deferred;
     Reply reply;  // code 0: no reply; text says why
     bool lost_after_dot = false;
+    bool notices_passed_on = false;  // as DeliveryStatus::notices_passed_on
 };
 struct JobDone {
     bool connection_usable = false;

@@ -115,6 +115,8 @@ void ClientSession::send_ehlo(ClientEffects& out) {
 void ClientSession::on_ehlo(const Reply& reply, ClientEffects& out) {
     if (reply.code == 250) {
         offer_ = parse_offer(reply.text);
+        // RFC 8689 section 4.2.1: a promise of somebody who may be anybody is none.
+        offer_.require_tls = offer_.require_tls && peer_ == TlsPeer::verified;
         return after_hello(out);
     }
     if (!reply.permanent()) return refuse(reply, out);
@@ -154,9 +156,10 @@ void ClientSession::on_starttls(const Reply& reply, ClientEffects& out) {
     become_ready(out);
 }
 
-void ClientSession::tls_established(ClientEffects& out) {
+void ClientSession::tls_established(TlsPeer peer, ClientEffects& out) {
     PH_ASSERT(state_ == State::tls);
     tls_ = true;
+    peer_ = peer;
     offer_ = {};  // RFC 3207 section 4.2: what was said in clear is forgotten
     replies_ = ReplyParser(profile_.limits);
     send_ehlo(out);
@@ -175,12 +178,21 @@ void ClientSession::become_ready(ClientEffects& out) {
 
 // --- a message
 
+bool ClientSession::may_deliver() const noexcept {
+    return state_ == State::ready && (offer_.mails_max == 0 || mails_ < offer_.mails_max);
+}
+
 void ClientSession::deliver(Job job, ClientEffects& out) {
-    PH_ASSERT(state_ == State::ready);
+    PH_ASSERT(may_deliver());
     transaction_.emplace(std::move(job), offer_);
     transaction_->begin(out);
+    send_mail(out);
+}
+
+void ClientSession::send_mail(ClientEffects& out) {
     auto commands = transaction_->next_commands();
     if (commands.empty()) return finish_job(out);
+    ++mails_;
     state_ = State::envelope;
     send(std::move(commands), out);
 }
@@ -188,7 +200,7 @@ void ClientSession::deliver(Job job, ClientEffects& out) {
 void ClientSession::on_envelope(const Reply& reply, ClientEffects& out) {
     if (resetting_) {
         if (!reply.positive()) return abandon(reply, out);
-        return finish_job(out);
+        return end_round(out);
     }
     switch (transaction_->on_reply(reply, out)) {
         case ClientTransaction::Progress::waiting:
@@ -249,14 +261,27 @@ void ClientSession::on_final_reply(const Reply& reply, ClientEffects& out) {
         return broken("end of data answered by " + reply.to_line(), out);
     }
     transaction_->settle_open(reply, out);
-    finish_job(out);
+    end_round(out);
+}
+
+// All that were asked about are settled; others may wait for their turn (RFC 9422).
+void ClientSession::end_round(ClientEffects& out) {
+    resetting_ = false;
+    state_ = State::ready;
+    if (!transaction_->has_another_round()) return finish_job(out);
+    if (!may_deliver()) {
+        const Reply why{0, {4, 5, 3}, "the server takes no more messages in this connection"};
+        transaction_->defer_open(why, false, out);
+        return finish_job(out);
+    }
+    transaction_->begin_round();
+    send_mail(out);
 }
 
 void ClientSession::finish_job(ClientEffects& out) {
     transaction_.reset();
-    resetting_ = false;
     state_ = State::ready;
-    out.emplace_back(JobDone{.connection_usable = true});
+    out.emplace_back(JobDone{.connection_usable = may_deliver()});
 }
 
 void ClientSession::quit(ClientEffects& out) {

@@ -33,6 +33,9 @@ struct ClientProfile {
     Limits limits;
 };
 
+// Whether the handshake proved that the server is the host that was meant.
+enum class TlsPeer : std::uint8_t { unverified, verified };
+
 // What the client waits for, so that the driver knows which deadline applies (limits.h, Timeouts).
 enum class Step : std::uint8_t { greeting, command, data_start, final_dot, quit };
 
@@ -64,15 +67,18 @@ public:
     // it again with more behind it. While the body is written, replies may be fed too: a server
     // that refuses early is heard.
     std::size_t feed(std::string_view input, ClientEffects& out);
-    void tls_established(ClientEffects& out);
+    void tls_established(TlsPeer peer, ClientEffects& out);
     // `when_offered`: the driver connects again with TlsUse::never; this session ends.
     void tls_failed(std::string why, ClientEffects& out);
 
-    // Requires State::ready.
+    // Ready for another message: the server has not stated that it takes no more of them.
+    bool may_deliver() const noexcept;
+    // Requires may_deliver().
     void deliver(Job job, ClientEffects& out);
     void body_sent(ClientEffects& out);
     // false: the message must not be ended; the connection is reset and nothing was delivered.
     void dot(bool permit, ClientEffects& out);
+    // Requires State::ready.
     void quit(ClientEffects& out);
     // The peer left, a deadline passed, the lease is lost, the node stops.
     void end(ClientEnd reason, std::string why, ClientEffects& out);
@@ -98,6 +104,8 @@ private:
     void after_hello(ClientEffects& out);
     void become_ready(ClientEffects& out);
     void send_commands(ClientEffects& out);
+    void send_mail(ClientEffects& out);
+    void end_round(ClientEffects& out);
     void reset(ClientEffects& out);
     void finish_job(ClientEffects& out);
 
@@ -111,6 +119,8 @@ private:
     Reply refusal_;
     State state_ = State::greeting;
     bool tls_ = false;
+    TlsPeer peer_ = TlsPeer::unverified;
+    std::uint64_t mails_ = 0;  // that were begun
     ReplyParser replies_;
     std::optional<ClientTransaction> transaction_;  // between deliver() and JobDone
     bool resetting_ = false;  // in State::envelope: RSET was sent, all recipients are settled

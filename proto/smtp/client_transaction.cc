@@ -1,9 +1,13 @@
 #include "proto/smtp/client_transaction.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/smtp/address.h"
+#include "proto/smtp/command.h"
+#include "proto/smtp/original_recipient.h"
 #include "proto/types/assert.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::smtp {
 
@@ -35,30 +39,111 @@ bool is_2yz(const Reply& reply) {
     return reply.code >= 200 && reply.code < 300;
 }
 
+// RFC 3461 section 4.1.
+std::string notify_parameter(const Notify& notify) {
+    std::string list;
+    const auto add = [&list](bool wanted, std::string_view word) {
+        if (wanted) (list += list.empty() ? "" : ",") += word;
+    };
+    add(notify.success, "SUCCESS");
+    add(notify.failure, "FAILURE");
+    add(notify.delay, "DELAY");
+    return " NOTIFY=" + (list.empty() ? "NEVER" : list);
+}
+
+// How many different domains there would be with another recipient.
+class DomainCount {
+public:
+    std::size_t with(std::string_view domain) {
+        const bool known = std::ranges::any_of(
+            seen_, [&](std::string_view one) { return equal_ignoring_case(one, domain); });
+        if (!known) seen_.push_back(domain);
+        return seen_.size();
+    }
+
+private:
+    std::vector<std::string_view> seen_;
+};
+
 }  // namespace
 
 ClientTransaction::ClientTransaction(Job job, const ServerOffer& offer)
     : job_(std::move(job)), offer_(offer), standing_(job_.recipients.size(), Standing::open) {}
 
 void ClientTransaction::begin(ClientEffects& out) {
-    if (offer_.size_bytes_max != 0 && job_.size_bytes > offer_.size_bytes_max) {
-        return fail_all({0,
-                         {5, 3, 4},
-                         "message of " + std::to_string(job_.size_bytes) +
-                             " bytes: the server takes " + std::to_string(offer_.size_bytes_max)},
-                        out);
-    }
-    if (!is_mailbox(job_.sender, PathKind::reverse)) {
-        return fail_all({0, {5, 1, 7}, "the sender's address cannot be written in SMTP"}, out);
-    }
-    for (std::uint32_t i = 0; i < job_.recipients.size(); ++i) {
-        if (is_mailbox(job_.recipients[i], PathKind::forward)) {
-            named_.push_back(i);
-        } else {
-            const Reply why{0, {5, 1, 3}, "the address cannot be written in SMTP"};
-            settle(i, {.kind = OutcomeKind::failed, .reply = why}, out);
+    for (std::uint32_t i = 0; i < job_.recipients.size(); ++i) waiting_.push_back(i);
+    if (const auto refusal = refusal_of_message()) {
+        for (const auto i : std::exchange(waiting_, {})) {
+            settle(i, {.kind = OutcomeKind::failed, .reply = *refusal}, out);
         }
     }
+    for (const auto i : std::exchange(waiting_, {})) {
+        if (const auto refusal = refusal_of_recipient(job_.recipients[i])) {
+            settle(i, {.kind = OutcomeKind::failed, .reply = *refusal}, out);
+        } else {
+            waiting_.push_back(i);
+        }
+    }
+    begin_round();
+}
+
+std::optional<Reply> ClientTransaction::refusal_of_message() const {
+    if (offer_.size_bytes_max != 0 && job_.size_bytes > offer_.size_bytes_max) {
+        return Reply{0,
+                     {5, 3, 4},
+                     "message of " + std::to_string(job_.size_bytes) + " bytes: the server takes " +
+                         std::to_string(offer_.size_bytes_max)};
+    }
+    if (!is_mailbox(job_.sender, PathKind::reverse, Charset::utf8)) {
+        return Reply{0, {5, 1, 7}, "the sender's address cannot be written in SMTP"};
+    }
+    if (job_.wishes.require_tls && !offer_.require_tls) {
+        return Reply{0, {5, 7, 30}, "TLS is required, and this server does not vouch for it"};
+    }
+    const bool utf8 = !is_ascii(job_.sender) || (job_.wishes.utf8 && job_.utf8_header);
+    if (utf8 && !offer_.smtp_utf8) {
+        return Reply{0, {5, 6, 7}, "sender or header is not ASCII: the server lacks SMTPUTF8"};
+    }
+    if (job_.body == BodyKind::eight_bit && !offer_.eight_bit_mime) {
+        return Reply{0, {5, 6, 3}, "the message holds 8-bit octets: the server lacks 8BITMIME"};
+    }
+    return std::nullopt;
+}
+
+std::optional<Reply> ClientTransaction::refusal_of_recipient(const std::string& address) const {
+    if (!is_mailbox(address, PathKind::forward, Charset::utf8)) {
+        return Reply{0, {5, 1, 3}, "the address cannot be written in SMTP"};
+    }
+    if (!is_ascii(address) && !offer_.smtp_utf8) {
+        return Reply{0, {5, 6, 7}, "the address is not ASCII: the server lacks SMTPUTF8"};
+    }
+    return std::nullopt;
+}
+
+void ClientTransaction::begin_round() {
+    DomainCount domains;
+    const auto most = offer_.recipients_max == 0 ? waiting_.size() : offer_.recipients_max;
+    const auto fits = [&](std::uint32_t recipient) {
+        if (named_.size() >= most) return false;
+        const auto limit = offer_.recipient_domains_max;
+        return limit == 0 || domains.with(domain_of(job_.recipients[recipient])) <= limit;
+    };
+    named_.clear();
+    std::size_t count = 0;
+    for (; count < waiting_.size() && fits(waiting_[count]); ++count) {
+        named_.push_back(waiting_[count]);
+    }
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(count));
+    sent_count_ = answered_count_ = 0;
+    mail_refused_ = false;
+    utf8_ = needs_utf8();
+}
+
+// RFC 6531 section 3.4 wants the parameter for what needs it, and for nothing else.
+bool ClientTransaction::needs_utf8() const {
+    if (!offer_.smtp_utf8) return false;
+    return !is_ascii(job_.sender) || (job_.wishes.utf8 && job_.utf8_header) ||
+           std::ranges::any_of(named_, [&](auto i) { return !is_ascii(job_.recipients[i]); });
 }
 
 std::string ClientTransaction::next_commands() {
@@ -72,7 +157,7 @@ std::string ClientTransaction::next_commands() {
         if (sent_count_ == 0) {
             commands += mail_command();
         } else if (sent_count_ < data_index()) {
-            commands += "RCPT TO:<" + job_.recipients[named_[sent_count_ - 1]] + ">\r\n";
+            commands += rcpt_command(named_[sent_count_ - 1]);
             rcpt_in_group = true;
         } else {
             if (!may_send_data(rcpt_in_group)) break;
@@ -90,8 +175,30 @@ bool ClientTransaction::may_send_data(bool rcpt_in_group) const {
 std::string ClientTransaction::mail_command() const {
     std::string command = "MAIL FROM:<" + job_.sender + ">";
     if (offer_.size && job_.size_bytes > 0) command += " SIZE=" + std::to_string(job_.size_bytes);
-    // Without the offer 8-bit mail goes as it is: a rewrite would break its signatures.
     if (offer_.eight_bit_mime && job_.body == BodyKind::eight_bit) command += " BODY=8BITMIME";
+    if (utf8_) command += " SMTPUTF8";
+    if (job_.wishes.require_tls) command += " REQUIRETLS";
+    if (offer_.notices) {
+        const auto ret = job_.wishes.ret;
+        if (ret != ReturnContent::unsaid)
+            command += ret == ReturnContent::full ? " RET=FULL" : " RET=HDRS";
+        if (!job_.wishes.envelope_id.empty()) command += " ENVID=" + job_.wishes.envelope_id;
+    }
+    return command + "\r\n";
+}
+
+const RecipientWishes& ClientTransaction::wishes_of(std::uint32_t recipient) const {
+    static const RecipientWishes none;
+    return job_.recipient_wishes.empty() ? none : job_.recipient_wishes.at(recipient);
+}
+
+std::string ClientTransaction::rcpt_command(std::uint32_t recipient) const {
+    std::string command = "RCPT TO:<" + job_.recipients[recipient] + ">";
+    const auto& wishes = wishes_of(recipient);
+    if (offer_.notices && wishes.notify.said) command += notify_parameter(wishes.notify);
+    if (offer_.notices && !wishes.original.empty()) {
+        command += " ORCPT=" + (utf8_ ? wishes.original : as_ascii_parameter(wishes.original));
+    }
     return command + "\r\n";
 }
 
@@ -116,6 +223,7 @@ ClientTransaction::Progress ClientTransaction::on_mail(const Reply& reply, Clien
     if (reply.positive()) return Progress::protocol_error;
     mail_refused_ = true;
     settle_open(reply, out);
+    settle_with(reply, std::exchange(waiting_, {}), out);  // they would hear the same
     return after_reply();
 }
 
@@ -142,23 +250,26 @@ ClientTransaction::Progress ClientTransaction::on_data(const Reply& reply, Clien
 }
 
 void ClientTransaction::settle_open(const Reply& reply, ClientEffects& out) {
-    for (std::uint32_t i = 0; i < standing_.size(); ++i) {
+    settle_with(reply, named_, out);
+}
+
+void ClientTransaction::settle_with(const Reply& reply,
+                                    const std::vector<std::uint32_t>& recipients,
+                                    ClientEffects& out) {
+    for (const auto i : recipients) {
         if (standing_[i] != Standing::settled)
             settle(i, {.kind = kind_of(reply), .reply = reply}, out);
     }
 }
 
 void ClientTransaction::defer_open(const Reply& why, bool lost_after_dot, ClientEffects& out) {
-    for (std::uint32_t i = 0; i < standing_.size(); ++i) {
+    for (const auto i : named_) {
         if (standing_[i] == Standing::settled) continue;
         settle(i, {.kind = OutcomeKind::deferred, .reply = why, .lost_after_dot = lost_after_dot},
                out);
     }
-}
-
-void ClientTransaction::fail_all(const Reply& why, ClientEffects& out) {
-    for (std::uint32_t i = 0; i < standing_.size(); ++i) {
-        settle(i, {.kind = OutcomeKind::failed, .reply = why}, out);
+    for (const auto i : std::exchange(waiting_, {})) {
+        settle(i, {.kind = OutcomeKind::deferred, .reply = why}, out);
     }
 }
 
@@ -169,6 +280,8 @@ void ClientTransaction::settle(std::uint32_t recipient,
     if (standing_[recipient] == Standing::accepted) --accepted_count_;
     standing_[recipient] = Standing::settled;
     result.recipient = recipient;
+    const bool asked = wishes_of(recipient).notify.success;
+    result.notices_passed_on = asked && offer_.notices && result.kind == OutcomeKind::delivered;
     result.reply = abridged(std::move(result.reply));
     out.emplace_back(std::move(result));
 }

@@ -3,12 +3,18 @@
 // Place     Inside ClientSession, from deliver() to JobDone.
 // Contract  Each recipient gets exactly one RecipientResult. With PIPELINING the commands leave in
 //           groups (RFC 2920), without it one by one; a group is bounded so that neither side
-//           blocks on the other's unread bytes.
-// Errors    An address that cannot be written in a command fails here, before anything is sent.
+//           blocks on the other's unread bytes. A server that states how many recipients it takes
+//           (LIMITS, RFC 9422) gets the message in as many rounds as that needs.
+//           Extensions are used when the server offers them and the message needs them.
+// Errors    What the server cannot be told, and what it said that it cannot take, fails here,
+//           before anything is sent: an address that is none; a message too large (5.3.4); 8-bit
+//           octets without 8BITMIME (5.6.3: a rewrite would break its signatures); UTF-8 without
+//           SMTPUTF8 (5.6.7); a message that requires TLS and would not be safe (5.7.30).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,16 +36,19 @@ public:
 
     ClientTransaction(Job job, const ServerOffer& offer);
 
-    // Settles what needs no server: a message too large for it, addresses that it could not be
-    // told.
+    // Settles what needs no server, and begins the first round.
     void begin(ClientEffects& out);
-    // What to send now; empty: nothing is left to ask, every recipient is settled.
+    // Recipients are left that this round has not asked about.
+    bool has_another_round() const noexcept { return !waiting_.empty(); }
+    void begin_round();
+    // What to send now; empty: nothing is left to ask, every recipient of the round is settled.
     std::string next_commands();
     // The reply to the oldest command without one.
     Progress on_reply(const Reply& reply, ClientEffects& out);
-    // The reply to the message itself, or the refusal of all that is still open.
+    // The reply to the message itself, or the refusal of all of the round that is still open.
     void settle_open(const Reply& reply, ClientEffects& out);
-    // No reply came: `why` with code 0. `lost_after_dot` when the message may have been taken.
+    // No reply came: `why` with code 0. `lost_after_dot` when the message may have been taken. Ends
+    // what waits for another round, too.
     void defer_open(const Reply& why, bool lost_after_dot, ClientEffects& out);
 
     bool anybody_accepted() const noexcept { return accepted_count_ > 0; }
@@ -49,20 +58,31 @@ public:
 private:
     enum class Standing : std::uint8_t { open, accepted, settled };
 
+    std::optional<Reply> refusal_of_message() const;
+    std::optional<Reply> refusal_of_recipient(const std::string& address) const;
     void settle(std::uint32_t recipient, RecipientResult result, ClientEffects& out);
-    void fail_all(const Reply& why, ClientEffects& out);
+    void settle_with(const Reply& reply,
+                     const std::vector<std::uint32_t>& recipients,
+                     ClientEffects& out);
     Progress on_mail(const Reply& reply, ClientEffects& out);
     Progress on_rcpt(std::uint32_t recipient, const Reply& reply, ClientEffects& out);
     Progress on_data(const Reply& reply, ClientEffects& out);
     Progress after_reply() const;
     bool may_send_data(bool rcpt_in_group) const;
+    bool needs_utf8() const;
+    const RecipientWishes& wishes_of(std::uint32_t recipient) const;
     std::string mail_command() const;
+    std::string rcpt_command(std::uint32_t recipient) const;
     std::size_t data_index() const noexcept { return named_.size() + 1; }
 
     Job job_;
     ServerOffer offer_;
-    std::vector<Standing> standing_;    // of each recipient of the job
+    std::vector<Standing> standing_;      // of each recipient of the job
+    std::vector<std::uint32_t> waiting_;  // recipients for the rounds to come, in order
+
+    // of the round
     std::vector<std::uint32_t> named_;  // recipients that are asked about, in order
+    bool utf8_ = false;                 // MAIL says SMTPUTF8
     // Commands in order: 0 is MAIL, 1..n are RCPT for named_[i - 1], n + 1 is DATA.
     std::size_t sent_count_ = 0;
     std::size_t answered_count_ = 0;  // never above sent_count_

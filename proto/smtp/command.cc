@@ -24,7 +24,7 @@ constexpr std::array named_verbs{
     NamedVerb{"PUT", Verb::http},     NamedVerb{"DELETE", Verb::http},
     NamedVerb{"CONNECT", Verb::http}, NamedVerb{"OPTIONS", Verb::http},
     NamedVerb{"TRACE", Verb::http},   NamedVerb{"PATCH", Verb::http},
-    NamedVerb{"PRI", Verb::http},
+    NamedVerb{"PRI", Verb::http},     NamedVerb{"BDAT", Verb::bdat},
 };
 
 constexpr std::size_t helo_bytes_max = 255;

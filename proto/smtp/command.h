@@ -17,6 +17,7 @@ enum class Verb : std::uint8_t {
     mail,
     rcpt,
     data,
+    bdat,
     rset,
     noop,
     quit,

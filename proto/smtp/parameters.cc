@@ -1,16 +1,22 @@
 #include "proto/smtp/parameters.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "proto/smtp/address.h"
 #include "proto/smtp/command.h"
+#include "proto/smtp/original_recipient.h"
 #include "proto/smtp/xtext.h"
 
 namespace posthorse::smtp {
 
 namespace {
+
+constexpr std::size_t envelope_id_bytes_max = 100;  // RFC 3461 section 4.4
 
 struct Parameter {
     std::string_view keyword;
@@ -36,87 +42,153 @@ std::optional<Parameter> take_parameter(std::string_view& text) {
     return Parameter{whole.substr(0, equals), whole.substr(equals + 1)};
 }
 
-// RFC 1870 section 3: 1*20DIGIT, which may exceed 64 bits.
-std::optional<std::uint64_t> parse_size(std::string_view digits) {
-    constexpr auto most = std::numeric_limits<std::uint64_t>::max();
-    if (digits.empty() || digits.size() > 20) return std::nullopt;
-    std::uint64_t size = 0;
-    for (const char c : digits) {
-        if (c < '0' || c > '9') return std::nullopt;
-        const auto digit = static_cast<std::uint64_t>(c - '0');
-        size = size > (most - digit) / 10 ? most : size * 10 + digit;
-    }
-    return size;
-}
+// What reads one parameter into `Into`. False: its value is malformed.
+template <class Into>
+struct Reader {
+    std::string_view keyword;
+    bool (*read)(const Parameter&, Into&);
+    std::string_view wanted;  // of the client
+};
 
-std::optional<BodyKind> parse_body(std::string_view value) {
-    if (equal_ignoring_case(value, "7BIT")) return BodyKind::seven_bit;
-    if (equal_ignoring_case(value, "8BITMIME")) return BodyKind::eight_bit;
+template <class Into>
+std::optional<Reply> read_all(std::string_view text,
+                              std::span<const Reader<Into>> readers,
+                              Into& into) {
+    std::vector<const Reader<Into>*> seen;
+    while (!text.empty()) {
+        const auto parameter = take_parameter(text);
+        if (!parameter) return malformed("A space must follow the address");
+        const auto reader = std::ranges::find_if(readers, [&](const Reader<Into>& one) {
+            return equal_ignoring_case(one.keyword, parameter->keyword);
+        });
+        if (reader == readers.end()) return not_offered();
+        const bool again = std::ranges::find(seen, &*reader) != seen.end();
+        if (again || !reader->read(*parameter, into)) return malformed(reader->wanted);
+        seen.push_back(&*reader);
+    }
     return std::nullopt;
 }
 
-bool is_auth_mailbox(std::string_view value) {
-    const auto mailbox = decode_xtext(value);
+std::string_view value_of(const Parameter& parameter) {
+    return parameter.value.value_or("");
+}
+
+// --- of MAIL
+
+bool read_size(const Parameter& parameter, MailParameters& into) {
+    const auto bytes = parse_octet_count(value_of(parameter));
+    if (bytes) into.size_bytes = *bytes;
+    return bytes.has_value();
+}
+
+bool read_body(const Parameter& parameter, MailParameters& into) {
+    const bool eight_bit = equal_ignoring_case(value_of(parameter), "8BITMIME");
+    into.body = eight_bit ? BodyKind::eight_bit : BodyKind::seven_bit;
+    return eight_bit || equal_ignoring_case(value_of(parameter), "7BIT");
+}
+
+bool read_auth(const Parameter& parameter, MailParameters&) {
+    const auto mailbox = decode_xtext(value_of(parameter));
     return mailbox &&
            (*mailbox == "<>" || (!mailbox->empty() && is_mailbox(*mailbox, PathKind::reverse)));
 }
 
-// What of MAIL's parameters was seen, so that a second one is noticed.
-class MailParameterReader {
-public:
-    explicit MailParameterReader(MailParameters& parameters) : parameters_(parameters) {}
+bool read_utf8(const Parameter& parameter, MailParameters& into) {
+    into.wishes.utf8 = true;
+    return !parameter.value;
+}
 
-    std::optional<Reply> read(const Parameter& parameter) {
-        if (equal_ignoring_case(parameter.keyword, "SIZE")) return size(parameter);
-        if (equal_ignoring_case(parameter.keyword, "BODY")) return body(parameter);
-        if (equal_ignoring_case(parameter.keyword, "AUTH")) return auth(parameter);
-        return not_offered();
+bool read_require_tls(const Parameter& parameter, MailParameters& into) {
+    into.wishes.require_tls = true;
+    return !parameter.value;
+}
+
+bool read_ret(const Parameter& parameter, MailParameters& into) {
+    const bool full = equal_ignoring_case(value_of(parameter), "FULL");
+    into.wishes.ret = full ? ReturnContent::full : ReturnContent::headers;
+    return full || equal_ignoring_case(value_of(parameter), "HDRS");
+}
+
+bool read_envelope_id(const Parameter& parameter, MailParameters& into) {
+    const auto value = value_of(parameter);
+    const auto decoded = decode_xtext(value);
+    if (!decoded || decoded->empty() || value.size() > envelope_id_bytes_max) return false;
+    into.wishes.envelope_id = value;
+    return std::ranges::all_of(*decoded, [](char c) { return c >= 32 && c < 127; });
+}
+
+constexpr std::array mail_readers{
+    Reader<MailParameters>{"SIZE", read_size, "SIZE must be one number"},
+    Reader<MailParameters>{"BODY", read_body, "BODY must be 7BIT or 8BITMIME"},
+    Reader<MailParameters>{"AUTH", read_auth, "AUTH must be one mailbox in xtext"},
+    Reader<MailParameters>{"SMTPUTF8", read_utf8, "SMTPUTF8 has no value and is said once"},
+    Reader<MailParameters>{"RET", read_ret, "RET must be FULL or HDRS"},
+    Reader<MailParameters>{"ENVID", read_envelope_id,
+                           "ENVID must be one xtext of at most 100 printable characters"},
+    // The last one: offered inside TLS alone.
+    Reader<MailParameters>{"REQUIRETLS", read_require_tls,
+                           "REQUIRETLS has no value and is said once"},
+};
+
+// --- of RCPT
+
+// A word of NOTIFY's list; false: unknown, or there twice.
+bool read_notify_word(std::string_view word, Notify& notify) {
+    const auto set = [](bool& flag) { return !std::exchange(flag, true); };
+    if (equal_ignoring_case(word, "SUCCESS")) return set(notify.success);
+    if (equal_ignoring_case(word, "FAILURE")) return set(notify.failure);
+    if (equal_ignoring_case(word, "DELAY")) return set(notify.delay);
+    return false;
+}
+
+bool read_notify(const Parameter& parameter, RecipientWishes& into) {
+    auto words = value_of(parameter);
+    into.notify = {.said = true};
+    if (equal_ignoring_case(words, "NEVER")) return true;
+    for (;;) {
+        const auto comma = words.find(',');
+        if (!read_notify_word(words.substr(0, comma), into.notify)) return false;
+        if (comma == std::string_view::npos) return true;
+        words.remove_prefix(comma + 1);
     }
+}
 
-private:
-    std::optional<Reply> size(const Parameter& parameter) {
-        const auto bytes = parse_size(parameter.value.value_or(""));
-        if (!bytes || std::exchange(size_seen_, true)) return malformed("SIZE must be one number");
-        parameters_.size_bytes = *bytes;
-        return std::nullopt;
-    }
+bool read_original(const Parameter& parameter, RecipientWishes& into) {
+    into.original = value_of(parameter);
+    return parse_original_recipient(into.original).has_value();
+}
 
-    std::optional<Reply> body(const Parameter& parameter) {
-        const auto kind = parse_body(parameter.value.value_or(""));
-        if (!kind || std::exchange(body_seen_, true))
-            return malformed("BODY must be 7BIT or 8BITMIME");
-        parameters_.body = *kind;
-        return std::nullopt;
-    }
-
-    std::optional<Reply> auth(const Parameter& parameter) {
-        const bool good = is_auth_mailbox(parameter.value.value_or(""));
-        if (!good || std::exchange(auth_seen_, true))
-            return malformed("AUTH must be one mailbox in xtext");
-        return std::nullopt;
-    }
-
-    MailParameters& parameters_;
-    bool size_seen_ = false;
-    bool body_seen_ = false;
-    bool auth_seen_ = false;
+constexpr std::array rcpt_readers{
+    Reader<RecipientWishes>{"NOTIFY", read_notify,
+                            "NOTIFY must be NEVER, or a list of SUCCESS, FAILURE, DELAY"},
+    Reader<RecipientWishes>{"ORCPT", read_original,
+                            "ORCPT must be one type;address of at most 500 characters"},
 };
 
 }  // namespace
 
-std::optional<Reply> parse_mail_parameters(std::string_view text, MailParameters& parameters) {
-    MailParameterReader reader(parameters);
-    while (!text.empty()) {
-        const auto parameter = take_parameter(text);
-        if (!parameter) return malformed("A space must follow the address");
-        if (auto refusal = reader.read(*parameter)) return refusal;
+std::optional<std::uint64_t> parse_octet_count(std::string_view digits) {
+    constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+    if (digits.empty() || digits.size() > 20) return std::nullopt;
+    std::uint64_t count = 0;
+    for (const char c : digits) {
+        if (c < '0' || c > '9') return std::nullopt;
+        const auto digit = static_cast<std::uint64_t>(c - '0');
+        count = count > (most - digit) / 10 ? most : count * 10 + digit;
     }
-    return std::nullopt;
+    return count;
 }
 
-std::optional<Reply> parse_rcpt_parameters(std::string_view text) {
-    if (text.empty()) return std::nullopt;
-    return text.front() == ' ' ? not_offered() : malformed("A space must follow the address");
+std::optional<Reply> parse_mail_parameters(std::string_view text,
+                                           Channel channel,
+                                           MailParameters& parameters) {
+    const std::span readers(mail_readers);
+    const auto offered = channel == Channel::tls ? readers.size() : readers.size() - 1;
+    return read_all<MailParameters>(text, readers.first(offered), parameters);
+}
+
+std::optional<Reply> parse_rcpt_parameters(std::string_view text, RecipientWishes& wishes) {
+    return read_all<RecipientWishes>(text, rcpt_readers, wishes);
 }
 
 }  // namespace posthorse::smtp

@@ -1,8 +1,9 @@
 // ESMTP parameters of MAIL and RCPT (RFC 5321 section 4.1.2): what follows the path.
 //
-// Contract  SIZE (RFC 1870), BODY (RFC 6152) and AUTH (RFC 4954 section 5, checked and not used) of
-//           MAIL; none of RCPT. A parameter that is not offered: 555 5.5.4; one that is malformed
-//           or there twice: 501 5.5.4.
+// Contract  Of MAIL: SIZE (RFC 1870), BODY (RFC 6152), AUTH (RFC 4954 section 5, checked and not
+//           used), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), REQUIRETLS (RFC 8689). Of RCPT:
+//           NOTIFY and ORCPT (RFC 3461). A parameter that is not offered: 555 5.5.4; one that is
+//           malformed or there twice: 501 5.5.4.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +18,19 @@ namespace posthorse::smtp {
 struct MailParameters {
     std::uint64_t size_bytes = 0;  // 0: not given; the largest number when it has no room here
     BodyKind body = BodyKind::seven_bit;
+    MailWishes wishes;
 };
 
+// REQUIRETLS is offered inside TLS only.
+enum class Channel : std::uint8_t { clear, tls };
+
 // `text` is empty or begins with the space behind the path. Returns the refusal, if any.
-std::optional<Reply> parse_mail_parameters(std::string_view text, MailParameters& parameters);
-std::optional<Reply> parse_rcpt_parameters(std::string_view text);
+std::optional<Reply> parse_mail_parameters(std::string_view text,
+                                           Channel channel,
+                                           MailParameters& parameters);
+std::optional<Reply> parse_rcpt_parameters(std::string_view text, RecipientWishes& wishes);
+
+// RFC 1870 section 3 and RFC 3030 section 2: 1*20DIGIT, the largest number when it has no room.
+std::optional<std::uint64_t> parse_octet_count(std::string_view digits);
 
 }  // namespace posthorse::smtp

@@ -14,6 +14,13 @@ struct ServerOffer {
     bool enhanced_codes = false;
     bool size = false;
     std::uint64_t size_bytes_max = 0;  // 0: no limit stated
+    bool smtp_utf8 = false;            // RFC 6531
+    bool notices = false;              // DSN, RFC 3461
+    bool require_tls = false;          // REQUIRETLS, RFC 8689
+    // LIMITS (RFC 9422); 0: none stated.
+    std::uint64_t mails_max = 0;              // in a connection
+    std::uint64_t recipients_max = 0;         // in a message
+    std::uint64_t recipient_domains_max = 0;  // in a message
 };
 
 // `ehlo_text` is Reply::text of the positive answer: one keyword a line behind the first line.

@@ -1,10 +1,9 @@
 #include "proto/smtp/server_session.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "proto/smtp/address.h"
 #include "proto/smtp/base64.h"
-#include "proto/smtp/parameters.h"
 #include "proto/types/assert.h"
 
 namespace posthorse::smtp {
@@ -33,43 +32,6 @@ Reply bad_sequence(std::string text) {
 }
 Reply bad_argument(std::string text) {
     return {501, {5, 5, 4}, std::move(text)};
-}
-
-Reply path_refusal(PathFault fault, EnhancedCode code) {
-    switch (fault) {
-        case PathFault::eight_bit:
-            return {553, {5, 6, 7}, "Address must be ASCII: SMTPUTF8 is not offered"};
-        case PathFault::local_part_too_long:
-            return {501, code, "Local part longer than 64 octets"};
-        case PathFault::domain_too_long:
-            return {501, code, "Domain longer than 255 octets"};
-        case PathFault::path_too_long:
-            return {501, code, "Path longer than 256 octets"};
-        case PathFault::syntax:
-        case PathFault::none:
-            break;
-    }
-    return {501, code, "Bad address syntax: <local-part@domain> is wanted"};
-}
-
-Reply character_refusal(const Command& command) {
-    if (command.fault == CommandFault::control_character) {
-        return {500, {5, 5, 2}, "Control characters are not allowed in a command"};
-    }
-    if (command.verb == Verb::mail || command.verb == Verb::rcpt) {
-        return path_refusal(PathFault::eight_bit, {});
-    }
-    return {501, {5, 5, 2}, "A command must be ASCII"};
-}
-
-std::optional<Reply> data_refusal(const DataFaults& faults) {
-    if (faults.bare_cr || faults.bare_lf) {
-        return Reply{550, {5, 5, 2}, "Bare CR or LF in the message: lines must end in CR LF"};
-    }
-    if (faults.too_large) return Reply{552, {5, 3, 4}, "Message is larger than this server takes"};
-    if (faults.nul) return Reply{554, {5, 6, 0}, "Message holds a NUL octet"};
-    if (faults.line_too_long) return Reply{554, {5, 6, 0}, "Message has a line that is too long"};
-    return std::nullopt;
 }
 
 bool is_idle(Verb verb) {
@@ -101,14 +63,14 @@ void ServerSession::start(Effects& out) {
 std::size_t ServerSession::feed(std::string_view input, Effects& out) {
     PH_ASSERT(state_ != State::greeting);
     std::size_t taken = 0;
+    pausing_ = false;
     while (taken < input.size()) {
-        const bool in_data = state_ == State::data;
         const auto step = take(input.substr(taken), out);
         if (step == 0) break;
         taken += step;
         // The driver looks at transaction() and facts() when the data begin or end: before the next
         // command changes them.
-        if (in_data != (state_ == State::data)) break;
+        if (pausing_) break;
         // What came with STARTTLS was not protected: it must not be answered inside TLS.
         if (state_ == State::tls) return input.size();
     }
@@ -124,6 +86,8 @@ std::size_t ServerSession::take(std::string_view input, Effects& out) {
             return take_line(input, out);
         case State::data:
             return take_data(input, out);
+        case State::chunk:
+            return take_chunk(input, out);
         case State::greeting:
         case State::question:
         case State::tls:
@@ -178,18 +142,61 @@ std::size_t ServerSession::take_data(std::string_view input, Effects& out) {
 }
 
 void ServerSession::on_end_of_data(Effects& out) {
-    auto refusal = data_refusal(decoder_.faults());
-    if (!refusal) return ask(Question::message, MessageEnd{}, out);
+    if (const auto refusal = refusal_of(decoder_.faults())) return refuse_message(*refusal, out);
+    body_open_ = false;
+    pausing_ = true;
+    ask(Question::message, MessageEnd{}, out);
+}
+
+void ServerSession::refuse_message(const Reply& refusal, Effects& out) {
     state_ = State::command;
     transaction_.reset();
+    body_open_ = false;
+    pausing_ = true;
     out.emplace_back(MessageEnd{refusal});
-    respond(*refusal, out);
+    respond(refusal, out);
+}
+
+std::size_t ServerSession::take_chunk(std::string_view input, Effects& out) {
+    std::size_t taken = 0;
+    if (chunk_refusal_) {
+        taken = static_cast<std::size_t>(std::min<std::uint64_t>(chunk_.bytes, input.size()));
+        chunk_.bytes -= taken;
+    } else {
+        const auto bytes = chunks_.next(input);
+        taken = bytes.size();
+        chunk_.bytes -= taken;
+        if (!bytes.empty() && !chunks_.faults().any()) out.emplace_back(BodyData{bytes});
+    }
+    if (chunk_.bytes == 0) on_end_of_chunk(out);
+    return taken;
+}
+
+// RFC 3030 section 2: every chunk is answered, behind its last octet.
+void ServerSession::on_end_of_chunk(Effects& out) {
+    state_ = State::command;
+    if (const auto refusal = std::exchange(chunk_refusal_, std::nullopt)) {
+        return respond(*refusal, out);
+    }
+    if (chunk_.last) {
+        const auto missing = chunks_.finish();
+        if (!missing.empty() && !chunks_.faults().any()) out.emplace_back(BodyData{missing});
+    }
+    if (const auto refusal = refusal_of(chunks_.faults())) return refuse_message(*refusal, out);
+    if (!chunk_.last) return respond({250, {2, 0, 0}, "Chunk taken"}, out);
+    body_open_ = false;
+    pausing_ = true;
+    ask(Question::message, MessageEnd{}, out);
 }
 
 void ServerSession::on_command(std::string_view line, Effects& out) {
     const auto command = parse_command(line);
     if (worn_out(command.verb, out)) return;
-    if (command.fault != CommandFault::none) return respond(character_refusal(command), out);
+    const bool may_be_utf8 = command.verb == Verb::mail || command.verb == Verb::rcpt;
+    if (command.fault == CommandFault::control_character ||
+        (command.fault == CommandFault::eight_bit && !may_be_utf8)) {
+        return respond(refusal_of(command.fault), out);
+    }
     dispatch(command, out);
 }
 
@@ -235,6 +242,8 @@ void ServerSession::dispatch(const Command& command, Effects& out) {
             return rcpt(command.argument, out);
         case Verb::data:
             return data(command.argument, out);
+        case Verb::bdat:
+            return bdat(command.argument, out);
         case Verb::rset:
             return rset(out);
         case Verb::auth:
@@ -267,7 +276,7 @@ bool ServerSession::greet(std::string_view argument, Effects& out) {
         return false;
     }
     facts_.helo = argument;
-    transaction_.reset();  // RFC 5321 section 4.1.4
+    drop_transaction(out);  // RFC 5321 section 4.1.4
     return true;
 }
 
@@ -287,7 +296,9 @@ std::string ServerSession::ehlo_text() const {
     std::string text = profile_.host_name + "\nPIPELINING\nSIZE";
     if (const auto most = profile_.limits.message_bytes_max; most != 0)
         text += ' ' + std::to_string(most);
-    text += "\n8BITMIME";
+    text += "\n8BITMIME\nSMTPUTF8\nDSN\nCHUNKING\nLIMITS RCPTMAX=";
+    text += std::to_string(profile_.limits.recipients_max);
+    if (facts_.tls) text += "\nREQUIRETLS";  // RFC 8689 section 4.1
     if (profile_.starttls && !facts_.tls) text += "\nSTARTTLS";
     if (auth_offered() && !profile_.mechanisms.empty()) {
         text += "\nAUTH";
@@ -313,26 +324,15 @@ std::optional<Reply> ServerSession::before_mail() const {
 
 void ServerSession::mail(std::string_view argument, Effects& out) {
     if (const auto refusal = before_mail()) return respond(*refusal, out);
-    const auto text = after_keyword(argument, "FROM:");
-    if (!text) return respond(bad_argument("Syntax: MAIL FROM:<address> [parameters]"), out);
-    const auto path = parse_path(*text, PathKind::reverse);
-    if (path.fault != PathFault::none) return respond(path_refusal(path.fault, {5, 1, 7}), out);
-    MailParameters parameters;
-    if (const auto refusal = parse_mail_parameters(text->substr(path.length), parameters)) {
-        return respond(*refusal, out);
-    }
-    const auto most = profile_.limits.message_bytes_max;
-    if (most != 0 && parameters.size_bytes > most) {
-        return respond({552, {5, 3, 4}, "Message is larger than this server takes"}, out);
-    }
-    offered_ = {.sender = std::string(path.mailbox),
-                .body = parameters.body,
-                .declared_bytes = parameters.size_bytes};
+    auto read = read_mail(argument, facts_.tls ? Channel::tls : Channel::clear, profile_.limits);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    offered_ = std::get<Transaction>(std::move(read));
     ask(Question::mail, CheckMail{offered_.sender, offered_.declared_bytes}, out);
 }
 
 std::optional<Reply> ServerSession::before_rcpt() const {
     if (!transaction_) return bad_sequence("Send MAIL first");
+    if (body_open_) return bad_sequence("The message has begun: send BDAT or RSET");
     if (transaction_->recipients.size() >= profile_.limits.recipients_max) {
         return Reply{452, {4, 5, 3}, "Too many recipients: send the rest in another message"};
     }
@@ -341,20 +341,16 @@ std::optional<Reply> ServerSession::before_rcpt() const {
 
 void ServerSession::rcpt(std::string_view argument, Effects& out) {
     if (const auto refusal = before_rcpt()) return respond(*refusal, out);
-    const auto text = after_keyword(argument, "TO:");
-    if (!text) return respond(bad_argument("Syntax: RCPT TO:<address>"), out);
-    const auto path = parse_path(*text, PathKind::forward);
-    if (path.fault != PathFault::none) return respond(path_refusal(path.fault, {5, 1, 3}), out);
-    if (const auto refusal = parse_rcpt_parameters(text->substr(path.length))) {
-        return respond(*refusal, out);
-    }
-    offered_recipient_ = path.mailbox;
-    ask(Question::rcpt, CheckRcpt{offered_recipient_}, out);
+    auto read = read_rcpt(argument, *transaction_);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    offered_recipient_ = std::get<AcceptedRecipient>(std::move(read));
+    ask(Question::rcpt, CheckRcpt{offered_recipient_.address}, out);
 }
 
 std::optional<Reply> ServerSession::before_data(std::string_view argument) const {
     if (!argument.empty()) return bad_argument("DATA takes no argument");
     if (!transaction_) return bad_sequence("Send MAIL first");
+    if (body_open_) return bad_sequence("DATA cannot follow BDAT");
     if (transaction_->recipients.empty()) return Reply{554, {5, 5, 1}, "No valid recipients"};
     return std::nullopt;
 }
@@ -363,12 +359,51 @@ void ServerSession::data(std::string_view argument, Effects& out) {
     if (const auto refusal = before_data(argument)) return respond(*refusal, out);
     decoder_ = DataDecoder(profile_.limits.message_bytes_max, profile_.limits.text_line_bytes_max);
     state_ = State::data;
-    out.emplace_back(BodyBegin{});
+    begin_body(out);
     respond({354, {}, "End data with <CR><LF>.<CR><LF>"}, out);
 }
 
-void ServerSession::rset(Effects& out) {
+std::optional<Reply> ServerSession::before_chunk() const {
+    if (!transaction_) return bad_sequence("Send MAIL first");
+    if (transaction_->recipients.empty()) return bad_sequence("No valid recipients");
+    return std::nullopt;
+}
+
+void ServerSession::bdat(std::string_view argument, Effects& out) {
+    const auto chunk = read_chunk_command(argument);
+    // What follows may be the message: it must not be taken for commands.
+    if (!chunk) return hang_up(bad_argument("Syntax: BDAT octets [LAST]"), out);
+    const auto& limits = profile_.limits;
+    const bool small = chunk->bytes < limits.small_chunk_bytes && !chunk->last;
+    if (small && ++small_chunks_ > limits.small_chunks_max) {
+        return hang_up({421, {4, 7, 0}, "Too many small chunks"}, out);
+    }
+    chunk_ = *chunk;
+    chunk_refusal_ = before_chunk();
+    if (!chunk_refusal_) {
+        if (!body_open_) {
+            chunks_ = ChunkDecoder(limits.message_bytes_max, limits.text_line_bytes_max);
+            begin_body(out);
+        }
+        chunks_.open(chunk_.bytes);
+    }
+    state_ = State::chunk;
+    if (chunk_.bytes == 0) on_end_of_chunk(out);
+}
+
+void ServerSession::begin_body(Effects& out) {
+    body_open_ = true;
+    pausing_ = true;
+    out.emplace_back(BodyBegin{});
+}
+
+void ServerSession::drop_transaction(Effects& out) {
+    if (std::exchange(body_open_, false)) out.emplace_back(BodyAbort{});
     transaction_.reset();
+}
+
+void ServerSession::rset(Effects& out) {
+    drop_transaction(out);
     respond(ok(), out);
 }
 
@@ -393,6 +428,7 @@ void ServerSession::starttls(std::string_view argument, Effects& out) {
     if (!argument.empty()) return respond(bad_argument("STARTTLS takes no argument"), out);
     if (facts_.tls) return respond(bad_sequence("TLS is on already"), out);
     if (!profile_.starttls) return respond({502, {5, 5, 1}, "STARTTLS is not offered"}, out);
+    if (body_open_) return respond(bad_sequence("The message has begun"), out);
     respond({220, {2, 0, 0}, "Ready to start TLS"}, out);
     transaction_.reset();
     state_ = State::tls;
@@ -417,7 +453,7 @@ void ServerSession::verdict(const Reply& reply, Effects& out) {
             break;
         default:  // Question::message
             transaction_.reset();
-            if (reply.positive()) idle_commands_ = 0;
+            if (reply.positive()) idle_commands_ = small_chunks_ = 0;
     }
     state_ = State::command;
     question_ = Question::none;
@@ -486,10 +522,9 @@ void ServerSession::hang_up(const Reply& reply, Effects& out) {
 }
 
 void ServerSession::close(Effects& out) {
-    if (state_ == State::data) out.emplace_back(BodyAbort{});
     if (state_ == State::auth) out.emplace_back(AuthAbort{});
+    drop_transaction(out);
     state_ = State::closed;
-    transaction_.reset();
     out.emplace_back(Close{});
 }
 

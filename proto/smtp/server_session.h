@@ -24,6 +24,7 @@
 #include "proto/smtp/command.h"
 #include "proto/smtp/data_framing.h"
 #include "proto/smtp/line_splitter.h"
+#include "proto/smtp/server_transaction.h"
 #include "proto/types/assert.h"
 #include "proto/types/envelope.h"
 #include "proto/types/limits.h"
@@ -42,14 +43,6 @@ struct ServerProfile {
     bool require_tls = false;    // no MAIL and no AUTH without TLS
     std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
     Limits limits;
-};
-
-// One mail transaction (RFC 5321 section 3.3) so far.
-struct Transaction {
-    std::string sender;
-    std::vector<std::string> recipients;
-    BodyKind body = BodyKind::seven_bit;
-    std::uint64_t declared_bytes = 0;  // SIZE=; 0: not given
 };
 
 struct SessionFacts {
@@ -92,7 +85,7 @@ struct BodyData {
 struct MessageEnd {
     std::optional<Reply> fault;
 };
-struct BodyAbort {};  // the body will not be completed (disconnect, limit): drop what was taken
+struct BodyAbort {};  // the body will not be completed (disconnect, RSET): drop what was taken
 struct Close {};      // after what was sent is flushed
 using Effect = std::variant<Send,
                             StartTls,
@@ -124,6 +117,7 @@ public:
         auth,      // in an AUTH exchange: waits for the client's next line
         tls,       // StartTls was issued
         data,      // between DATA and the end of data
+        chunk,     // between BDAT and the end of its chunk
         closed,
     };
 
@@ -170,12 +164,15 @@ private:
     std::size_t take(std::string_view input, Effects& out);
     std::size_t take_line(std::string_view input, Effects& out);
     std::size_t take_data(std::string_view input, Effects& out);
+    std::size_t take_chunk(std::string_view input, Effects& out);
     std::size_t line_bytes_max(std::string_view input) const;
     void on_line_fault(LineFault fault, bool auth_line, Effects& out);
     void on_command(std::string_view line, Effects& out);
     void on_auth_line(std::string_view line, Effects& out);
     void abort_auth(Effects& out);
     void on_end_of_data(Effects& out);
+    void on_end_of_chunk(Effects& out);
+    void refuse_message(const Reply& refusal, Effects& out);
 
     // Commands.
     bool worn_out(Verb verb, Effects& out);
@@ -185,6 +182,7 @@ private:
     void mail(std::string_view argument, Effects& out);
     void rcpt(std::string_view argument, Effects& out);
     void data(std::string_view argument, Effects& out);
+    void bdat(std::string_view argument, Effects& out);
     void rset(Effects& out);
     void auth(std::string_view argument, Effects& out);
     void starttls(std::string_view argument, Effects& out);
@@ -194,6 +192,7 @@ private:
     std::optional<Reply> before_mail() const;
     std::optional<Reply> before_rcpt() const;
     std::optional<Reply> before_data(std::string_view argument) const;
+    std::optional<Reply> before_chunk() const;
     std::optional<Reply> before_auth() const;
     bool auth_offered() const;
     bool greet(std::string_view argument, Effects& out);
@@ -202,6 +201,8 @@ private:
     // Output.
     void respond(const Reply& reply, Effects& out);
     void ask(Question question, Effect effect, Effects& out);
+    void begin_body(Effects& out);
+    void drop_transaction(Effects& out);
     void hang_up(const Reply& reply, Effects& out);
     void close(Effects& out);
 
@@ -211,14 +212,21 @@ private:
     std::optional<Transaction> transaction_;
     // Meaningful while state_ is question.
     Question question_ = Question::none;
-    Transaction offered_;            // by MAIL
-    std::string offered_recipient_;  // by RCPT
-    // Meaningful in data.
+    Transaction offered_;                  // by MAIL
+    AcceptedRecipient offered_recipient_;  // by RCPT
+    // Meaningful in data and chunk.
     DataDecoder decoder_{0};
+    ChunkCommand chunk_;
+    std::optional<Reply> chunk_refusal_;  // its octets are no message's
+    // Of the open transaction.
+    bool body_open_ = false;  // between BodyBegin and MessageEnd or BodyAbort
+    ChunkDecoder chunks_{0};  // while body_open_ by BDAT
     // Of the whole session.
     LineSplitter lines_;
     std::uint32_t errors_ = 0;
     std::uint32_t idle_commands_ = 0;
+    std::uint32_t small_chunks_ = 0;
+    bool pausing_ = false;  // the driver must look at transaction() before the next command
 };
 
 }  // namespace posthorse::smtp

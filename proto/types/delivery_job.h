@@ -22,6 +22,9 @@ struct DeliveryJob {
     std::uint64_t size_bytes = 0;
     std::uint32_t chunk_count = 0;
     BodyKind body = BodyKind::seven_bit;
+    bool utf8_header = false;
+    MailWishes wishes{};
+    std::vector<RecipientWishes> recipient_wishes{};  // of the same, in the same order
 };
 
 // How good the destination looked, beside what the recipients met.

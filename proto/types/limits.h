@@ -28,6 +28,9 @@ struct Limits {
     std::uint32_t errors_max = 20;        // 5yz replies in a session, then 421
     std::uint32_t idle_commands_max =
         100;  // NOOP, RSET, VRFY, EHLO without a message between, then 421
+    // BDAT: chunks below that size, but for the last of a message; so many between two messages.
+    std::size_t small_chunk_bytes = 1024;
+    std::uint32_t small_chunks_max = 1000;
     std::uint64_t message_bytes_max = 52'428'800;
 };
 

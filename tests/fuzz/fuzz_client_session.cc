@@ -16,8 +16,13 @@ std::vector<smtp::Job> jobs() {
                     .recipients = {"b@example.net", "bad address", "c@example.net"},
                     .size_bytes = 500,
                     .body = BodyKind::eight_bit};
+    smtp::Job wishing{.sender = "\xC3\xB6@example.org",
+                      .recipients = {"c@example.net", "\xC3\xB6@example.com"},
+                      .wishes = {.utf8 = true, .ret = ReturnContent::full, .envelope_id = "x"},
+                      .recipient_wishes = {{{.said = true, .success = true}, "rfc822;x@y"},
+                                           {{.said = true}, "utf-8;\xC3\xB6@y"}}};
     smtp::Job one{.sender = {}, .recipients = {"d@example.net"}, .size_bytes = 100};
-    return {three, one};
+    return {three, wishing, one};
 }
 
 void check_results(const ClientPeer& peer) {
@@ -41,6 +46,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
                     jobs());
     peer.lease_is_good = (choice & lease_lost) == 0;
     peer.tls_works = (choice & tls_fails) == 0;
+    peer.tls_peer = choice & 1 ? smtp::TlsPeer::verified : smtp::TlsPeer::unverified;
     fuzz::in_pieces(input.rest(), piece_bytes,
                     [&](std::string_view piece) { peer.receive(piece); });
     peer.end(smtp::ClientEnd::peer_closed);

@@ -4,10 +4,13 @@
 #include "proto/smtp/auth_exchange.h"
 #include "proto/smtp/base64.h"
 #include "proto/smtp/command.h"
+#include "proto/smtp/original_recipient.h"
 #include "proto/smtp/parameters.h"
 #include "proto/smtp/password_exchange.h"
 #include "proto/smtp/server_offer.h"
+#include "proto/smtp/server_transaction.h"
 #include "proto/smtp/xtext.h"
+#include "proto/types/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace posthorse;
@@ -21,11 +24,34 @@ void check_encodings(std::string_view text) {
     if (const auto octets = decode_base64(text)) PH_ASSERT(encode_base64(*octets) == text);
 }
 
+void check_printable(std::string_view text) {
+    for (const char c : text) PH_ASSERT(static_cast<unsigned char>(c) >= 32 && c != 127);
+}
+
 void check_parameters(std::string_view text) {
     MailParameters parameters;
-    if (const auto refusal = parse_mail_parameters(text, parameters))
+    if (const auto refusal = parse_mail_parameters(text, Channel::tls, parameters)) {
         PH_ASSERT(refusal->permanent());
-    PH_ASSERT(parse_rcpt_parameters(text).has_value() == !text.empty());
+    } else if (!parameters.wishes.envelope_id.empty()) {
+        check_printable(decode_xtext(parameters.wishes.envelope_id).value());
+    }
+    RecipientWishes wishes;
+    if (const auto refusal = parse_rcpt_parameters(text, wishes)) {
+        PH_ASSERT(refusal->permanent());
+    } else if (!wishes.original.empty()) {
+        PH_ASSERT(parse_original_recipient(wishes.original).has_value());
+    }
+}
+
+void check_original(std::string_view text) {
+    const auto original = parse_original_recipient(text);
+    if (!original) return;
+    PH_ASSERT(is_harmless_utf8(original->address));
+    check_printable(sanitise_utf8(original->address, text.size()));
+    const auto ascii = as_ascii_parameter(text);
+    PH_ASSERT(is_ascii(ascii));
+    if (ascii.size() <= original_recipient_bytes_max)
+        PH_ASSERT(parse_original_recipient(ascii) == original);
 }
 
 void check_passwords(std::string_view mechanism, std::optional<std::string> initial) {
@@ -58,6 +84,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     check_encodings(text);
     check_parameters(text);
     check_parameters(command.argument);
+    check_original(text);
+    read_chunk_command(command.argument);
     check_auth(command.argument);
     parse_offer(text);
     return 0;

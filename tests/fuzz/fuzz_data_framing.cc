@@ -61,6 +61,24 @@ void check_round_trip(std::string_view message, std::size_t piece_bytes) {
     PH_ASSERT(decoded.bytes == expected);
 }
 
+// The same octets as one message of two chunks.
+void check_chunks(std::string_view message, std::size_t cut, std::size_t piece_bytes) {
+    smtp::ChunkDecoder whole(1000, 100);
+    whole.open(message.size());
+    PH_ASSERT(whole.next(message) == message && whole.chunk_complete());
+    smtp::ChunkDecoder decoder(1000, 100);
+    std::string bytes;
+    for (const auto chunk : {message.substr(0, cut), message.substr(cut)}) {
+        decoder.open(chunk.size());
+        fuzz::in_pieces(chunk, piece_bytes,
+                        [&](std::string_view piece) { bytes += decoder.next(piece); });
+        PH_ASSERT(decoder.chunk_complete());
+    }
+    PH_ASSERT(bytes == message);
+    PH_ASSERT(decoder.finish() == whole.finish());
+    PH_ASSERT(decoder.faults().any() == whole.faults().any());
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -70,5 +88,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     check_end(input.rest(), decoded);
     PH_ASSERT(decode(input.rest(), piece_bytes) == decoded);
     check_round_trip(input.rest(), piece_bytes);
+    check_chunks(input.rest(), input.rest().size() / 3, piece_bytes);
     return 0;
 }

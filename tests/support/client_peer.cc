@@ -46,7 +46,7 @@ void ClientPeer::next_job() {
     PH_ASSERT(!in_job_);
     if (session_.state() != ClientSession::State::ready) return;
     ClientEffects effects;
-    if (results_.size() == jobs_.size()) {
+    if (results_.size() == jobs_.size() || !session_.may_deliver()) {
         session_.quit(effects);
     } else {
         in_job_ = true;
@@ -61,7 +61,7 @@ void ClientPeer::on(ClientStartTls&) {
     output_ += "(tls)";
     ClientEffects effects;
     if (tls_works) {
-        session_.tls_established(effects);
+        session_.tls_established(tls_peer, effects);
     } else {
         session_.tls_failed("no shared cipher", effects);
     }

@@ -21,6 +21,7 @@ public:
 
     bool lease_is_good = true;
     bool tls_works = true;
+    smtp::TlsPeer tls_peer = smtp::TlsPeer::unverified;
 
     void receive(std::string_view bytes);
     void end(smtp::ClientEnd reason);

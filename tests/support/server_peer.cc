@@ -159,7 +159,9 @@ void ServerPeer::on(MessageEnd& end) {
         return;
     }
     const auto& transaction = session_.transaction();
-    messages_.push_back({transaction.sender, transaction.recipients, body_});
+    ReceivedMessage message{transaction.sender, {}, body_};
+    for (const auto& one : transaction.recipients) message.recipients.push_back(one.address);
+    messages_.push_back(std::move(message));
     answer({250, {2, 0, 0}, "Queued"});
 }
 

@@ -298,10 +298,7 @@ TEST_CASE("an old server is spoken to with HELO") {
     DeliveryFixture fixture;
     REQUIRE_FALSE(fixture.open({server.port()}));
     auto job = make_job({"a@d.example"});
-    job.body = BodyKind::eight_bit;
-    const auto attempt = fixture.deliver(job);
-    CHECK(kinds_of(attempt) == std::vector{K::delivered});
-    CHECK(attempt.raw_eight_bit);
+    CHECK(kinds_of(fixture.deliver(job)) == std::vector{K::delivered});
     CHECK(server.commands().at(1) == "HELO client.example");
     CHECK(server.mails().at(0).envelope.at(0) == "MAIL FROM:<sender@example.org>");
 }
@@ -312,8 +309,30 @@ TEST_CASE("8-bit mail is announced where 8BITMIME is offered") {
     REQUIRE_FALSE(fixture.open({server.port()}));
     auto job = make_job({"a@d.example"});
     job.body = BodyKind::eight_bit;
-    CHECK_FALSE(fixture.deliver(job).raw_eight_bit);
+    CHECK(kinds_of(fixture.deliver(job)) == std::vector{K::delivered});
     CHECK(server.mails().at(0).envelope.at(0).find("BODY=8BITMIME") != std::string::npos);
+}
+
+TEST_CASE("a message goes in rounds to a server that takes few recipients, under one intent") {
+    SmtpServer server(Manners{.offers = {"LIMITS RCPTMAX=1 MAILMAX=2"}});
+    DeliveryFixture fixture;
+    REQUIRE_FALSE(fixture.open({server.port()}));
+    const auto attempt = fixture.deliver(make_job({"a@d.example", "b@d.example"}));
+    CHECK(kinds_of(attempt) == std::vector{K::delivered, K::delivered});
+    CHECK(server.mails().size() == 2);
+    CHECK(server.mails().at(1).body == server.mails().at(0).body);
+    CHECK_FALSE(fixture.usable());
+}
+
+TEST_CASE("who took over the notices is known of each recipient") {
+    SmtpServer server(Manners{.offers = {"DSN"}});
+    DeliveryFixture fixture;
+    REQUIRE_FALSE(fixture.open({server.port()}));
+    auto job = make_job({"a@d.example"});
+    job.recipient_wishes = {{.notify = {.said = true, .success = true}}};
+    const auto attempt = fixture.deliver(job);
+    CHECK(attempt.result.outcomes.at(0).status.notices_passed_on);
+    CHECK(server.mails().at(0).envelope.at(1).ends_with(" NOTIFY=SUCCESS"));
 }
 
 TEST_CASE("a message that the server says is too large is refused without DATA") {

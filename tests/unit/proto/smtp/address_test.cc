@@ -160,3 +160,41 @@ TEST_CASE("the parts of a mailbox") {
     CHECK(local_part_of("\"a@b\"@c.example") == "\"a@b\"");
     CHECK(local_part_of("postmaster") == "postmaster");
 }
+
+TEST_CASE("mailboxes beyond ASCII pass with SMTPUTF8 only, and as they stand") {
+    for (const std::string mailbox :
+         {"b\xC3\xB6"
+          "b@example.org",
+          "bob@ex\xC3\xA4mple.org", "\"b\xC3\xB6 b\"@example.org",
+          "\xE4\xBE\x8B@\xE4\xBE\x8B.\xE4\xBE\x8B", "\xF0\x9F\x90\xB4@example.org"}) {
+        CAPTURE(mailbox);
+        const auto wire = '<' + mailbox + '>';
+        CHECK(parse_path(wire, PathKind::forward, Charset::utf8).mailbox == mailbox);
+        CHECK(is_mailbox(mailbox, PathKind::reverse, Charset::utf8));
+        CHECK(fault_of(wire) == PathFault::eight_bit);
+        CHECK_FALSE(is_mailbox(mailbox, PathKind::reverse));
+    }
+}
+
+TEST_CASE("what is no harmless UTF-8 is no mailbox (attacks: S8)") {
+    for (const std::string mailbox :
+         {"b\xFF@example.org", "b\xC0\xAF@example.org", "b\xC2\x85@example.org",
+          "\"\xC2\x9B\"@example.org", "bob@\xE2\x80\xAE.example", "b\xC3"}) {
+        CAPTURE(mailbox);
+        const auto path = parse_path('<' + mailbox + '>', PathKind::forward, Charset::utf8);
+        CHECK(path.fault == PathFault::syntax);
+        CHECK_FALSE(is_mailbox(mailbox, PathKind::forward, Charset::utf8));
+    }
+}
+
+TEST_CASE("lengths count octets, but for a label that the DNS knows in another form") {
+    std::string letters;
+    while (letters.size() < 64) letters += "\xC3\xA4";
+    const auto utf8_fault = [](const std::string& text) {
+        return parse_path(text, PathKind::forward, Charset::utf8).fault;
+    };
+    CHECK(utf8_fault('<' + letters + "@example.org>") == PathFault::none);
+    CHECK(utf8_fault('<' + letters + "x@example.org>") == PathFault::local_part_too_long);
+    CHECK(utf8_fault("<x@" + letters + letters + ".example>") == PathFault::none);
+    CHECK(utf8_fault("<x@" + std::string(64, 'd') + ".example>") == PathFault::syntax);
+}

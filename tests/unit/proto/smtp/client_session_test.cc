@@ -456,15 +456,6 @@ TEST_CASE("a message that is too large for the server is not even begun (attacks
     }
 }
 
-TEST_CASE("8BITMIME is named when it is offered and needed") {
-    auto job = one;
-    job.body = BodyKind::eight_bit;
-    CHECK(play_all(pipelined("8 bit", job, {}))
-              .last_written.starts_with("MAIL FROM:<a@example.org> SIZE=100 BODY=8BITMIME\r\n"));
-    CHECK(play_all(one_by_one("8 bit, not offered", job, {})).last_written ==
-          "MAIL FROM:<a@example.org>\r\n");
-}
-
 TEST_CASE("an address that cannot be written fails without a word to the server") {
     auto job = three;
     job.recipients[1] = "c@example.net>\r\nRCPT TO:<evil@example.net";

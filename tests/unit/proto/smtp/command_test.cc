@@ -5,6 +5,7 @@
 #include <string>
 
 #include "proto/smtp/base64.h"
+#include "proto/smtp/original_recipient.h"
 #include "proto/smtp/parameters.h"
 #include "proto/smtp/server_offer.h"
 #include "proto/smtp/xtext.h"
@@ -57,12 +58,13 @@ TEST_CASE("a HELO name holds nothing that a Received field could misread (attack
 
 TEST_CASE("MAIL parameters that are offered") {
     MailParameters parameters;
-    CHECK_FALSE(parse_mail_parameters("", parameters));
-    CHECK_FALSE(parse_mail_parameters(" size=12345 BODY=8bitmime AUTH=<>", parameters));
+    CHECK_FALSE(parse_mail_parameters("", Channel::clear, parameters));
+    CHECK_FALSE(
+        parse_mail_parameters(" size=12345 BODY=8bitmime AUTH=<>", Channel::clear, parameters));
     CHECK(parameters.size_bytes == 12345);
     CHECK(parameters.body == BodyKind::eight_bit);
-    CHECK_FALSE(parse_mail_parameters(" AUTH=user+2Btag@example.org", parameters));
-    CHECK_FALSE(parse_mail_parameters(" SIZE=99999999999999999999", parameters));
+    CHECK_FALSE(parse_mail_parameters(" AUTH=user+2Btag@example.org", Channel::clear, parameters));
+    CHECK_FALSE(parse_mail_parameters(" SIZE=99999999999999999999", Channel::clear, parameters));
     CHECK(parameters.size_bytes == UINT64_MAX);
 }
 
@@ -72,7 +74,7 @@ TEST_CASE("MAIL parameters that are not, and those that are malformed (attacks: 
         int code;
     };
     for (const auto& [text, code] :
-         {Case{" foo", 555}, Case{" SMTPUTF8", 555}, Case{" RET=HDRS", 555},
+         {Case{" foo", 555}, Case{" REQUIRETLS", 555}, Case{" NOTIFY=NEVER", 555},
           Case{" SIZE=1 SIZE=1", 501}, Case{" BODY=7BIT BODY=7BIT", 501},
           Case{" AUTH=<> AUTH=<>", 501}, Case{" SIZE", 501}, Case{" SIZE=", 501},
           Case{" SIZE=-1", 501}, Case{" SIZE=0x10", 501}, Case{" SIZE=100000000000000000000", 501},
@@ -81,17 +83,66 @@ TEST_CASE("MAIL parameters that are not, and those that are malformed (attacks: 
           Case{">", 501}}) {
         CAPTURE(text);
         MailParameters parameters;
-        const auto refusal = parse_mail_parameters(text, parameters);
+        const auto refusal = parse_mail_parameters(text, Channel::clear, parameters);
         REQUIRE(refusal);
         CHECK(refusal->code == code);
         CHECK(refusal->enhanced == EnhancedCode{5, 5, 4});
     }
 }
 
-TEST_CASE("RCPT takes no parameter") {
-    CHECK_FALSE(parse_rcpt_parameters(""));
-    CHECK(parse_rcpt_parameters(" NOTIFY=NEVER")->code == 555);
-    CHECK(parse_rcpt_parameters("x")->code == 501);
+TEST_CASE("what MAIL asks of the servers on the way") {
+    MailParameters parameters;
+    CHECK_FALSE(parse_mail_parameters(" SMTPUTF8 requiretls RET=full ENVID=QQ+2B1", Channel::tls,
+                                      parameters));
+    CHECK(parameters.wishes == MailWishes{.utf8 = true,
+                                          .require_tls = true,
+                                          .ret = ReturnContent::full,
+                                          .envelope_id = "QQ+2B1"});
+    MailParameters headers;
+    CHECK_FALSE(parse_mail_parameters(" RET=HDRS", Channel::clear, headers));
+    CHECK(headers.wishes == MailWishes{.ret = ReturnContent::headers});
+}
+
+TEST_CASE("what RCPT asks of the servers on the way") {
+    RecipientWishes none;
+    CHECK_FALSE(parse_rcpt_parameters("", none));
+    CHECK(none == RecipientWishes{});
+    CHECK(none.notify.wants_failure());
+    CHECK(none.notify.wants_delay());
+    RecipientWishes silent;
+    CHECK_FALSE(parse_rcpt_parameters(" NOTIFY=never", silent));
+    CHECK(silent.notify == Notify{.said = true});
+    CHECK_FALSE(silent.notify.wants_failure());
+    RecipientWishes some;
+    CHECK_FALSE(parse_rcpt_parameters(" ORCPT=rfc822;bob+2Bx@b NOTIFY=DELAY,success", some));
+    CHECK(some.notify == Notify{.said = true, .success = true, .delay = true});
+    CHECK(some.original == "rfc822;bob+2Bx@b");
+    RecipientWishes unread;
+    CHECK(parse_rcpt_parameters(" foo", unread)->code == 555);
+    CHECK(parse_rcpt_parameters("x", unread)->code == 501);
+}
+
+TEST_CASE("the recipient as the sender named it") {
+    using Original = OriginalRecipient;
+    CHECK(parse_original_recipient("rfc822;bob+2Bx@b") == Original{"rfc822", "bob+x@b"});
+    CHECK(parse_original_recipient("X-400;c=us") == std::nullopt);  // '=' is no xtext
+    CHECK(parse_original_recipient("utf-8;b\\x{F6}b@b") == Original{"utf-8",
+                                                                    "b\xC3\xB6"
+                                                                    "b@b"});
+    CHECK(parse_original_recipient("UTF-8;\\x{4F8B}\\x{1F434}@b") ==
+          Original{"UTF-8", "\xE4\xBE\x8B\xF0\x9F\x90\xB4@b"});
+    CHECK(parse_original_recipient("utf-8;b\xC3\xB6"
+                                   "b@b") == Original{"utf-8",
+                                                      "b\xC3\xB6"
+                                                      "b@b"});
+    for (const auto* bad :
+         {"", ";", "rfc822", "rfc822;", ";x", "rfc 822;x", "utf-8;\\x{}", "utf-8;\\x{7}",
+          "utf-8;\\x{7F}", "utf-8;\\x{110000}", "utf-8;\\x{f6}", "utf-8;\\y", "utf-8;a+b",
+          "utf-8;\xC3", "rfc822;+0A", "rfc822;+C3+B6"}) {
+        CHECK_MESSAGE(!parse_original_recipient(bad), bad);
+    }
+    CHECK(as_ascii_parameter("utf-8;b\xC3\xB6"
+                             "b\\x{2B}@\xF0\x9F\x90\xB4") == "utf-8;b\\x{F6}b\\x{2B}@\\x{1F434}");
 }
 
 TEST_CASE("xtext survives every octet and refuses what is none") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -296,4 +297,111 @@ TEST_CASE("replies of a group leave in one write (RFC 2920 section 3.2)") {
     Bench bench;
     bench.feed("EHLO c\r\nNOOP\r\nRSET\r\n");
     CHECK(bench.only<Send>().bytes.ends_with("250 2.0.0 OK\r\n250 2.0.0 OK\r\n"));
+}
+
+namespace {
+
+void open_chunks(Bench& bench) {
+    bench.open_message();
+    bench.feed("BDAT 3\r\n");
+}
+
+}  // namespace
+
+TEST_CASE("a chunk is handed on as it comes, and answered behind its last octet") {
+    Bench bench;
+    bench.open_message();
+    const std::string_view input = "BDAT 5\r\nab\r\ncNOOP\r\n";
+    auto taken = bench.feed(input);
+    CHECK(taken == 8);
+    bench.only<BodyBegin>();
+    taken += bench.feed(input.substr(taken));
+    CHECK(taken == input.size());
+    REQUIRE(bench.effects.size() == 2);
+    CHECK(std::get<BodyData>(bench.effects[0]).bytes == "ab\r\nc");
+    CHECK(std::get<BodyData>(bench.effects[0]).bytes.data() == input.data() + 8);
+    CHECK(std::get<Send>(bench.effects[1]).bytes == "250 2.0.0 Chunk taken\r\n250 2.0.0 OK\r\n");
+}
+
+TEST_CASE("the last chunk asks for the verdict, with the line end that the message lacks") {
+    Bench bench;
+    open_chunks(bench);
+    bench.feed("abc");
+    bench.feed("BDAT 1 LAST\r\n");
+    CHECK(bench.effects.empty());
+    bench.feed("d");
+    REQUIRE(bench.effects.size() == 3);
+    CHECK(std::get<BodyData>(bench.effects[0]).bytes == "d");
+    CHECK(std::get<BodyData>(bench.effects[1]).bytes == "\r\n");
+    CHECK_FALSE(std::get<MessageEnd>(bench.effects[2]).fault);
+    CHECK(bench.session.in_transaction());
+    bench.verdict(ok);
+    CHECK_FALSE(bench.session.in_transaction());
+}
+
+TEST_CASE("a faulty chunk ends its message; what is pipelined behind it is swallowed") {
+    Bench bench;
+    open_chunks(bench);
+    const std::string_view input = "a\nbBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n";
+    auto taken = bench.feed(input);
+    REQUIRE(bench.effects.size() == 2);
+    CHECK(std::get<MessageEnd>(bench.effects[0]).fault->code == 550);
+    taken += bench.feed(input.substr(taken));
+    CHECK(taken == input.size());
+    CHECK(bench.only<Send>().bytes.starts_with("503 5.5.1 "));
+    CHECK(bench.only<Send>().bytes.ends_with("250 2.0.0 OK\r\n"));
+}
+
+TEST_CASE("a body in chunks is dropped by RSET, EHLO and every end") {
+    for (const auto* command : {"RSET\r\n", "EHLO again\r\n", "QUIT\r\n"}) {
+        Bench bench;
+        open_chunks(bench);
+        bench.feed("abc");
+        bench.feed(command);
+        CHECK(std::holds_alternative<BodyAbort>(bench.effects.front()) !=
+              (std::string_view(command) == "QUIT\r\n"));
+        const auto aborts = std::ranges::count_if(bench.effects, [](const Effect& effect) {
+            return std::holds_alternative<BodyAbort>(effect);
+        });
+        CHECK(aborts == 1);
+    }
+    Bench bench;
+    open_chunks(bench);
+    bench.feed("ab");
+    bench.effects.clear();
+    CHECK(bench.session.end(EndReason::peer_closed, bench.effects));
+    CHECK(std::holds_alternative<BodyAbort>(bench.effects.front()));
+}
+
+TEST_CASE("chunks of an octet are taken for a while, not for ever (attacks: S22)") {
+    ServerProfile profile{.host_name = "mx"};
+    profile.limits.small_chunks_max = 2;
+    Bench bench(profile);
+    bench.open_message();
+    for (int i = 0; i < 2; ++i) {
+        bench.feed("BDAT 1\r\n");
+        bench.feed("x");
+        CHECK(std::get<Send>(bench.effects.back()).bytes.starts_with("250 "));
+    }
+    bench.feed("BDAT 1\r\n");
+    CHECK(std::get<Send>(bench.effects.front()).bytes.starts_with("421 4.7.0 "));
+    CHECK(bench.session.state() == ServerSession::State::closed);
+}
+
+TEST_CASE("what a transaction asks of the servers on the way is kept with it") {
+    Bench bench({.host_name = "mx", .implicit_tls = true});
+    bench.feed("EHLO c\r\n");
+    bench.feed("MAIL FROM:<b\xC3\xB6@b> SMTPUTF8 REQUIRETLS RET=HDRS ENVID=x\r\n");
+    CHECK(bench.only<CheckMail>().sender == "b\xC3\xB6@b");
+    bench.verdict(ok);
+    bench.feed("RCPT TO:<c@d> NOTIFY=SUCCESS ORCPT=rfc822;e@f\r\n");
+    bench.verdict(ok);
+    const auto& transaction = bench.session.transaction();
+    CHECK(transaction.wishes == MailWishes{.utf8 = true,
+                                           .require_tls = true,
+                                           .ret = ReturnContent::headers,
+                                           .envelope_id = "x"});
+    CHECK(transaction.recipients ==
+          std::vector<AcceptedRecipient>{
+              {"c@d", {.notify = {.said = true, .success = true}, .original = "rfc822;e@f"}}});
 }

@@ -1,0 +1,102 @@
+#include <doctest/doctest.h>
+
+#include "tests/unit/daemon/intake/intake_fixture.h"
+
+using namespace posthorse;
+using namespace posthorse::tests;
+
+namespace {
+
+// A session on port 25 that has opened a message.
+struct Sender : Client {
+    Sender(IntakeFixture& intake, const std::string& mail, const std::string& rcpt)
+        : Client(intake.port("mx")) {
+        greeting();
+        say("EHLO other.example.net");
+        REQUIRE(say("MAIL FROM:" + mail).starts_with("250"));
+        REQUIRE(say("RCPT TO:" + rcpt).starts_with("250"));
+    }
+    void data(const std::string& text) {
+        REQUIRE(say("DATA").starts_with("354"));
+        send(text + "\r\n.\r\n");
+        REQUIRE(reply().starts_with("250"));
+    }
+};
+
+Envelope accepted_with(const std::string& mail, const std::string& rcpt, const std::string& text) {
+    IntakeFixture intake;
+    Sender client(intake, mail, rcpt);
+    client.data(text);
+    return intake.accepted().at(0);
+}
+
+const std::string plain = "Subject: hello\r\n\r\nHi Bob.";
+
+}  // namespace
+
+TEST_CASE("what MAIL and RCPT ask for is in the envelope") {
+    const auto envelope =
+        accepted_with("<ann@example.net> RET=FULL ENVID=x+2B",
+                      "<bob@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;rob@x", plain);
+    CHECK(envelope.wishes == MailWishes{.ret = ReturnContent::full, .envelope_id = "x+2B"});
+    CHECK(envelope.recipients.at(0).wishes ==
+          RecipientWishes{.notify = {.said = true, .success = true, .delay = true},
+                          .original = "rfc822;rob@x"});
+    CHECK(accepted_with("<ann@example.net>", "<bob@example.org>", plain).wishes == MailWishes{});
+}
+
+TEST_CASE("a message for SMTPUTF8 is marked as such, and its trace shows the recipient") {
+    IntakeFixture intake;
+    Sender client(intake, "<\xC3\xB6@example.net> SMTPUTF8", "<b\xC3\xB6@example.org>");
+    client.data(
+        "Subject: Gr\xC3\xBC\xC3\x9F"
+        "e\r\n\r\nHi.");
+    const auto envelope = intake.accepted().at(0);
+    CHECK(envelope.wishes.utf8);
+    CHECK(envelope.utf8_header);
+    CHECK(envelope.body == BodyKind::eight_bit);
+    CHECK(envelope.origin.protocol == "UTF8SMTP");
+    CHECK(envelope.recipients.at(0).address == "b\xC3\xB6@example.org");
+    CHECK(intake.stored(envelope).find("for <b\xC3\xB6@example.org>") != std::string::npos);
+}
+
+TEST_CASE("a message is 8-bit when it holds such octets, whatever was declared") {
+    const std::string mail = "<ann@example.net> BODY=8BITMIME";
+    const std::string rcpt = "<bob@example.org>";
+    CHECK(accepted_with(mail, rcpt, plain).body == BodyKind::seven_bit);
+    const auto in_body = accepted_with("<ann@example.net>", rcpt, plain + " \xE4");
+    CHECK(in_body.body == BodyKind::eight_bit);
+    CHECK_FALSE(in_body.utf8_header);
+    CHECK(accepted_with("<ann@example.net>", rcpt, "X: \xE4\r\n" + plain).utf8_header);
+}
+
+TEST_CASE("TLS-Required: No is kept (RFC 8689 section 3)") {
+    const std::string mail = "<ann@example.net>";
+    const std::string rcpt = "<bob@example.org>";
+    CHECK(accepted_with(mail, rcpt, "tls-required:\r\n NO\r\n" + plain).wishes.tls_optional);
+    CHECK_FALSE(accepted_with(mail, rcpt, "TLS-Required: Yes\r\n" + plain).wishes.tls_optional);
+}
+
+TEST_CASE("a message in chunks is in custody like any other") {
+    IntakeFixture intake;
+    Sender client(intake, "<ann@example.net>", "<bob@example.org>");
+    client.send("BDAT 10\r\nSubject: aBDAT 0\r\n");
+    CHECK(client.reply().starts_with("250"));
+    CHECK(client.reply().starts_with("250"));
+    const std::string body = "\r\n\r\n.\r\n" + std::string(300'000, 'x');
+    client.send("BDAT " + std::to_string(body.size()) + " LAST\r\n" + body);
+    CHECK(client.reply().starts_with("250 2.0.0 ok: queued as "));
+    const auto envelope = intake.accepted().at(0);
+    CHECK(envelope.chunk_count >= 1);
+    CHECK(intake.stored(envelope).ends_with("Subject: a" + body + "\r\n"));
+}
+
+TEST_CASE("a message in chunks that is dropped leaves nothing") {
+    IntakeFixture intake;
+    Sender client(intake, "<ann@example.net>", "<bob@example.org>");
+    client.send("BDAT 10\r\nSubject: a");
+    CHECK(client.reply().starts_with("250"));
+    CHECK(client.say("RSET").starts_with("250"));
+    CHECK(client.say("NOOP").starts_with("250"));
+    CHECK(intake.accepted().empty());
+}

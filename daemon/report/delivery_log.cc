@@ -5,6 +5,7 @@
 
 #include "daemon/report/settle_decision.h"
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::report {
 namespace {
@@ -32,7 +33,7 @@ std::string_view failure_of(const EnhancedCode& status) {
 
 // A quoted local part may hold anything: here it must not hold what separates fields.
 std::string plain_address(std::string_view address) {
-    std::string safe = sanitise(address);
+    std::string safe = sanitise_utf8(address);
     std::replace_if(
         safe.begin(), safe.end(),
         [](char c) { return c == ' ' || c == ',' || c == '<' || c == '>'; }, '?');

@@ -81,6 +81,10 @@ std::vector<HistoryEvent> notice_events(const Decision& decision,
         const auto delayed = counted(decision.delayed.size(), "recipient");
         events.push_back({now, node, "its sender is told: delayed for " + delayed});
     }
+    if (!decision.relayed.empty()) {
+        const auto relayed = counted(decision.relayed.size(), "recipient");
+        events.push_back({now, node, "its sender is told: handed on for " + relayed});
+    }
     return events;
 }
 

@@ -1,12 +1,16 @@
-// Our own mail: bounces and delay warnings (RFC 3464), as messages for the queue.
+// Our own mail: bounces, delay warnings and notices of relay (RFC 3464), as messages for the queue.
 //
 // Contract  Pure. A notice goes from the null sender to the sender of the message it is about, and
-//           lives for its own time; nobody is told when it fails.
+//           lives for its own time; nobody is told when it fails. One about a message that requires
+//           TLS requires it, too, and never returns more than the header (RFC 8689 section 5).
+//           RET=FULL is honoured when the whole message lies in its first chunk, and is ASCII or
+//           came with SMTPUTF8: a notice must not fail for what it quotes.
 // Errors    A message from the null sender has no notice: asking for one is a bug.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/report/settle_decision.h"
 #include "proto/mail/dsn.h"
@@ -19,8 +23,11 @@ struct NoticeSettings {
     Duration lifetime = std::chrono::hours{96};
 };
 
-// The notice's bytes, unsigned. `kind` says which of the decision's recipients it is about;
-// `original_head` begins with the header of the message, or is empty when that cannot be read.
+// The decision's recipients that a notice of that kind is about.
+const std::vector<std::uint32_t>& owed_for(mail::DsnKind kind, const Decision& decision);
+
+// The notice's bytes, unsigned. `original_head` is the first chunk of the message, or is empty when
+// that cannot be read.
 std::string notice_text(mail::DsnKind kind,
                         const Envelope& envelope,
                         const Decision& decision,

@@ -7,9 +7,22 @@ namespace posthorse::report {
 namespace {
 
 namespace log = runtime::log;
+using mail::DsnKind;
 
 constexpr const char* notices_name = "posthorse_notices_total";
 constexpr const char* notices_help = "Notices queued for senders.";
+
+const char* event_of(DsnKind kind) {
+    switch (kind) {
+        case DsnKind::failed:
+            return "bounced";
+        case DsnKind::delayed:
+            return "delay_warned";
+        case DsnKind::relayed:
+            break;
+    }
+    return "relay_told";
+}
 
 }  // namespace
 
@@ -19,9 +32,10 @@ class Reporter::Settling {
 public:
     Ended ended;
     Decision decision;
-    std::vector<mail::DsnKind> owed;  // notices that are not signed yet, the next one last
+    std::vector<DsnKind> owed;  // notices that are not signed yet, the next one last
     std::vector<NewMessage> notices;
-    std::size_t attempted = 0;  // so many of the outcomes are of attempts
+    std::vector<DsnKind> written;  // the kinds of the notices
+    std::size_t attempted = 0;     // so many of the outcomes are of attempts
     UniqueFunction<void(Result<void>)> done;
     // A notice cannot be signed. The message is as it was, and claimed.
     UniqueFunction<void(Reporter&, std::shared_ptr<Settling>, const Error&)> when_unsigned;
@@ -31,8 +45,9 @@ public:
         made->attempted = ended.outcomes.size();
         made->ended = std::move(ended);
         made->decision = std::move(decision);
-        if (!made->decision.delayed.empty()) made->owed.push_back(mail::DsnKind::delayed);
-        if (!made->decision.bounced.empty()) made->owed.push_back(mail::DsnKind::failed);
+        for (const auto kind : {DsnKind::relayed, DsnKind::delayed, DsnKind::failed}) {
+            if (!owed_for(kind, made->decision).empty()) made->owed.push_back(kind);
+        }
         return made;
     }
 
@@ -48,7 +63,7 @@ private:
     void log_attempts(const Reporter& reporter) const;
     std::vector<HistoryEvent> events(const Reporter& reporter) const;
     void tell(const Reporter& reporter, const Error& error) const;
-    void stored(Reporter& reporter, const std::vector<mail::DsnKind>& sent, Result<void> result);
+    void stored(Reporter& reporter, Result<void> result);
 };
 
 void Reporter::Settling::read_head(Reporter& reporter, std::shared_ptr<Settling> self) {
@@ -87,6 +102,7 @@ void Reporter::Settling::sign_next(Reporter& reporter, std::shared_ptr<Settling>
                 self->ended.envelope, std::move(*signature), *text, living.settings_.notices, now));
             notice.envelope.history.push_back(
                 {now, living.settings_.node, "notice about " + self->id().to_string()});
+            self->written.push_back(self->owed.back());
             self->owed.pop_back();
             sign_next(living, std::move(self), std::move(head));
         });
@@ -94,11 +110,6 @@ void Reporter::Settling::sign_next(Reporter& reporter, std::shared_ptr<Settling>
 
 void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> self) {
     self->log_attempts(reporter);
-    std::vector<mail::DsnKind> sent;
-    if (!self->notices.empty()) {
-        if (!self->decision.bounced.empty()) sent.push_back(mail::DsnKind::failed);
-        if (!self->decision.delayed.empty()) sent.push_back(mail::DsnKind::delayed);
-    }
     replication::Settlement settlement{.id = self->id(),
                                        .outcomes = self->decision.outcomes,
                                        .next_due = self->ended.next_due,
@@ -107,11 +118,11 @@ void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> sel
                                        .ended_attempts = self->ended.ended_attempts,
                                        .events = self->events(reporter),
                                        .goes_on = self->ended.goes_on};
-    reporter.queue_.settle(std::move(settlement), [weak = std::weak_ptr(reporter.alive_), self,
-                                                   sent](Result<void> result) {
-        const auto alive = weak.lock();
-        if (alive) self->stored(**alive, sent, std::move(result));
-    });
+    reporter.queue_.settle(std::move(settlement),
+                           [weak = std::weak_ptr(reporter.alive_), self](Result<void> result) {
+                               const auto alive = weak.lock();
+                               if (alive) self->stored(**alive, std::move(result));
+                           });
 }
 
 void Reporter::Settling::postpone(Reporter& reporter, std::shared_ptr<Settling> self) {
@@ -119,6 +130,7 @@ void Reporter::Settling::postpone(Reporter& reporter, std::shared_ptr<Settling> 
     self->decision = {};
     self->decision.outcomes = std::move(outcomes);
     self->notices.clear();
+    self->written.clear();
     self->ended.next_due = reporter.clock_.wall() + reporter.settings_.unsigned_retry;
     store(reporter, std::move(self));
 }
@@ -145,19 +157,16 @@ void Reporter::Settling::tell(const Reporter& reporter, const Error& error) cons
     log::error("notice_not_signed", {{"id", id().to_string()}, {"why", error.what}});
 }
 
-void Reporter::Settling::stored(Reporter& reporter,
-                                const std::vector<mail::DsnKind>& sent,
-                                Result<void> result) {
+void Reporter::Settling::stored(Reporter& reporter, Result<void> result) {
     if (!result) {
         log::error("settle_failed", {{"id", id().to_string()}, {"why", result.error().what}});
         return done(std::move(result));
     }
     const bool masked = reporter.settings_.addresses == Addresses::masked;
     const auto& sender = ended.envelope.sender;
-    for (const auto kind : sent) {
-        const bool failed = kind == mail::DsnKind::failed;
-        (failed ? reporter.bounces_ : reporter.warnings_).add();
-        log::info(failed ? "bounced" : "delay_warned",
+    for (const auto kind : written) {
+        reporter.count(kind);
+        log::info(event_of(kind),
                   {{"id", id().to_string()}, {"sender", masked ? mask_addresses(sender) : sender}});
     }
     if (!decision.hold_why.empty()) {
@@ -180,11 +189,23 @@ Reporter::Reporter(const Clock& clock,
       settings_(std::move(settings)),
       bounces_(metrics.counter(notices_name, notices_help, {{"kind", "bounce"}})),
       warnings_(metrics.counter(notices_name, notices_help, {{"kind", "delay_warning"}})),
+      relays_(metrics.counter(notices_name, notices_help, {{"kind", "relay"}})),
       unsigned_(metrics.counter("posthorse_notices_unsigned_total",
                                 "Notices put off because they could not be signed.")),
       alive_(std::make_shared<Reporter*>(this)) {}
 
 Reporter::~Reporter() = default;
+
+void Reporter::count(DsnKind kind) {
+    switch (kind) {
+        case DsnKind::failed:
+            return bounces_.add();
+        case DsnKind::delayed:
+            return warnings_.add();
+        case DsnKind::relayed:
+            return relays_.add();
+    }
+}
 
 void Reporter::run(std::shared_ptr<Settling> settling) {
     if (settling->owed.empty()) return Settling::store(*this, std::move(settling));

@@ -6,7 +6,8 @@
 //           neither is there without the other.
 //           Notices are signed as other mail of their sender is. One that must be signed and cannot
 //           be is not sent, and the failures that it would tell of are not final yet: they are
-//           tried again `unsigned_retry` later. What was delivered is settled all the same. A
+//           tried again `unsigned_retry` later. What was delivered is settled all the same, and
+//           a notice of its relay is then left out. A
 //           header that cannot be read is left out of the notice; the notice is not left out.
 //           What the attempts met goes into the message's history with the settlement.
 // Owner     node.cc. Everything it refers to must outlive it; completions that come after its end
@@ -71,6 +72,7 @@ private:
     friend class Settling;
 
     void run(std::shared_ptr<Settling> settling);
+    void count(mail::DsnKind kind);
 
     const Clock& clock_;
     replication::ReplicatedQueue& queue_;
@@ -79,6 +81,7 @@ private:
     Settings settings_;
     runtime::Counter bounces_;
     runtime::Counter warnings_;
+    runtime::Counter relays_;
     runtime::Counter unsigned_;
     std::shared_ptr<Reporter*> alive_;  // the completions' weak way back
 };

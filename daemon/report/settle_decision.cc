@@ -56,15 +56,41 @@ void expire_pending(const Envelope& envelope, Outcomes& outcomes, WallTime now) 
     }
 }
 
-std::vector<std::uint32_t> failed_now(const Envelope& envelope, const Outcomes& outcomes) {
+// Those that the outcomes changed from pending to `kind`.
+std::vector<std::uint32_t> now_of_kind(const Envelope& envelope,
+                                       const Outcomes& outcomes,
+                                       OutcomeKind kind) {
     std::vector<std::uint32_t> indices;
     for (const auto& outcome : outcomes) {
         const bool was_pending =
             envelope.recipients[outcome.recipient].state == RecipientState::pending;
-        if (outcome.kind == OutcomeKind::failed && was_pending)
-            indices.push_back(outcome.recipient);
+        if (outcome.kind == kind && was_pending) indices.push_back(outcome.recipient);
     }
     return indices;
+}
+
+std::vector<std::uint32_t> only(std::vector<std::uint32_t> indices,
+                                const Envelope& envelope,
+                                bool (Notify::*wanted)() const) {
+    std::erase_if(indices, [&](std::uint32_t index) {
+        return !(envelope.recipients[index].wishes.notify.*wanted)();
+    });
+    return indices;
+}
+
+std::vector<std::uint32_t> told_of_failure(const Envelope& envelope, const Outcomes& outcomes) {
+    if (envelope.sender.empty()) return {};
+    return only(now_of_kind(envelope, outcomes, OutcomeKind::failed), envelope,
+                &Notify::wants_failure);
+}
+
+// RFC 3461 section 5.2.2 (c): the duty ends here, and the sender must hear it.
+std::vector<std::uint32_t> told_of_relay(const Envelope& envelope, const Outcomes& outcomes) {
+    if (envelope.sender.empty()) return {};
+    auto kept = outcomes;
+    std::erase_if(kept, [](const RecipientOutcome& one) { return one.status.notices_passed_on; });
+    return only(now_of_kind(envelope, kept, OutcomeKind::delivered), envelope,
+                &Notify::wants_success);
 }
 
 bool is_doubtful(const Envelope& envelope, std::uint32_t index) {
@@ -82,7 +108,7 @@ Decision fail(const Envelope& envelope,
     for (const auto index : indices) {
         decision.outcomes.push_back({index, OutcomeKind::failed, {reason, {}, {}, now}});
     }
-    if (!envelope.sender.empty()) decision.bounced = failed_now(envelope, decision.outcomes);
+    decision.bounced = told_of_failure(envelope, decision.outcomes);
     return decision;
 }
 
@@ -96,9 +122,10 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
     if (told && !ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
         fail_in_doubt(decision.outcomes);
     }
+    decision.relayed = told_of_relay(envelope, decision.outcomes);
     if (ended.goes_on) return decision;
     if (now >= envelope.expires_at) expire_pending(envelope, decision.outcomes, now);
-    if (told) decision.bounced = failed_now(envelope, decision.outcomes);
+    decision.bounced = told_of_failure(envelope, decision.outcomes);
 
     auto pending = pending_after(envelope, decision.outcomes);
     if (pending.empty()) return decision;
@@ -107,7 +134,7 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
     }
     if (now >= envelope.warn_at) {
         decision.warned = true;
-        if (told) decision.delayed = std::move(pending);
+        if (told) decision.delayed = only(std::move(pending), envelope, &Notify::wants_delay);
     }
     return decision;
 }

@@ -3,8 +3,9 @@
 // Place     Stage 7, used by reporter.h.
 // Contract  Pure. One bounce names all recipients that failed in this report. A message past its
 //           time fails what is pending still; what the last server said stays as the reason. The
-//           null sender is never told (RFC 5321 section 6.1): nobody would be. What is in doubt and
-//           nobody would hear of is tried again under every policy.
+//           null sender is never told (RFC 5321 section 6.1): nobody would be. Nor is a sender who
+//           did not want to be (NOTIFY, RFC 3461 section 4.1). What is in doubt and nobody would
+//           hear of is tried again under every policy.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,14 @@ struct Decision {
     std::vector<RecipientOutcome> outcomes;
     std::vector<std::uint32_t> bounced;  // recipients that a bounce is owed for; indices
     std::vector<std::uint32_t> delayed;  // recipients that a delay warning is owed for; indices
-    bool warned = false;                 // the time of the warning has come, told or not
-    std::string hold_why;                // not empty: hold what is pending for an operator
+    // Recipients whose sender wants to hear of success, delivered to servers that send no notices;
+    // indices.
+    std::vector<std::uint32_t> relayed;
+    bool warned = false;   // the time of the warning has come, told or not
+    std::string hold_why;  // not empty: hold what is pending for an operator
 };
 
-// Nothing is decided of a message that goes on.
+// Of a message that goes on only what was delivered is decided.
 Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt);
 
 // All pending recipients fail for `reason`, without an attempt: an operator's bounce.

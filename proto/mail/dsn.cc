@@ -5,6 +5,7 @@
 #include "proto/mail/date.h"
 #include "proto/mail/header.h"
 #include "proto/types/reply.h"
+#include "proto/types/utf8.h"
 
 namespace posthorse::mail {
 
@@ -15,27 +16,49 @@ constexpr std::size_t line_bytes_max = 998;
 
 class Text {
 public:
+    explicit Text(DsnCharset charset) : charset_(charset) {}
+
     Text& line(std::string_view content = {}) {
         bytes_.append(content.substr(0, line_bytes_max)).append("\r\n");
         return *this;
     }
     Text& field(std::string_view name, std::string_view value) {
-        return line(std::string(name) + ": " + sanitise(value));
+        return line(std::string(name) + ": " + safe(value));
+    }
+    std::string safe(std::string_view text, std::size_t bytes_max = 512) const {
+        return charset_ == DsnCharset::utf8 ? sanitise_utf8(text, bytes_max)
+                                            : sanitise(text, bytes_max);
     }
     std::string take() { return std::move(bytes_); }
 
 private:
+    DsnCharset charset_;
     std::string bytes_;
 };
 
-bool is_failed(const DsnFacts& facts) {
-    return facts.kind == DsnKind::failed;
+// What differs between the kinds of notices.
+struct Words {
+    int status_class;
+    std::string_view action;
+    std::string_view subject;
+};
+
+Words words_of(DsnKind kind) {
+    switch (kind) {
+        case DsnKind::failed:
+            return {5, "failed", "Undelivered mail returned to sender"};
+        case DsnKind::delayed:
+            return {4, "delayed", "Delayed mail: still being tried"};
+        case DsnKind::relayed:
+            break;
+    }
+    return {2, "relayed", "Mail handed on: no further notice will come"};
 }
 
 // RFC 3464 section 2.3.4. The class must fit the action: a recipient that was given up after
 // transient refusals failed because its time was over (RFC 3463, X.4.7).
 std::string status_of(DsnKind kind, const Reply& reply) {
-    const int klass = kind == DsnKind::failed ? 5 : 4;
+    const int klass = words_of(kind).status_class;
     if (reply.enhanced.klass == klass) return reply.enhanced.to_string();
     if (reply.code / 100 == klass) return EnhancedCode{klass, 0, 0}.to_string();
     return EnhancedCode{klass, 4, 7}.to_string();
@@ -55,7 +78,7 @@ std::string host_of(std::string_view remote) {
 
 // The original header as a quotation. A line that could pass for a boundary is left out.
 std::string quoted_header(const DsnFacts& facts) {
-    Text text;
+    Text text(facts.charset);
     const auto header = parse_header(facts.original_header.substr(0, facts.header_bytes_max));
     for (const auto& field : header.fields) {
         if (field.raw.starts_with("--")) continue;
@@ -63,28 +86,39 @@ std::string quoted_header(const DsnFacts& facts) {
             const auto end = std::min(rest.find('\n'), rest.size() - 1) + 1;
             auto content = rest.substr(0, end);
             while (content.ends_with('\n') || content.ends_with('\r')) content.remove_suffix(1);
-            text.line(sanitise(content, line_bytes_max));
+            text.line(text.safe(content, line_bytes_max));
             rest.remove_prefix(end);
         }
     }
     return text.take();
 }
 
-std::string explanation(const DsnFacts& facts) {
-    Text text;
-    text.line("This is the mail system at " + sanitise(facts.host_name) + '.').line();
-    if (is_failed(facts)) {
-        text.line(
-                "Your message could not be delivered to the recipients below. It is not tried "
-                "again.")
-            .line("The reason is what their mail server, or this one, said.");
-    } else {
-        text.line("Your message could not be delivered yet to the recipients below.")
-            .line("You need not send it again: it is tried until " +
-                  format_date(facts.retry_until) + '.');
+void explain(const DsnFacts& facts, Text& text) {
+    switch (facts.kind) {
+        case DsnKind::failed:
+            text.line(
+                    "Your message could not be delivered to the recipients below. It is not tried "
+                    "again.")
+                .line("The reason is what their mail server, or this one, said.");
+            return;
+        case DsnKind::delayed:
+            text.line("Your message could not be delivered yet to the recipients below.")
+                .line("You need not send it again: it is tried until " +
+                      format_date(facts.retry_until) + '.');
+            return;
+        case DsnKind::relayed:
+            text.line("Your message was handed on for the recipients below, to a mail server that")
+                .line("does not tell when it delivers. You will hear again only if it fails.");
+            return;
     }
+}
+
+std::string explanation(const DsnFacts& facts) {
+    Text text(facts.charset);
+    text.line("This is the mail system at " + sanitise(facts.host_name) + '.').line();
+    explain(facts, text);
     for (const auto& recipient : facts.recipients) {
-        text.line().line('<' + sanitise(recipient.address) + '>');
+        text.line().line('<' + text.safe(recipient.address) + '>');
         text.line("    " + reason_of(recipient.last.reply));
         if (!recipient.last.remote.empty())
             text.line("    asked: " + sanitise(recipient.last.remote));
@@ -93,7 +127,8 @@ std::string explanation(const DsnFacts& facts) {
 }
 
 std::string message_fields(const DsnFacts& facts) {
-    Text text;
+    Text text(facts.charset);
+    if (!facts.envelope_id.empty()) text.field("Original-Envelope-Id", facts.envelope_id);
     text.field("Reporting-MTA", "dns; " + facts.host_name)
         .field("X-Posthorse-Queue-ID", facts.queue_id)
         .field("Arrival-Date", format_date(facts.arrived));
@@ -102,55 +137,90 @@ std::string message_fields(const DsnFacts& facts) {
 
 std::string recipient_fields(const DsnFacts& facts, const DsnRecipient& recipient) {
     const auto& last = recipient.last;
-    Text text;
+    Text text(facts.charset);
     text.line();
     if (!recipient.original_recipient.empty()) {
-        text.field("Original-Recipient", "rfc822; " + recipient.original_recipient);
+        text.field("Original-Recipient", recipient.original_recipient);
     }
-    text.field("Final-Recipient", "rfc822; " + recipient.address)
-        .field("Action", is_failed(facts) ? "failed" : "delayed")
+    const auto* type = is_ascii(recipient.address) ? "rfc822; " : "utf-8; ";
+    text.field("Final-Recipient", type + recipient.address)
+        .field("Action", words_of(facts.kind).action)
         .field("Status", status_of(facts.kind, last.reply));
     if (!last.remote.empty()) text.field("Remote-MTA", "dns; " + host_of(last.remote));
     const auto* source = last.reply.code == 0 ? "x-posthorse; " : "smtp; ";
     text.field("Diagnostic-Code", source + reason_of(last.reply));
     if (last.at != WallTime{}) text.field("Last-Attempt-Date", format_date(last.at));
-    if (!is_failed(facts)) text.field("Will-Retry-Until", format_date(facts.retry_until));
+    if (facts.kind == DsnKind::delayed)
+        text.field("Will-Retry-Until", format_date(facts.retry_until));
     return text.take();
 }
 
 std::string top_header(const DsnFacts& facts, std::string_view boundary) {
-    Text text;
+    Text text(facts.charset);
     text.field("From", "Mail Delivery System <MAILER-DAEMON@" + facts.host_name + '>')
         .field("To", '<' + facts.sender + '>')
-        .field("Subject", is_failed(facts) ? "Undelivered mail returned to sender"
-                                           : "Delayed mail: still being tried")
+        .field("Subject", words_of(facts.kind).subject)
         .field("Date", format_date(facts.now))
         .field("Message-ID", '<' + facts.unique + '@' + facts.host_name + '>')
         .field("Auto-Submitted", "auto-replied")  // RFC 3834 section 5: nobody answers this
         .field("MIME-Version", "1.0")
-        .line("Content-Type: multipart/report; report-type=delivery-status;")
-        .line("\tboundary=\"" + std::string(boundary) + '"')
-        .line();
+        .line(facts.charset == DsnCharset::utf8
+                  ? "Content-Type: multipart/report; report-type=global-delivery-status;"
+                  : "Content-Type: multipart/report; report-type=delivery-status;")
+        .line("\tboundary=\"" + std::string(boundary) + '"');
     return text.take();
 }
 
-std::string part(std::string_view boundary, std::string_view type, std::string_view content) {
-    Text text;
-    text.line("--" + std::string(boundary)).line("Content-Type: " + std::string(type)).line();
-    return text.take().append(content).append("\r\n");
+struct Part {
+    std::string_view type;
+    std::string content;
+};
+
+std::string boundary_line(std::string_view boundary) {
+    return "--" + std::string(boundary);
+}
+
+std::string written(std::string_view boundary, const Part& part) {
+    std::string text = boundary_line(boundary) + "\r\nContent-Type: ";
+    text.append(part.type).append("\r\n");
+    if (!is_ascii(part.content)) text += "Content-Transfer-Encoding: 8bit\r\n";
+    return text.append("\r\n").append(part.content).append("\r\n");
+}
+
+Part status_part(const DsnFacts& facts) {
+    const bool utf8 = facts.charset == DsnCharset::utf8;
+    Part part{utf8 ? "message/global-delivery-status" : "message/delivery-status",
+              message_fields(facts)};
+    for (const auto& recipient : facts.recipients) {
+        part.content += recipient_fields(facts, recipient);
+    }
+    return part;
+}
+
+// The message itself, or its header.
+Part original_part(const DsnFacts& facts, std::string_view boundary) {
+    const bool utf8 = facts.charset == DsnCharset::utf8;
+    const auto& whole = facts.original_message;
+    // One that could end the part before its time is not quoted.
+    if (!whole.empty() && whole.find(boundary_line(boundary)) == std::string_view::npos) {
+        return {utf8 ? "message/global" : "message/rfc822", std::string(whole)};
+    }
+    return {utf8 ? "message/global-headers" : "text/rfc822-headers; charset=us-ascii",
+            quoted_header(facts)};
 }
 
 }  // namespace
 
 std::string make_dsn(const DsnFacts& facts) {
     const auto boundary = sanitise(facts.unique, 40) + "=_report";  // '=_' is in no base64 text
-    std::string status = message_fields(facts);
-    for (const auto& recipient : facts.recipients) status += recipient_fields(facts, recipient);
-    return top_header(facts, boundary) +
-           part(boundary, "text/plain; charset=us-ascii", explanation(facts)) +
-           part(boundary, "message/delivery-status", status) +
-           part(boundary, "text/rfc822-headers; charset=us-ascii", quoted_header(facts)) + "--" +
-           boundary + "--\r\n";
+    const bool utf8 = facts.charset == DsnCharset::utf8;
+    const Part words{utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
+                     explanation(facts)};
+    const auto parts = written(boundary, words) + written(boundary, status_part(facts)) +
+                       written(boundary, original_part(facts, boundary)) + boundary_line(boundary) +
+                       "--\r\n";
+    const auto* encoding = is_ascii(parts) ? "" : "Content-Transfer-Encoding: 8bit\r\n";
+    return top_header(facts, boundary) + encoding + "\r\n" + parts;
 }
 
 }  // namespace posthorse::mail

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "proto/mail/dsn.h"
+#include "proto/types/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace posthorse;
@@ -11,7 +12,8 @@ namespace {
 DsnFacts facts_from(fuzz::Input& input) {
     DsnFacts facts{.host_name = "mx.example.org", .unique = "n1"};
     const auto choice = input.octet();
-    facts.kind = choice & 1 ? DsnKind::failed : DsnKind::delayed;
+    facts.kind = choice & 1 ? DsnKind::failed : choice & 2 ? DsnKind::relayed : DsnKind::delayed;
+    facts.charset = choice & 64 ? DsnCharset::utf8 : DsnCharset::ascii;
     facts.sender = input.word();
     facts.queue_id = input.word();
     DsnRecipient recipient{.address = std::string(input.word()),
@@ -21,26 +23,30 @@ DsnFacts facts_from(fuzz::Input& input) {
         choice * 4 % 600, {choice % 6, choice % 8, choice % 9}, std::string(input.word())};
     facts.recipients.assign(1 + choice % 3, recipient);
     facts.original_header = input.rest();
+    facts.envelope_id = facts.original_header.substr(0, 100);
     facts.header_bytes_max = 4096;
     return facts;
 }
 
-void check_line(std::string_view line) {
+void check_line(std::string_view line, DsnCharset charset) {
     PH_ASSERT(line.size() <= 998);
-    for (const char c : line) PH_ASSERT(c == '\t' || (c >= 32 && c < 127));
+    PH_ASSERT(charset == DsnCharset::utf8 ? is_harmless_utf8(line) : is_ascii(line));
+    for (const char c : line)
+        PH_ASSERT(c == '\t' || (static_cast<unsigned char>(c) >= 32 && c != 127));
 }
 
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Input input(data, size);
-    const auto notice = make_dsn(facts_from(input));
+    const auto facts = facts_from(input);
+    const auto notice = make_dsn(facts);
     std::size_t boundaries = 0;
     std::string_view rest = notice;
     while (!rest.empty()) {
         const auto end = rest.find("\r\n");
         PH_ASSERT(end != std::string_view::npos);
-        check_line(rest.substr(0, end));
+        check_line(rest.substr(0, end), facts.charset);
         boundaries += rest.starts_with("--n1=_report") ? 1 : 0;
         rest.remove_prefix(end + 2);
     }

@@ -418,3 +418,24 @@ TEST_CASE("a reporter that is gone leaves what comes later alone") {
     CHECK_FALSE(settled);
     CHECK(stage.find(message.id).has_value());
 }
+
+TEST_CASE("a relay that its sender wants to hear of is told in the same step") {
+    Stage stage;
+    auto message = stage.accept({"bob@example.net", "carl@example.net"});
+    message.recipients[0].wishes.notify = {.said = true, .success = true};
+    stage.settle(message, {delivered(0), deferred(1)});
+    const auto notices = stage.notices();
+    REQUIRE(notices.size() == 1);
+    CHECK(has(stage.text(notices[0].id), "Action: relayed\r\nStatus: 2.0.0\r\n"));
+    CHECK(stage.find(message.id)->recipients[0].state == RecipientState::delivered);
+    CHECK(has(stage.find(message.id)->history.back().what, "handed on for 1 recipient"));
+}
+
+TEST_CASE("who wants no notice gets none, and the message goes all the same") {
+    Stage stage;
+    auto message = stage.accept({"bob@example.net"});
+    message.recipients[0].wishes.notify = {.said = true};
+    stage.settle(message, {failed(0)});
+    CHECK(stage.all().empty());
+    CHECK(stage.asked_to_sign.empty());
+}

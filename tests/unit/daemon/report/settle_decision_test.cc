@@ -188,3 +188,39 @@ TEST_CASE("postponed failures are pending again, deliveries stay") {
     CHECK(outcomes[1].status.reply.code == 550);
     CHECK(outcomes[2].kind == OutcomeKind::deferred);
 }
+
+TEST_CASE("a sender hears of what was asked for, and of nothing else (RFC 3461 section 4.1)") {
+    auto envelope = sample_envelope({"never@x", "success@x", "failure@x", "delay@x", "unsaid@x"});
+    envelope.recipients[0].wishes.notify = {.said = true};
+    envelope.recipients[1].wishes.notify = {.said = true, .success = true};
+    envelope.recipients[2].wishes.notify = {.said = true, .failure = true};
+    envelope.recipients[3].wishes.notify = {.said = true, .delay = true};
+    const auto all_failed = decide(
+        ended(envelope, {failed(0), failed(1), failed(2), failed(3), failed(4)}), soon, resend);
+    CHECK(all_failed.bounced == Indices{2, 4});
+    CHECK(all_failed.relayed.empty());
+    const auto late =
+        decide(ended(envelope, {deferred(0), deferred(1), deferred(2), deferred(3), deferred(4)}),
+               envelope.warn_at, resend);
+    CHECK(late.delayed == Indices{3, 4});
+    CHECK(late.warned);
+    const auto all_delivered = decide(
+        ended(envelope, {delivered(0), delivered(1), delivered(2), delivered(3), delivered(4)}),
+        soon, resend);
+    CHECK(all_delivered.relayed == Indices{1});
+    CHECK(fail_all(envelope, {0, {5, 0, 0}, "by an operator"}, soon).bounced == Indices{2, 4});
+}
+
+TEST_CASE("success is told here only when the next server does not") {
+    auto envelope = sample_envelope({"a@x", "b@x", "c@x"});
+    for (auto& one : envelope.recipients) one.wishes.notify = {.said = true, .success = true};
+    envelope.recipients[2].state = RecipientState::delivered;  // told in an earlier report
+    auto passed_on = delivered(0);
+    passed_on.status.notices_passed_on = true;
+    auto some = ended(envelope, {passed_on, delivered(1), delivered(2)});
+    CHECK(decide(some, soon, resend).relayed == Indices{1});
+    some.goes_on = true;  // what was delivered is recorded now, and so is its notice
+    CHECK(decide(some, soon, resend).relayed == Indices{1});
+    some.envelope.sender.clear();
+    CHECK(decide(some, soon, resend).relayed.empty());
+}

@@ -136,10 +136,10 @@ TEST_CASE("the status fits the action") {
 TEST_CASE("what no server said is not called an SMTP diagnostic") {
     auto facts = failed_facts();
     facts.recipients[0].last = {.reply = {0, {4, 4, 1}, "connection refused"}};
-    facts.recipients[0].original_recipient = "robert@example.net";
+    facts.recipients[0].original_recipient = "rfc822;robert@example.net";
     const auto text = make_dsn(facts);
     CHECK(contains(text, "Diagnostic-Code: x-posthorse; 4.4.1 connection refused\r\n"));
-    CHECK(contains(text, "Original-Recipient: rfc822; robert@example.net\r\nFinal-Recipient: "));
+    CHECK(contains(text, "Original-Recipient: rfc822;robert@example.net\r\nFinal-Recipient: "));
     CHECK_FALSE(contains(text, "Remote-MTA"));
     CHECK_FALSE(contains(text, "Last-Attempt-Date"));
     facts.recipients[0].last.reply = {};
@@ -195,4 +195,57 @@ TEST_CASE("the quoted header is cut to its bound") {
     facts.original_header = "no header at all";
     CHECK(contains(make_dsn(facts),
                    "text/rfc822-headers; charset=us-ascii\r\n\r\n\r\n--n1=_report--\r\n"));
+}
+
+TEST_CASE("a notice of relay says that no further one will come (RFC 3461 section 6.3)") {
+    auto facts = failed_facts();
+    facts.kind = DsnKind::relayed;
+    facts.recipients[0].last.reply = {250, {2, 6, 0}, "queued"};
+    facts.envelope_id = "QQ 314+159";
+    const auto text = make_dsn(facts);
+    CHECK(contains(text, "Subject: Mail handed on: no further notice will come\r\n"));
+    CHECK(contains(text, "Original-Envelope-Id: QQ 314+159\r\nReporting-MTA: "));
+    CHECK(contains(text, "Action: relayed\r\nStatus: 2.6.0\r\n"));
+    CHECK_FALSE(contains(text, "Will-Retry-Until"));
+    check_is_clean(text);
+    CHECK(status_for(DsnKind::relayed, {250, {}, "ok"}) == "2.0.0");
+}
+
+TEST_CASE("UTF-8 goes into the forms that are made for it (RFC 6533)") {
+    auto facts = failed_facts();
+    facts.charset = DsnCharset::utf8;
+    facts.sender = "b\xC3\xB6@example.org";
+    facts.recipients[0].address = "\xE4\xBE\x8B@example.net";
+    facts.recipients[0].original_recipient = "utf-8;\xE4\xBE\x8B@example.com";
+    facts.original_header =
+        "Subject: Gr\xC3\xBC\xC3\x9F"
+        "e \xFF\r\n";
+    const auto text = make_dsn(facts);
+    CHECK(contains(text, "To: <b\xC3\xB6@example.org>\r\n"));
+    CHECK(contains(text, "report-type=global-delivery-status;\r\n"));
+    CHECK(contains(text, "_report\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
+    CHECK(contains(text,
+                   "Content-Type: message/global-delivery-status\r\n"
+                   "Content-Transfer-Encoding: 8bit\r\n\r\n"));
+    CHECK(contains(text,
+                   "Original-Recipient: utf-8;\xE4\xBE\x8B@example.com\r\n"
+                   "Final-Recipient: utf-8; \xE4\xBE\x8B@example.net\r\n"));
+    CHECK(contains(text, "Content-Type: message/global-headers\r\n"));
+    CHECK(contains(text,
+                   "Subject: Gr\xC3\xBC\xC3\x9F"
+                   "e ?\r\n"));
+    facts.charset = DsnCharset::ascii;
+    check_is_clean(make_dsn(facts));
+}
+
+TEST_CASE("the whole message is returned as it is, unless it could end its part") {
+    auto facts = failed_facts();
+    const std::string whole = "Subject: hello\r\n\r\n--line\r\n";
+    facts.original_message = whole;
+    CHECK(contains(make_dsn(facts),
+                   "Content-Type: message/rfc822\r\n\r\n" + whole + "\r\n--n1=_report--\r\n"));
+    const std::string hostile = "Subject: hello\r\n\r\n--n1=_report--\r\n";
+    facts.original_message = hostile;
+    CHECK(contains(make_dsn(facts), "text/rfc822-headers"));
+    CHECK_FALSE(contains(make_dsn(facts), "message/rfc822"));
 }

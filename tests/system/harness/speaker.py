@@ -1,0 +1,88 @@
+"""A server that offers the extensions it is told to, and remembers every line that it heard.
+
+Speaker   takes all mail. `heard` has the command lines of each message, `content` its octets with
+          the stuffing taken out.
+"""
+
+import socketserver
+import threading
+from dataclasses import dataclass, field
+
+from harness.ports import free_port
+
+
+@dataclass
+class Heard:
+    commands: list[str] = field(default_factory=list)
+    content: bytes = b""
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        speaker = self.server.speaker
+        self._say("220 speaker.test ESMTP")
+        message = Heard()
+        while line := self.rfile.readline():
+            command = line.rstrip(b"\r\n").decode("utf-8")
+            verb = command[:4].upper()
+            message.commands.append(command)
+            if verb == "EHLO":
+                self._say_offer(speaker.keywords)
+                message = Heard()
+            elif verb == "DATA":
+                self._say("354 go on")
+                message.content = self._body()
+                speaker.add(message)
+                message = Heard()
+                self._say("250 2.0.0 taken")
+            elif verb == "QUIT":
+                return self._say("221 2.0.0 bye")
+            else:
+                self._say("250 2.0.0 ok")
+
+    def _say(self, line: str) -> None:
+        self.wfile.write(line.encode() + b"\r\n")
+
+    def _say_offer(self, keywords: tuple[str, ...]) -> None:
+        lines = ["speaker.test", *keywords]
+        for line in lines[:-1]:
+            self._say(f"250-{line}")
+        self._say(f"250 {lines[-1]}")
+
+    def _body(self) -> bytes:
+        lines = []
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+            lines.append(line[1:] if line.startswith(b".") else line)
+        return b"".join(lines)
+
+
+class Speaker(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, *keywords: str) -> None:
+        self.port = free_port()
+        self.keywords = keywords
+        self.speaker = self
+        self._messages: list[Heard] = []
+        self._lock = threading.Lock()
+        super().__init__(("127.0.0.1", self.port), _Conversation)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+
+    def __enter__(self) -> "Speaker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.shutdown()
+        self._thread.join(10)
+        self.server_close()
+
+    def add(self, message: Heard) -> None:
+        with self._lock:
+            self._messages.append(message)
+
+    @property
+    def heard(self) -> list[Heard]:
+        with self._lock:
+            return list(self._messages)

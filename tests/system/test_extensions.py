@@ -1,0 +1,168 @@
+"""SMTPUTF8, DSN, CHUNKING and LIMITS on the real binary, with other people's programs."""
+
+import re
+import smtplib
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from harness import wait
+from harness.node import TRUSTING, Node, merged, routes_to
+from harness.ports import free_port
+from harness.rawclient import RawClient
+from harness.sinks import Sink
+from harness.speaker import Speaker
+
+# A header that lacks nothing stays as it is.
+HEAD = (b"Date: Thu, 26 Nov 2026 07:00:00 +0000\r\nMessage-ID: <1@home.test>\r\n"
+        b"From: ann@home.test\r\n")
+PLAIN = HEAD + b"Subject: plain\r\n\r\nhello\r\n"
+UMLAUTS = HEAD + "Subject: Grüße\r\n\r\nschöne Grüße\r\n".encode()
+
+
+def node_with(routes: dict[str, int]) -> Node:
+    return Node(merged(routes_to(routes), TRUSTING))
+
+
+@pytest.fixture
+def home():
+    """Where notices to senders arrive."""
+    with Sink() as one:
+        yield one
+
+
+def send(node: Node, mail: bytes, sender: str, recipients: list[str], options: tuple[str, ...] = (),
+         recipient_options: tuple[str, ...] = ()) -> None:
+    with smtplib.SMTP("127.0.0.1", node.ports["submission"], "client.test") as client:
+        client.ehlo()
+        client.sendmail(sender, recipients, mail, options, recipient_options)
+
+
+def report_of(notice: bytes) -> dict[str, str]:
+    """The fields about the message and its recipient; Python's parser knows only the older form."""
+    report = re.split(rb"Content-Type: message/[a-z-]*delivery-status\r\n", notice)[1]
+    lines = report.split(b"\r\n--", 1)[0].decode("utf-8").splitlines()
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+class Utf8Recorder:
+    def __init__(self) -> None:
+        self.received = []
+
+    async def handle_DATA(self, server, session, envelope) -> str:
+        self.received.append((envelope.mail_from, tuple(envelope.rcpt_tos), envelope.smtp_utf8,
+                              envelope.original_content))
+        return "250 2.0.0 taken"
+
+
+@pytest.fixture
+def utf8_server():
+    """aiosmtpd with SMTPUTF8."""
+    recorder = Utf8Recorder()
+    server = Controller(recorder, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+    server.start()
+    recorder.port = server.port
+    yield recorder
+    server.stop()
+
+
+def test_an_address_beyond_ascii_goes_from_smtplib_to_aiosmtpd(utf8_server):
+    # The route is written as the DNS knows the domain, the recipient as people do.
+    with node_with({"xn--mil-qla.test": utf8_server.port}) as node:
+        send(node, UMLAUTS, "bö@home.test", ["jürgen@mäil.test"], ("SMTPUTF8", "BODY=8BITMIME"))
+        wait.until(lambda: utf8_server.received, "the mail arrives")
+        assert "jürgen@mäil.test" in node.log.read_text(encoding="utf-8")
+    [(sender, recipients, utf8, content)] = utf8_server.received
+    assert (sender, recipients, utf8) == ("bö@home.test", ("jürgen@mäil.test",), True)
+    assert content.endswith(UMLAUTS)
+    assert b"with UTF8SMTP" in content and "for <jürgen@mäil.test>".encode() in content
+
+
+def test_what_a_server_cannot_be_told_comes_back(home):
+    with Speaker("8BITMIME") as old:
+        with node_with({"old.test": old.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@old.test", "bö@old.test"], ("SMTPUTF8",))
+            wait.until(lambda: home.received, "the notice arrives")
+            wait.until(lambda: old.heard, "the other recipient gets the mail")
+            wait.until(lambda: node.queue() == [], "the queue is empty")
+    assert old.heard[0].commands[0].startswith("MAIL FROM:<ann@home.test>")
+    assert "SMTPUTF8" not in old.heard[0].commands[0]
+    assert old.heard[0].commands[1] == "RCPT TO:<bob@old.test>"
+    notice = home.received[0].content
+    assert b"report-type=global-delivery-status" in notice
+    assert report_of(notice)["Final-Recipient"] == "utf-8; bö@old.test"
+    assert report_of(notice)["Status"] == "5.6.7"
+
+
+def test_what_is_asked_of_notices_is_passed_on(home):
+    with Speaker("DSN") as next_hop:
+        with node_with({"next.test": next_hop.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@next.test"], ("RET=HDRS", "ENVID=QQ+2B1"),
+                 ("NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;rob+2Bx@next.test"))
+            wait.until(lambda: next_hop.heard, "the mail arrives")
+            wait.until(lambda: node.queue() == [], "the queue is empty")
+    mail, rcpt, _ = next_hop.heard[0].commands
+    assert mail.endswith(" RET=HDRS ENVID=QQ+2B1")
+    assert rcpt == "RCPT TO:<bob@next.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;rob+2Bx@next.test"
+    assert not home.received
+
+
+def test_a_relay_is_told_when_the_next_server_cannot_tell(home):
+    with Sink() as next_hop:
+        with node_with({"next.test": next_hop.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@next.test"], ("ENVID=QQ+2B1",),
+                 ("NOTIFY=SUCCESS", "ORCPT=rfc822;rob+2Bx@next.test"))
+            wait.until(lambda: home.received, "the notice arrives")
+            assert "relay_told" in node.log.read_text()
+    report = report_of(home.received[0].content)
+    assert report["Action"] == "relayed" and report["Status"].startswith("2.")
+    assert report["Original-Envelope-Id"] == "QQ+1"
+    assert report["Original-Recipient"] == "rfc822;rob+x@next.test"
+
+
+def test_who_wants_no_notice_gets_none_and_who_wants_all_gets_all(home):
+    with Sink("bounce") as refusing:
+        with node_with({"gone.test": refusing.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@gone.test"], (), ("NOTIFY=NEVER",))
+            wait.until(lambda: refusing.refused == 1 and node.queue() == [], "it is refused")
+            assert not home.received
+            send(node, PLAIN, "ann@home.test", ["bob@gone.test"], ("RET=FULL",))
+            wait.until(lambda: home.received, "the notice arrives")
+    assert b"message/rfc822" in home.received[0].content
+    assert b"\r\nhello\r\n" in home.received[0].content
+
+
+def test_a_message_in_chunks_arrives_as_it_was_sent(home):
+    body = HEAD + b"\r\n.\r\n..two\r\nQUIT\r\n" + b"0123456789abcde\r\n" * 40_000
+    with node_with({"home.test": home.port}) as node:
+        with RawClient(node.ports["submission"]) as client:
+            assert "CHUNKING" in client.say("EHLO client.test")
+            client.say("MAIL FROM:<ann@home.test>")
+            client.say("RCPT TO:<bob@home.test>")
+            for at in range(0, len(body), 100_000):
+                chunk = body[at:at + 100_000]
+                last = " LAST" if at + len(chunk) == len(body) else ""
+                client.write(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
+                assert client.reply().startswith("250")
+        wait.until(lambda: home.received, "the mail arrives")
+    assert home.received[0].content.endswith(body)
+
+
+def test_recipients_go_in_as_many_messages_as_the_server_wants():
+    with Speaker("LIMITS RCPTMAX=2", "PIPELINING") as small:
+        with node_with({"small.test": small.port}) as node:
+            names = [f"user{i}@small.test" for i in range(5)]
+            send(node, PLAIN, "ann@home.test", names)
+            wait.until(lambda: node.queue() == [], "the queue is empty")
+    counts = [sum(line.startswith("RCPT") for line in one.commands) for one in small.heard]
+    assert counts == [2, 2, 1]
+    assert all(one.content.endswith(PLAIN) for one in small.heard)
+
+
+def test_8_bit_octets_go_nowhere_without_8bitmime(home):
+    with Speaker("SIZE") as old:
+        with node_with({"old.test": old.port, "home.test": home.port}) as node:
+            send(node, PLAIN + b"\xe4\r\n", "ann@home.test", ["bob@old.test"])
+            wait.until(lambda: home.received, "the notice arrives")
+    assert report_of(home.received[0].content)["Status"] == "5.6.3"
+    assert not old.heard

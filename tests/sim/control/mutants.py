@@ -32,7 +32,7 @@ MUTANTS = [
         Edit("lease.cc",
              "return accepted.committed.needs(self) && accepted.configuration.needs(self);",
              "return accepted.configuration.needs(self);"),)),
-    Mutant("judged_by_the_old", "voters_cut", 500, (
+    Mutant("judged_by_the_old", "voters_cut", 2000, (
         Edit("lease.cc",
              "return accepted.committed.needs(self) && accepted.configuration.needs(self);",
              "return accepted.committed.needs(self);"),)),

@@ -214,7 +214,9 @@ void Node::compose() {
     admin_ = std::make_unique<admin::AdminServer>(
         config_.admin.socket,
         admin::AdminContext{home(), clock_, pool_queue_->queue(), admin_ports(),
-                            pool_->admin_ports(), aside_ports(*aside_)});
+                            pool_->admin_ports(), aside_ports(*aside_),
+                            operators_from_afar(config_.admin)},
+        admin_port(config_.admin, metrics_));
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);
@@ -452,6 +454,10 @@ awaitable<void> Node::close_queue() {
 std::vector<std::string> Node::reload() {
     auto problems = materials_.load();
     for (auto& problem : pool_->reload()) problems.push_back(std::move(problem));
+    if (auto read = admin_->reload(); !read) {
+        log::error("admin_certificate_refused", {{"why", read.error().what}});
+        problems.push_back(read.error().what);
+    }
     reload_routes(problems);
     if (ready_) reload_settings(problems);
     log::info("reloaded", {{"problems", problems.size()}});

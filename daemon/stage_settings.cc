@@ -49,4 +49,16 @@ report::Reporter::Settings reporter_settings(const config::Config& config, const
     return settings;
 }
 
+admin::Operators operators_from_afar(const config::Admin& config) {
+    return {config.readers, config.operators, config.admins};
+}
+
+std::optional<admin::AdminPort> admin_port(const config::Admin& config, runtime::Metrics& metrics) {
+    if (config.address.empty()) return std::nullopt;
+    return admin::AdminPort{.address = config.address,
+                            .port = config.port,
+                            .files = {config.ca_file, config.certificate_file, config.key_file},
+                            .metrics = metrics};
+}
+
 }  // namespace posthorse

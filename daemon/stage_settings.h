@@ -3,6 +3,9 @@
 // Place     node.cc alone, which owns the stages.
 #pragma once
 
+#include <optional>
+
+#include "daemon/admin/admin_server.h"
 #include "daemon/config/config.h"
 #include "daemon/report/reporter.h"
 #include "daemon/schedule/scheduler.h"
@@ -14,5 +17,8 @@ replication::ReplicatedQueue::Settings queue_settings(const config::Config& conf
 schedule::Scheduler::Settings scheduler_settings(const config::Config& config,
                                                  schedule::RouteTable routes);
 report::Reporter::Settings reporter_settings(const config::Config& config, const NodeId& self);
+admin::Operators operators_from_afar(const config::Admin& config);
+// nullopt: operators use the socket alone.
+std::optional<admin::AdminPort> admin_port(const config::Admin& config, runtime::Metrics& metrics);
 
 }  // namespace posthorse

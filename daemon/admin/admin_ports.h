@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/admin/operators.h"
 #include "daemon/admin/pool_queue.h"
 #include "daemon/aside/aside_copies.h"
 #include "daemon/runtime/log.h"
@@ -94,6 +95,7 @@ struct AdminContext {
     AdminPorts ports;
     PoolPorts pool = {};
     AsidePorts aside = {};
+    Operators operators = {};  // from afar
 };
 
 }  // namespace posthorse::admin

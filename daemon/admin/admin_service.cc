@@ -2,6 +2,7 @@
 
 #include "daemon/admin/admin_calls.h"
 #include "daemon/admin/aside_calls.h"
+#include "daemon/admin/operator_check.h"
 #include "daemon/admin/pool_calls.h"
 #include "daemon/admin/pool_messages.h"
 #include "daemon/runtime/log.h"
@@ -72,6 +73,14 @@ void answer_reload(AdminContext& context,
 
 AdminService::AdminService(AdminContext context) : context_(std::move(context)) {}
 
+template <class Request>
+Request AdminService::signed_by_caller(const Rpc& rpc, Request request) const {
+    const auto peer = rpc.auth_context();
+    auto name = operator_of(*peer, context_.operators, request.operator_name());
+    request.set_operator_name(std::move(name));
+    return request;
+}
+
 AdminService::Unary* AdminService::GetStatus(Rpc* rpc,
                                              const v1::GetStatusRequest* /*request*/,
                                              v1::GetStatusResponse* response) {
@@ -108,15 +117,16 @@ grpc::ServerWriteReactor<v1::ReadMessageResponse>* AdminService::ReadMessage(
 
 grpc::ServerWriteReactor<v1::ActResponse>* AdminService::Act(Rpc* rpc,
                                                              const v1::ActRequest* request) {
-    auto order = parse_act(*request);
+    const auto signed_request = signed_by_caller(*rpc, *request);
+    auto order = parse_act(signed_request);
     if (!order) return new Refusal<grpc::ServerWriteReactor<v1::ActResponse>>(order.error());
-    return new ActCall(context_, rpc, *request, std::move(*order));
+    return new ActCall(context_, rpc, signed_request, std::move(*order));
 }
 
 AdminService::Unary* AdminService::Flush(Rpc* rpc,
                                          const v1::FlushRequest* request,
                                          v1::FlushResponse* response) {
-    return new FlushCall(context_, rpc, *request, response);
+    return new FlushCall(context_, rpc, signed_by_caller(*rpc, *request), response);
 }
 
 AdminService::Unary* AdminService::ListSetAside(Rpc* rpc,
@@ -129,7 +139,7 @@ AdminService::Unary* AdminService::ListSetAside(Rpc* rpc,
 
 grpc::ServerWriteReactor<v1::ActOnSetAsideResponse>* AdminService::ActOnSetAside(
     Rpc* rpc, const v1::ActOnSetAsideRequest* request) {
-    auto order = parse_aside_order(*request);
+    auto order = parse_aside_order(signed_by_caller(*rpc, *request));
     if (!order)
         return new Refusal<grpc::ServerWriteReactor<v1::ActOnSetAsideResponse>>(order.error());
     return new ActOnSetAsideCall(context_, rpc, std::move(*order));
@@ -151,10 +161,11 @@ AdminService::Unary* AdminService::Reload(Rpc* rpc,
                                           const v1::ReloadRequest* request,
                                           v1::ReloadResponse* response) {
     auto* reactor = rpc->DefaultReactor();
-    context_.home.post([this, reactor, response, name = request->operator_name()] {
-        answer_reload(context_, name, *response);
-        reactor->Finish(grpc::Status::OK);
-    });
+    context_.home.post(
+        [this, reactor, response, name = signed_by_caller(*rpc, *request).operator_name()] {
+            answer_reload(context_, name, *response);
+            reactor->Finish(grpc::Status::OK);
+        });
     return reactor;
 }
 
@@ -172,14 +183,14 @@ AdminService::Unary* AdminService::GetPool(Rpc* rpc,
 AdminService::Unary* AdminService::SetDraining(Rpc* rpc,
                                                const v1::SetDrainingRequest* request,
                                                v1::SetDrainingResponse* response) {
-    return new SetDrainingCall(context_, rpc, *request, response);
+    return new SetDrainingCall(context_, rpc, signed_by_caller(*rpc, *request), response);
 }
 
 AdminService::Unary* AdminService::RemoveMember(Rpc* rpc,
                                                 const v1::RemoveMemberRequest* request,
                                                 v1::RemoveMemberResponse* response) {
     if (const auto checked = check(*request); !checked) return new UnaryRefusal(checked.error());
-    return new RemoveMemberCall(context_, rpc, *request, response);
+    return new RemoveMemberCall(context_, rpc, signed_by_caller(*rpc, *request), response);
 }
 
 }  // namespace posthorse::admin

@@ -55,6 +55,10 @@ public:
                         v1::RemoveMemberResponse* response) override;
 
 private:
+    // With the name in it that the audit log shall have.
+    template <class Request>
+    Request signed_by_caller(const Rpc& rpc, Request request) const;
+
     AdminContext context_;
 };
 

@@ -51,6 +51,14 @@ bool readable(const std::string& path) {
     return access(path.c_str(), R_OK) == 0;
 }
 
+// Empty when it cannot be read.
+std::string content_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return file ? text.str() : std::string{};
+}
+
 // Whether the files that the settings name are there, before sockets are opened on their word.
 class FileCheck {
 public:
@@ -70,6 +78,10 @@ public:
         named("pool.ca_file", config_.pool.ca_file);
         named("pool.certificate_file", config_.pool.certificate_file);
         named("pool.key_file", config_.pool.key_file);
+        named("admin.ca_file", config_.admin.ca_file);
+        named("admin.certificate_file", config_.admin.certificate_file);
+        named("admin.key_file", config_.admin.key_file);
+        authorities();
         passwords();
     }
 
@@ -99,6 +111,16 @@ private:
             "tls.key_file, "
             "or the environment variables TLS_CERT and TLS_KEY",
             true);
+    }
+
+    // One authority under two paths is one authority; that one path names it twice is found before.
+    void authorities() {
+        const auto& operators = config_.admin.ca_file;
+        const auto& peers = config_.pool.ca_file;
+        if (operators.empty() || peers.empty() || operators == peers) return;
+        const auto content = content_of(operators);
+        if (content.empty() || content != content_of(peers)) return;
+        add("admin.ca_file: " + std::string(one_authority_why), true);
     }
 
     void passwords() {

@@ -130,6 +130,15 @@ struct Pool {
 
 struct Admin {
     std::string socket = "/run/posthorse/admin.sock";
+    // --- from afar, over mutual TLS
+    std::string address;  // empty: on the socket alone
+    std::uint16_t port = 9627;
+    std::string ca_file;  // of the operators' certificates, and not pool.ca_file
+    std::string certificate_file;
+    std::string key_file;
+    std::vector<std::string> readers;  // names in operators' certificates, by role
+    std::vector<std::string> operators;
+    std::vector<std::string> admins;
 };
 
 struct Http {

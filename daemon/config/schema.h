@@ -169,6 +169,14 @@ void describe(V& v, Pool& s) {
 template <class V>
 void describe(V& v, Admin& s) {
     v.value("socket", s.socket, any());
+    v.value("address", s.address, any());
+    v.value("port", s.port, between(1, 65535));
+    v.value("ca_file", s.ca_file, any());
+    v.value("certificate_file", s.certificate_file, any());
+    v.value("key_file", s.key_file, any());
+    v.value("readers", s.readers, any());
+    v.value("operators", s.operators, any());
+    v.value("admins", s.admins, any());
 }
 
 template <class V>

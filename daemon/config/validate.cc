@@ -49,6 +49,8 @@ bool is_server(const std::string& text) {
            is_number(std::string_view(text).substr(colon + 1), 65535);
 }
 
+constexpr std::size_t operator_name_max = 200;
+
 class Validator {
 public:
     explicit Validator(const Config& config) : config_(config) {}
@@ -62,6 +64,7 @@ public:
         queue();
         intake();
         pool();
+        admin();
         if (!config_.http.address.empty()) address("http.address", config_.http.address);
         return std::move(faults_);
     }
@@ -244,15 +247,21 @@ private:
         }
     }
 
+    // The names of `section`'s settings for TLS at both ends that are not set.
+    template <class Section>
+    static std::string missing_files(const std::string& section, const Section& from) {
+        std::string missing;
+        for (const auto& [key, file] : {std::pair{"ca_file", &from.ca_file},
+                                        std::pair{"certificate_file", &from.certificate_file},
+                                        std::pair{"key_file", &from.key_file}}) {
+            if (file->empty()) (missing += missing.empty() ? "" : ", ") += section + '.' + key;
+        }
+        return missing;
+    }
+
     // Peers hand each other all mail: none goes without.
     void pool_certificates() {
-        const auto& pool = config_.pool;
-        std::string missing;
-        for (const auto& [key, file] : {std::pair{"pool.ca_file", &pool.ca_file},
-                                        std::pair{"pool.certificate_file", &pool.certificate_file},
-                                        std::pair{"pool.key_file", &pool.key_file}}) {
-            if (file->empty()) (missing += missing.empty() ? "" : ", ") += key;
-        }
+        const auto missing = missing_files("pool", config_.pool);
         if (missing.empty()) return;
         fault("pool.join", "needs " + missing +
                                " too; make the files with `posthorse pool ca init` and `posthorse "
@@ -267,6 +276,39 @@ private:
         fault("pool.advertise", "'" + text +
                                     "' is not where peers reach a node; write \"host\" or "
                                     "\"host:port\", an IPv6 address in brackets");
+    }
+
+    void admin() {
+        const auto& admin = config_.admin;
+        operators("admin.readers", admin.readers);
+        operators("admin.operators", admin.operators);
+        operators("admin.admins", admin.admins);
+        if (!admin.ca_file.empty() && admin.ca_file == config_.pool.ca_file) {
+            fault("admin.ca_file", std::string(one_authority_why));
+        }
+        if (admin.address.empty()) return;
+        address("admin.address", admin.address);
+        if (const auto missing = missing_files("admin", admin); !missing.empty()) {
+            fault("admin.address",
+                  "needs " + missing + " too: who may act on the queue is known by a certificate");
+        }
+        if (admin.readers.empty() && admin.operators.empty() && admin.admins.empty()) {
+            fault("admin.address",
+                  "needs names in admin.readers, admin.operators or admin.admins, or nobody may "
+                  "call anything; list the names of the operators' certificates");
+        }
+    }
+
+    // As the audit log shows them: without a second meaning.
+    void operators(const std::string& key, const std::vector<std::string>& names) {
+        for (const auto& name : names) {
+            const bool plain =
+                std::ranges::all_of(name, [](char c) { return c >= ' ' && c <= '~'; });
+            if (plain && !name.empty() && name.size() <= operator_name_max) continue;
+            fault(key, "'" + name +
+                           "' is no name of an operator; write one of a certificate, 1 to 200 "
+                           "printable ASCII characters: \"ann\" or \"ann@example.org\"");
+        }
     }
 
     const Config& config_;

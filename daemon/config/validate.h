@@ -5,11 +5,17 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/config/config.h"
 
 namespace posthorse::config {
+
+// admin.ca_file is that of the pool: why not.
+inline constexpr std::string_view one_authority_why =
+    "is the pool's authority (pool.ca_file): an operator's certificate of it would make its bearer "
+    "a node of the pool, to whom peers hand all mail; make a second authority for operators";
 
 struct Fault {
     std::string key;   // "listener.0.address", as Setting::key

@@ -23,6 +23,25 @@ const CLI::Validator duration_check(
     },
     "DURATION");
 
+// The environment is asked when the command runs: a --socket on the command line goes before it.
+void add_afar(CLI::App& command, const Options& options, CLI::Option& socket) {
+    auto& at = options->afar;
+    command
+        .add_option(
+            "--address", at.address,
+            "the node's admin port: HOST:PORT (Env:" + std::string(admin_address_variable) + ")")
+        ->excludes(&socket);
+    command.add_option(
+        "--ca", at.ca_file,
+        "authority of the node's certificate (Env:" + std::string(admin_ca_variable) + ")");
+    command.add_option("--certificate", at.certificate_file,
+                       "your certificate (Env:" + std::string(admin_certificate_variable) + ")");
+    command.add_option("--key", at.key_file,
+                       "and its key (Env:" + std::string(admin_key_variable) + ")");
+    command.add_option("--server-name", at.server_name,
+                       "that the node's certificate carries, when it is not HOST");
+}
+
 CLI::App& add(CLI::App& parent,
               AdminCliContext& context,
               const Options& options,
@@ -31,7 +50,8 @@ CLI::App& add(CLI::App& parent,
               Run run) {
     auto* command = parent.add_subcommand(name, help);
     command->fallthrough();  // --config and its like belong to `posthorse` itself
-    command->add_option("--socket", options->socket, "the node's admin socket");
+    auto* socket = command->add_option("--socket", options->socket, "the node's admin socket");
+    add_afar(*command, options, *socket);
     command->callback(
         [&context, options, run] { context.exit_code = static_cast<int>(run(context, *options)); });
     return *command;

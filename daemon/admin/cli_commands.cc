@@ -158,9 +158,15 @@ CliExit end_of_act(AdminCliContext& context, const CliOptions& options, const Ac
 
 std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options) {
     if (!options.socket.empty()) return AdminClient(options.socket);
+    if (auto at = options.afar.or_environment(); !at.address.empty()) {
+        auto client = AdminClient::afar(at);
+        if (client) return std::move(*client);
+        complain(context, {CliExit::usage, client.error().what});
+        return std::nullopt;
+    }
     auto path = context.socket_path();
     if (path) return AdminClient(*path);
-    context.err << "posthorse: " << path.error().what << '\n';
+    complain(context, {CliExit::usage, path.error().what});
     return std::nullopt;
 }
 

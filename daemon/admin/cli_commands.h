@@ -29,6 +29,7 @@ struct CliFilter {
 // The options of all commands; one command runs in a process.
 struct CliOptions {
     std::string socket;
+    AdminAddress afar;
     bool json = false;
     CliFilter filter;
     std::vector<std::string> ids;
@@ -47,7 +48,7 @@ struct CliOptions {
     bool partitions = false;
 };
 
-// nullopt: the configuration could not tell the socket, which is said already.
+// nullopt: it cannot be told where the node is, or how to speak to it, which is said already.
 std::optional<AdminClient> connect(AdminCliContext& context, const CliOptions& options);
 CliExit complain(AdminCliContext& context, const CliFailure& failure);
 // The exit code of what has taken several steps: an incomplete answer counts most.

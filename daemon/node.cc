@@ -214,8 +214,7 @@ void Node::compose() {
     admin_ = std::make_unique<admin::AdminServer>(
         config_.admin.socket,
         admin::AdminContext{home(), clock_, pool_queue_->queue(), admin_ports(),
-                            pool_->admin_ports(), aside_ports(*aside_),
-                            operators_from_afar(config_.admin)},
+                            pool_->admin_ports(), aside_ports(*aside_)},
         admin_port(config_.admin, metrics_));
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
     export_figures(metrics_, *queue_, *store_, *scheduler_);
@@ -473,7 +472,8 @@ void Node::reload_routes(std::vector<std::string>& problems) {
     if (!unreadable || !ready_) scheduler_->set_routes(std::move(routes));
 }
 
-// The settings themselves take effect at the next start: says which ones wait for it.
+// The settings themselves take effect at the next start, but for who is an operator: nobody who is
+// shut out waits for that. Says which ones do.
 void Node::reload_settings(std::vector<std::string>& problems) {
     const auto fresh = config::load(config_file_);
     for (const auto& problem : fresh.problems) {
@@ -481,7 +481,9 @@ void Node::reload_settings(std::vector<std::string>& problems) {
         log::warning("config_refused", {{"what", problems.back()}});
     }
     if (!fresh.usable()) return;
+    admin_->set_operators(operators_from_afar(fresh.config.admin));
     for (const auto& key : config::changed_keys(config_, fresh.config)) {
+        if (is_of_operators(key)) continue;
         problems.push_back(config_file_ + ": " + key + " changed: restart to use it");
         log::warning("needs_restart", {{"setting", key}});
     }

@@ -53,11 +53,16 @@ admin::Operators operators_from_afar(const config::Admin& config) {
     return {config.readers, config.operators, config.admins};
 }
 
+bool is_of_operators(const std::string& key) {
+    return key == "admin.readers" || key == "admin.operators" || key == "admin.admins";
+}
+
 std::optional<admin::AdminPort> admin_port(const config::Admin& config, runtime::Metrics& metrics) {
     if (config.address.empty()) return std::nullopt;
     return admin::AdminPort{.address = config.address,
                             .port = config.port,
                             .files = {config.ca_file, config.certificate_file, config.key_file},
+                            .operators = operators_from_afar(config),
                             .metrics = metrics};
 }
 

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "daemon/admin/operators.h"
 #include "daemon/admin/pool_queue.h"
 #include "daemon/aside/aside_copies.h"
 #include "daemon/runtime/log.h"
@@ -95,7 +94,6 @@ struct AdminContext {
     AdminPorts ports;
     PoolPorts pool = {};
     AsidePorts aside = {};
-    Operators operators = {};  // from afar
 };
 
 }  // namespace posthorse::admin

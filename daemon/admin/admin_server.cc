@@ -116,8 +116,9 @@ AdminServer::AdminServer(std::string socket_path,
     : socket_path_(std::move(socket_path)),
       remote_(std::move(port)),
       home_(context.home),
-      operators_(context.operators),
-      service_(std::move(context)) {}
+      service_(std::move(context), operators_) {
+    set_operators(remote_ ? remote_->operators : Operators{});
+}
 
 AdminServer::~AdminServer() {
     PH_ASSERT(server_ == nullptr || stopper_.joinable());
@@ -149,6 +150,10 @@ Result<void> AdminServer::open_credentials() {
 
 Result<void> AdminServer::reload() {
     return credentials_ ? credentials_->reload() : Result<void>{};
+}
+
+void AdminServer::set_operators(Operators operators) {
+    operators_.set(std::make_shared<const Operators>(std::move(operators)));
 }
 
 std::unique_ptr<grpc::Server> AdminServer::build() {

@@ -23,7 +23,9 @@
 #include <grpcpp/server.h>
 
 #include "daemon/admin/admin_service.h"
+#include "daemon/admin/operators.h"
 #include "daemon/runtime/metrics.h"
+#include "daemon/runtime/reloadable.h"
 #include "proto/types/time.h"
 #include "replication/edge/peer_credentials.h"
 
@@ -34,6 +36,7 @@ struct AdminPort {
     std::string address;     // an IP address
     std::uint16_t port = 0;  // 0: any that is free
     replication::PeerFiles files;
+    Operators operators;
     runtime::Metrics& metrics;
     // Then a connection ends when its calls have, and its client shows its certificate anew.
     Duration connection_age = std::chrono::minutes{10};
@@ -52,6 +55,8 @@ public:
     Result<void> start();
     // Takes new certificates. Connections that stand keep what they have shown until they end.
     Result<void> reload();
+    // Who may do what from afar, from the next call on.
+    void set_operators(Operators operators);
     // The TCP port that is served; 0: none.
     std::uint16_t port() const { return bound_; }
     // `done` runs on home. May be called from home itself: it does not block.
@@ -65,7 +70,7 @@ private:
     std::string socket_path_;
     std::optional<AdminPort> remote_;
     Executor& home_;
-    const Operators operators_;
+    runtime::Reloadable<const Operators> operators_;
     std::unique_ptr<replication::PeerCredentials> credentials_;  // of the port; from start() on
     bool socket_bound_ = false;
     std::uint16_t bound_ = 0;

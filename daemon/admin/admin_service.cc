@@ -71,12 +71,14 @@ void answer_reload(AdminContext& context,
 
 }  // namespace
 
-AdminService::AdminService(AdminContext context) : context_(std::move(context)) {}
+AdminService::AdminService(AdminContext context,
+                           const runtime::Reloadable<const Operators>& operators)
+    : context_(std::move(context)), operators_(operators) {}
 
 template <class Request>
 Request AdminService::signed_by_caller(const Rpc& rpc, Request request) const {
     const auto peer = rpc.auth_context();
-    auto name = operator_of(*peer, context_.operators, request.operator_name());
+    auto name = operator_of(*peer, *operators_.get(), request.operator_name());
     request.set_operator_name(std::move(name));
     return request;
 }

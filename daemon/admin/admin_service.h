@@ -8,6 +8,8 @@
 #pragma once
 
 #include "daemon/admin/admin_ports.h"
+#include "daemon/admin/operators.h"
+#include "daemon/runtime/reloadable.h"
 #include "posthorse/v1/admin.grpc.pb.h"
 
 namespace posthorse::admin {
@@ -17,7 +19,8 @@ public:
     using Rpc = grpc::CallbackServerContext;
     using Unary = grpc::ServerUnaryReactor;
 
-    explicit AdminService(AdminContext context);
+    // `operators` outlives this.
+    AdminService(AdminContext context, const runtime::Reloadable<const Operators>& operators);
 
     Unary* GetStatus(Rpc* rpc,
                      const v1::GetStatusRequest* request,
@@ -60,6 +63,7 @@ private:
     Request signed_by_caller(const Rpc& rpc, Request request) const;
 
     AdminContext context_;
+    const runtime::Reloadable<const Operators>& operators_;
 };
 
 }  // namespace posthorse::admin

@@ -28,8 +28,9 @@ std::string path_of(const grpc::AuthMetadataProcessor::InputMetadata& metadata) 
 
 }  // namespace
 
-OperatorCheck::OperatorCheck(Operators operators, runtime::Metrics& metrics)
-    : operators_(std::move(operators)),
+OperatorCheck::OperatorCheck(const runtime::Reloadable<const Operators>& operators,
+                             runtime::Metrics& metrics)
+    : operators_(operators),
       no_name_(metrics.counter(refused_name, refused_help, {{"reason", "no_name"}})),
       unknown_name_(metrics.counter(refused_name, refused_help, {{"reason", "unknown_name"}})),
       role_too_low_(metrics.counter(refused_name, refused_help, {{"reason", "role_too_low"}})) {}
@@ -41,7 +42,7 @@ grpc::Status OperatorCheck::Process(const InputMetadata& metadata,
     using Reason = CallRefusal::Reason;
     const auto path = path_of(metadata);
     const auto names = peer == nullptr ? std::vector<std::string>{} : names_of(*peer);
-    const auto refusal = judge_call(operators_, names, path);
+    const auto refusal = judge_call(*operators_.get(), names, path);
     if (!refusal) return grpc::Status::OK;
     auto& counter = refusal->reason == Reason::no_name        ? no_name_
                     : refusal->reason == Reason::unknown_name ? unknown_name_

@@ -5,7 +5,7 @@
 // Contract  A refused call never reaches a handler: UNAUTHENTICATED without a name in the
 //           certificate, else PERMISSION_DENIED with what is missing. Each is a log line
 //           (admin_refused) and is counted by reason.
-// Owner     The credentials. gRPC's threads call, several at a time; nothing here changes.
+// Owner     The credentials. gRPC's threads call, several at a time.
 #pragma once
 
 #include <string>
@@ -16,12 +16,14 @@
 
 #include "daemon/admin/operators.h"
 #include "daemon/runtime/metrics.h"
+#include "daemon/runtime/reloadable.h"
 
 namespace posthorse::admin {
 
 class OperatorCheck final : public grpc::AuthMetadataProcessor {
 public:
-    OperatorCheck(Operators operators, runtime::Metrics& metrics);
+    // Both outlive this.
+    OperatorCheck(const runtime::Reloadable<const Operators>& operators, runtime::Metrics& metrics);
 
     bool IsBlocking() const override { return false; }
     grpc::Status Process(const InputMetadata& metadata,
@@ -30,7 +32,7 @@ public:
                          OutputMetadata* response) override;
 
 private:
-    const Operators operators_;
+    const runtime::Reloadable<const Operators>& operators_;
     runtime::Counter no_name_;
     runtime::Counter unknown_name_;
     runtime::Counter role_too_low_;

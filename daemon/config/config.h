@@ -1,8 +1,8 @@
 // The configuration: one immutable, validated value, read once and passed in parts.
 //
 // Place     Made by load() from deploy/config/posthorse.example.toml's format; handed out by
-//           node.cc. A reload (SIGHUP) reads maps, keys, certificates and passwords anew; what else
-//           changed needs a restart, and the reload says so.
+//           node.cc. A reload (SIGHUP) reads maps, keys, certificates and passwords anew, and takes
+//           the names of operators; what else changed needs a restart, and the reload says so.
 // Contract  Nodes of a pool differ by nothing in it (P7).
 // Errors    load() gives every fault at once: file, line, what is wrong and the mend.
 #pragma once

@@ -175,3 +175,12 @@ def test_the_authority_of_the_pool_is_refused(afar):
     bad.write_text(f'{settings}\n[pool]\nca_file = "{copy}"\n')
     checked = answer_of("config", "check", "--config", str(bad))
     assert checked.returncode == 1 and "a node of the pool" in checked.stderr
+
+
+def test_a_reload_takes_the_lists_of_names(afar):
+    text = afar.node.config.read_text()
+    afar.node.config.write_text(text.replace('["rita"]', '["rosa"]'))
+    reloaded = afar.run("olga", "reload")
+    assert reloaded.returncode == 0 and not reloaded.stderr
+    assert "rita" in afar.run("rita", "status").stderr
+    assert afar.run("rosa", "status").returncode == 0

@@ -47,11 +47,13 @@ struct Port {
                          node.clock,
                          *node.pool_queue,
                          {.status = [] { return StatusValues{}; },
-                          .reload = [] { return std::vector<std::string>{}; }},
-                         {},
-                         {},
-                         {.readers = {"rita"}, .operators = {"olga"}, .admins = {"ann"}}},
-            AdminPort{"127.0.0.1", 0, files, metrics, connection_age});
+                          .reload = [] { return std::vector<std::string>{}; }}},
+            AdminPort{"127.0.0.1",
+                      0,
+                      files,
+                      {.readers = {"rita"}, .operators = {"olga"}, .admins = {"ann"}},
+                      metrics,
+                      connection_age});
         test::require(server->start());
     }
     ~Port() {
@@ -248,6 +250,18 @@ TEST_CASE("a reload takes new certificates, and keeps the old ones when they are
     CHECK_FALSE(get_status(port.connect(after, port.authority.issue("rita"))).ok());
 }
 
+TEST_CASE("who is taken from the lists is shut out at once, on a connection that stands") {
+    Port port;
+    const auto rita = port.connect_as("rita");
+    REQUIRE(get_status(rita).ok());
+    port.server->set_operators({.readers = {"olga"}});
+    CHECK(get_status(rita).error_code() == grpc::StatusCode::PERMISSION_DENIED);
+    const auto olga = port.connect_as("olga");
+    CHECK(get_status(olga).ok());
+    CHECK(call(olga, "/posthorse.v1.Admin/Flush").error_code() ==
+          grpc::StatusCode::PERMISSION_DENIED);
+}
+
 TEST_CASE("a connection that stands ends, so that its client shows what it has now") {
     Port port(std::chrono::milliseconds{200});
     const auto before = port.connect_as("rita");
@@ -262,7 +276,9 @@ TEST_CASE("a connection that stands ends, so that its client shows what it has n
 
 TEST_CASE("a certificate without a name has no role") {
     runtime::Metrics metrics;
-    OperatorCheck check({.readers = {""}}, metrics);
+    runtime::Reloadable<const Operators> operators;
+    operators.set(std::make_shared<const Operators>(Operators{.readers = {""}}));
+    OperatorCheck check(operators, metrics);
     const auto status = check.Process({}, nullptr, nullptr, nullptr);
     CHECK(status.error_code() == grpc::StatusCode::UNAUTHENTICATED);
     CHECK(has(status.error_message(), "admin.ca_file"));
@@ -279,12 +295,12 @@ TEST_CASE("a port that cannot be served is refused with its mend") {
         REQUIRE(started.has_error());
         return started.error().what;
     };
-    const auto taken = start({"127.0.0.1", port.server->port(), port.files, port.metrics});
+    const auto taken = start({"127.0.0.1", port.server->port(), port.files, {}, port.metrics});
     CHECK(has(taken, port.address()));
     CHECK(has(taken, "admin.port"));
     auto files = port.files;
     files.key_file = node.scratch.path("none.key");
-    CHECK(has(start({"127.0.0.1", 0, files, port.metrics}), files.key_file));
+    CHECK(has(start({"127.0.0.1", 0, files, {}, port.metrics}), files.key_file));
 }
 
 TEST_CASE("ids that are none, keys of a megabyte and what unfolds are refused") {

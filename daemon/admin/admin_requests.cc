@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/config/table.h"
 #include "proto/types/reply.h"
 
 namespace posthorse::admin {
@@ -72,7 +73,7 @@ Result<std::string> parse_id_prefix(const std::string& text) {
 // A text that is looked for.
 Result<std::string> parse_text(const char* field, const std::string& text) {
     constexpr std::size_t bytes_max = 256;
-    if (text.size() <= bytes_max) return lowered(text);
+    if (text.size() <= bytes_max) return config::lower(text);
     return invalid(std::string("filter: ") + field + " must have at most " +
                    std::to_string(bytes_max) + " octets");
 }

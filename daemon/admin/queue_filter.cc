@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "daemon/config/table.h"
+
 namespace posthorse::admin {
 namespace {
 
-char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+constexpr auto lower = [](char c) { return config::lower(c); };
 
 // `wanted` is in lower case.
 bool equals_lowered(std::string_view text, std::string_view wanted) {
@@ -68,14 +68,8 @@ MessageState state_of(const Envelope& envelope, bool delivering) {
     return envelope.in_doubt > 0 ? MessageState::in_doubt : MessageState::deferred;
 }
 
-std::string lowered(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), lower);
-    return out;
-}
-
 std::string domain_of(std::string_view address) {
-    return lowered(domain_view(address));
+    return config::lower(domain_view(address));
 }
 
 std::optional<AddressPattern> AddressPattern::parse(std::string_view text) {
@@ -83,7 +77,7 @@ std::optional<AddressPattern> AddressPattern::parse(std::string_view text) {
     const bool any_local = text.starts_with("*@");
     if (any_local) text.remove_prefix(2);
     if (text.empty() || text.find('*') != std::string_view::npos) return std::nullopt;
-    return AddressPattern(any_local, lowered(text));
+    return AddressPattern(any_local, config::lower(text));
 }
 
 bool AddressPattern::matches(std::string_view address) const {

@@ -23,7 +23,6 @@ MessageState state_of(const Envelope& envelope, bool delivering);
 
 // The part behind the last '@', in lower case; the whole when there is none ("postmaster").
 std::string domain_of(std::string_view address);
-std::string lowered(std::string_view text);
 
 // One address, every address of a domain, or the null sender.
 class AddressPattern {

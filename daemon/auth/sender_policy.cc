@@ -1,30 +1,17 @@
 #include "daemon/auth/sender_policy.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "daemon/config/table.h"
+
 namespace posthorse::auth {
 namespace {
 
-constexpr std::string_view blank = " \t\r";
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = std::min(text.find_first_not_of(blank), text.size());
-    text.remove_prefix(first);
-    const auto last = text.find_last_not_of(blank);
-    return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
-}
+using config::lower;
+using config::trim;
 
 std::string_view take_until(char end, std::string_view& text) {
     const auto at = text.find(end);
@@ -48,11 +35,11 @@ std::string domain_part(std::string_view address) {
 std::string read_row(std::string_view row, AllowedSenders& map) {
     if (row.find(':') == std::string_view::npos)
         return "is not \"login: address, @domain\"; write a colon behind the login";
-    const auto login = lower(trimmed(take_until(':', row)));
+    const auto login = lower(trim(take_until(':', row)));
     if (login.empty()) return "has no login before the colon";
     auto& senders = map.senders[login];
     while (!row.empty()) {
-        const auto sender = trimmed(take_until(',', row));
+        const auto sender = trim(take_until(',', row));
         if (sender.empty()) continue;
         if (!is_sender(sender))
             return "'" + std::string(sender) +
@@ -67,7 +54,7 @@ std::string read_row(std::string_view row, AllowedSenders& map) {
 AllowedSenders parse_allowed_senders(std::string_view text, const std::string& file_name) {
     AllowedSenders map;
     for (std::uint32_t number = 1; !text.empty(); ++number) {
-        const auto row = trimmed(take_until('\n', text));
+        const auto row = trim(take_until('\n', text));
         if (row.empty() || row.starts_with('#')) continue;
         if (auto wrong = read_row(row, map); !wrong.empty())
             map.problems.push_back({file_name, number, std::move(wrong), false});

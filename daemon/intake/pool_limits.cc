@@ -1,9 +1,9 @@
 #include "daemon/intake/pool_limits.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "daemon/auth/password_file.h"
+#include "daemon/config/table.h"
 #include "daemon/runtime/await.h"
 
 namespace posthorse::intake {
@@ -20,13 +20,6 @@ constexpr Duration greeting_delay_max = std::chrono::seconds{10};
 constexpr std::uint64_t clients_of_a_login = 10;
 constexpr Duration connections_window = std::chrono::seconds{12};
 constexpr Duration day = std::chrono::hours{24};
-
-std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) {
-        return static_cast<char>(c < 0x80 ? std::tolower(c) : c);
-    });
-    return text;
-}
 
 }  // namespace
 
@@ -56,7 +49,7 @@ std::string counted_sender(const auth::SenderPolicy& policy,
                            const std::string& sender) {
     if (!is_submission(client)) return {};
     if (!client.login.empty() && !policy.is_exempt(client.login)) return client.login;
-    return lower(sender);
+    return config::lower(sender);
 }
 
 PoolLimits::PoolLimits(IntakeContext& context, const asio::ip::address& client, bool trusted)

@@ -20,10 +20,7 @@ std::string folded(std::string_view name) {
     if (!converted) return {};
     std::string domain = (suffix ? "." : "") + *converted;
     if (domain.size() > 1 && domain.ends_with('.')) domain.pop_back();
-    for (char& c : domain) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return domain;
+    return config::lower(domain);
 }
 
 bool is_route_key(std::string_view key) {

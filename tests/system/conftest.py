@@ -6,6 +6,7 @@ import pytest
 
 from harness import certificates
 from harness.postfix_root import PostfixRoot
+from harness.sinks import Sink
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,9 @@ def postfix_root():
 @pytest.fixture(scope="session")
 def certs(tmp_path_factory) -> certificates.Certificates:
     return certificates.make(Path(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture
+def sink():
+    with Sink() as one:
+        yield one

@@ -15,15 +15,8 @@ from harness.mail_pool import MailPool
 from harness.mails import HARD_MAIL
 from harness.node import LOGIN, PASSWORD, Node, merged, routes_to, run_posthorse
 from harness.pool import PoolNode
-from harness.sinks import Sink
 
 PAM_DIRECTORY = Path("/etc/pam.d")
-
-
-@pytest.fixture
-def sink():
-    with Sink() as one:
-        yield one
 
 
 @pytest.fixture

@@ -6,15 +6,8 @@ import pytest
 
 from harness import wait
 from harness.node import Node, answer_of, merged, routes_to
-from harness.sinks import Sink
 
 MAIL = b"From: Root <root@web1.posthorse.test>\r\nSubject: hello\r\n\r\nHi.\r\n"
-
-
-@pytest.fixture
-def sink():
-    with Sink() as one:
-        yield one
 
 
 def send(port: int, sender: str, recipient: str) -> None:

@@ -20,12 +20,6 @@ QUICK_RETRY = {"queue": {"min_retry_age": "1s", "max_retry_age": "1s"}}
 
 
 @pytest.fixture
-def sink():
-    with Sink() as one:
-        yield one
-
-
-@pytest.fixture
 def refusing():
     with Sink("defer") as one:
         yield one

@@ -12,7 +12,6 @@ from harness import wait
 from harness.node import LOGIN, PASSWORD, Node, merged, routes_to
 from harness.ports import free_port
 from harness.processes import Process
-from harness.sinks import Sink
 
 CLIENT = "127.0.0.9"
 MAIL = b"From: ann@elsewhere.test\r\nSubject: hello\r\n\r\nHi.\r\n"
@@ -55,12 +54,6 @@ class Balancer:
             with smtplib.SMTP("127.0.0.1", self.ports["mx"], timeout=5):
                 return True
         return False
-
-
-@pytest.fixture
-def sink():
-    with Sink() as one:
-        yield one
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"},
 # Library, its headers, the files that may include them.
 LIBRARIES = [
     ("RocksDB", r"rocksdb/", r"storage/rocks_\w+\.(cc|h)"),
+    ("ISA-L", r"isa-l/", r"storage/crc32c\.cc"),
     ("libidn2", r"idn2\.h", r"daemon/runtime/idn\.cc"),
     ("c-ares", r"ares\w*\.h", r"daemon/dns/dns_resolver\.cc"),
     ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),

@@ -39,7 +39,7 @@ class DoubtWatch:
         number = 0
         while not self._over.wait(self._every_s):
             running = [node for node in self._pool.nodes if node.running()]
-            if running:
+            if running and not self._pool.watch.is_quiet():
                 number += 1
                 self._ask(str(running[number % len(running)].socket))
 

@@ -10,7 +10,8 @@ Owner     `with Watch(...)`; nodes may be added while it runs.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import schemas  # before grpc: it sets up gRPC's environment
@@ -51,6 +52,7 @@ class Watch:
         self._newest: dict[Path, tuple[Moment, object]] = {}
         self._threads: list[threading.Thread] = []
         self._over = threading.Event()
+        self._quiet = threading.Event()
 
     def __enter__(self) -> "Watch":
         return self
@@ -65,9 +67,23 @@ class Watch:
         self._threads.append(thread)
         thread.start()
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing is asked: what is measured meanwhile shares the processors with no questions."""
+        self._quiet.set()
+        try:
+            yield
+        finally:
+            self._quiet.clear()
+
+    def is_quiet(self) -> bool:
+        return self._quiet.is_set()
+
     def _follow(self, socket: Path) -> None:
         api = AdminApi(socket)
         while not self._over.wait(self._every_s):
+            if self.is_quiet():
+                continue
             asked = time.monotonic()
             try:
                 pool = api.get_pool()

@@ -38,6 +38,8 @@ PROOFS = [
     Proof("isolated-owner", 1, 8, "an owner without its lease sends no dot: one copy arrives"),
     Proof("latency", 2, 4, "250 with two copies takes 1.5 times as long as with one, at most",
           by_hand=True),
+    Proof("fuzz", 3, 240, "strange input for every parser and state machine: no finding",
+          by_hand=True),
     Proof("deployed", 1, 1, "the compose file without an engine; first 8 minutes of apt",
           by_hand=True),
     Proof("chaos", 4, 35, "mail under all faults at once: none lost, none twice without cause"),

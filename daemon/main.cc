@@ -17,6 +17,7 @@
 #include "daemon/node.h"
 #include "daemon/pool/ca_command.h"
 #include "daemon/runtime/heap.h"
+#include "daemon/runtime/privileges.h"
 #include "daemon/runtime/system_clock.h"
 #include "daemon/sign/keygen_command.h"
 
@@ -45,6 +46,12 @@ void print(const std::vector<config::Problem>& problems) {
 }
 
 int serve(const Options& options) {
+    // Whoever it becomes must be able to read the files.
+    const auto became = runtime::give_up_privileges(config::read(options.config_file).config.user);
+    if (!became) {
+        std::cerr << options.config_file << ": " << became.error().what << '\n';
+        return 1;
+    }
     const auto loaded = config::load(options.config_file);
     print(loaded.problems);
     if (!loaded.usable()) return 1;

@@ -27,6 +27,7 @@
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
 #include "daemon/runtime/metrics.h"
+#include "daemon/runtime/privileges.h"
 #include "daemon/runtime/shard.h"
 #include "daemon/runtime/system_clock.h"
 #include "daemon/schedule/scheduler.h"
@@ -156,6 +157,8 @@ int Node::run() {
     log::info(
         "starting",
         {{"release", release()}, {"host_name", config_.host_name}, {"data_dir", config_.data_dir}});
+    if (runtime::is_root())
+        log::warning("runs_as_root", {{"mend", "set `user`, or start it as a user of its own"}});
     if (auto opened = open(); !opened) {
         log::error("cannot_start", {{"why", opened.error().what}});
         log::stop();

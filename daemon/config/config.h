@@ -159,6 +159,7 @@ struct Limits : smtp::Limits {
 
 struct Config {
     std::string host_name;  // empty in the file: the machine's
+    std::string user;       // what root becomes; empty: stays root
     std::string data_dir = "/var/lib/posthorse";
     std::uint32_t shards = 0;  // event loops; 0: one a core
     Duration stop_budget = std::chrono::seconds{110};

@@ -222,6 +222,7 @@ void describe(V& v, smtp::Timeouts& s) {
 template <class V>
 void describe(V& v, Config& s) {
     v.value("host_name", s.host_name, any());
+    v.value("user", s.user, any());
     v.value("data_dir", s.data_dir, any());
     v.value("shards", s.shards, between(0, 1024));
     v.value("stop_budget", s.stop_budget, at_least(second));

@@ -25,6 +25,7 @@ SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"},
 LIBRARIES = [
     ("RocksDB", r"rocksdb/", r"storage/rocks_\w+\.(cc|h)"),
     ("ISA-L", r"isa-l/", r"storage/crc32c\.cc"),
+    ("libcap-ng", r"cap-ng\.h", r"daemon/runtime/privileges\.cc"),
     ("libidn2", r"idn2\.h", r"daemon/runtime/idn\.cc"),
     ("c-ares", r"ares\w*\.h", r"daemon/dns/dns_resolver\.cc"),
     ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),

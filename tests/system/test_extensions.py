@@ -2,12 +2,15 @@
 
 import re
 import smtplib
+import ssl
 
 import pytest
 from aiosmtpd.controller import Controller
 
 from harness import wait
-from harness.node import TRUSTING, Node, merged, routes_to
+from harness.certificates import Certificates, make
+from harness.dns_server import DnsServer
+from harness.node import LOGIN, PASSWORD, TRUSTING, Node, merged, routes_to
 from harness.ports import free_port
 from harness.rawclient import RawClient
 from harness.sinks import Sink
@@ -166,3 +169,47 @@ def test_8_bit_octets_go_nowhere_without_8bitmime(home):
             wait.until(lambda: home.received, "the notice arrives")
     assert report_of(home.received[0].content)["Status"] == "5.6.3"
     assert not old.heard
+
+
+def server_tls(certificates: Certificates) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.chain, certificates.key)
+    return context
+
+
+def send_guarded(node: Node) -> None:
+    """REQUIRETLS is for a session in TLS, whose client logged in."""
+    context = ssl.create_default_context(cafile=node.certificates.ca)
+    with smtplib.SMTP_SSL("localhost", node.ports["submissions"], "client.test",
+                          context=context) as client:
+        client.login(LOGIN, PASSWORD)
+        client.sendmail(LOGIN, ["you@far.test"], PLAIN, ["REQUIRETLS"])
+
+
+@pytest.mark.parametrize(("keywords", "tls", "sent"), [
+    (("REQUIRETLS",), "known", True),
+    (("REQUIRETLS",), "unknown", False),
+    ((), "known", False),
+    (("REQUIRETLS",), None, False),
+], ids=["as it should be", "a certificate of nobody", "not offered", "in clear"])
+def test_what_must_go_in_tls_goes_so_or_comes_back(tmp_path, keywords, tls, sent):
+    """What comes back must go in TLS, too."""
+    known, unknown = make(tmp_path / "known"), make(tmp_path / "unknown")
+    context = server_tls({"known": known, "unknown": unknown}[tls]) if tls else None
+    names = {("mx.posthorse.test", "A"): ["127.0.0.1"]}
+    with Speaker(*keywords, tls=context) as far, DnsServer(names) as dns, \
+            Speaker("REQUIRETLS", tls=server_tls(known)) as back:
+        routes = [{"domain": domain, "next_hop": f"smtp:[mx.posthorse.test]:{port}"}
+                  for domain, port in (("far.test", far.port), ("posthorse.test", back.port))]
+        node = Node({"delivery": {"route": routes, "dns_servers": [dns.address]}})
+        node.add_user()
+        node.start(["env", f"SSL_CERT_FILE={known.ca}"])
+        try:
+            send_guarded(node)
+            message = wait.until(lambda: far.heard + back.heard, "it arrives, or comes back")[0]
+            mail = next(line for line in message.commands if line.startswith("MAIL"))
+            assert mail.split()[-1] == "REQUIRETLS"
+            assert len(far.heard) == (1 if sent else 0)
+            assert sent or report_of(message.content)["Status"] == "5.7.30"
+        finally:
+            node.stop()

@@ -45,6 +45,15 @@ def low_port() -> int:
     raise AssertionError("no port below 1024 is free")
 
 
+def reload(node: Node) -> None:
+    def count() -> int:
+        return node.log.read_text().count(" reloaded problems=0")
+
+    before = count()
+    os.kill(node.pid, signal.SIGHUP)
+    wait.until(lambda: count() > before, "the files are read again")
+
+
 def send(node: Node, port: str = "submissions") -> None:
     python_smtplib(Submission(node.ports[port], port == "submissions", node.certificates.ca, LOGIN,
                               PASSWORD, LOGIN, "you@sink.test", HARD_MAIL, "PLAIN"))
@@ -68,8 +77,7 @@ def test_root_becomes_the_user_and_keeps_the_right_to_bind_low_ports(sink):
         assert "runs_as_root" not in node.log.read_text()
         send(node)
         wait.until(lambda: sink.received, "the mail arrives")
-        os.kill(node.pid, signal.SIGHUP)
-        wait.until(lambda: 'reloaded' in node.log.read_text(), "the files are read again")
+        reload(node)
 
 
 def test_a_user_that_is_not_there_is_named():
@@ -111,8 +119,7 @@ def test_what_the_unit_leaves_of_the_kernel_is_enough(sink, tmp_path, backend):
         send(node, "submission")
         wait.until(lambda: len(sink.received) == 2, "both arrive")
         wait.until(lambda: not node.queue(), "an operator sees an empty queue")
-        os.kill(node.pid, signal.SIGHUP)
-        wait.until(lambda: 'reloaded' in node.log.read_text(), "the files are read again")
+        reload(node)
         node.stop()
     finally:
         rules.unlink()

@@ -1,10 +1,11 @@
 """A server that offers the extensions it is told to, and remembers every line that it heard.
 
 Speaker   takes all mail. `heard` has the command lines of each message, `content` its octets with
-          the stuffing taken out.
+          the stuffing taken out. With `tls` it offers STARTTLS, and its keywords behind that alone.
 """
 
 import socketserver
+import ssl
 import threading
 from dataclasses import dataclass, field
 
@@ -27,8 +28,13 @@ class _Conversation(socketserver.StreamRequestHandler):
             verb = command[:4].upper()
             message.commands.append(command)
             if verb == "EHLO":
-                self._say_offer(speaker.keywords)
+                self._say_offer(self._keywords())
                 message = Heard()
+            elif verb == "STAR":
+                self._say("220 2.0.0 go on")
+                self.connection = speaker.tls.wrap_socket(self.connection, server_side=True)
+                self.rfile = self.connection.makefile("rb")
+                self.wfile = self.connection.makefile("wb", buffering=0)
             elif verb == "DATA":
                 self._say("354 go on")
                 message.content = self._body()
@@ -39,6 +45,11 @@ class _Conversation(socketserver.StreamRequestHandler):
                 return self._say("221 2.0.0 bye")
             else:
                 self._say("250 2.0.0 ok")
+
+    def _keywords(self) -> tuple[str, ...]:
+        speaker = self.server.speaker
+        in_clear = speaker.tls and not isinstance(self.connection, ssl.SSLSocket)
+        return ("STARTTLS",) if in_clear else speaker.keywords
 
     def _say(self, line: str) -> None:
         self.wfile.write(line.encode() + b"\r\n")
@@ -60,9 +71,10 @@ class Speaker(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, *keywords: str) -> None:
+    def __init__(self, *keywords: str, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
         self.keywords = keywords
+        self.tls = tls
         self.speaker = self
         self._messages: list[Heard] = []
         self._lock = threading.Lock()

@@ -12,10 +12,8 @@ namespace posthorse::auth {
 class ManualExecutor final : public Executor {
 public:
     void post(UniqueFunction<void()> work) override {
-        {
-            const std::lock_guard lock(mutex_);
-            work_.push_back(std::move(work));
-        }
+        const std::lock_guard lock(mutex_);  // also while it rings: who hears it may end this
+        work_.push_back(std::move(work));
         posted_.notify_one();
     }
     // Waits for the next piece of work and runs it here.

@@ -29,7 +29,7 @@ PROOFS = [
     Proof("control-sim", 1, 6, "a simulated pool in trouble: one owner, one value, progress"),
     Proof("sim", 1, 40, "simulated pools of nodes with mail, in trouble: none lost, none twice"),
     Proof("mutants", 3, 3, "faults that we make are caught by the simulated pools"),
-    Proof("model", 6, 30, "every state of agreement and leases in bounds; every mutant is caught"),
+    Proof("model", 3, 30, "every state of agreement and leases in bounds; every mutant is caught"),
     Proof("control-chaos", 4, 35, "kills, pauses, cut links: never two owners, soon one again"),
     Proof("peers", 1, 1, "who is not who they say is refused at the peer port"),
     Proof("handover", 2, 5, "nodes die, are replaced, leave: nothing lost, nothing twice"),

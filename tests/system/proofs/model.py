@@ -7,13 +7,15 @@ searches the same code with one fault in it. A fault of what drives the code is 
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from proofs.figures import Figures, require
 
 BUILD = Path("build").absolute()
-MUTANT_MAX_S = 900  # seconds of processor are few; a shared machine gives few of them
+PROCESSES = 2
+SEARCH_MAX_S = 900  # seconds of processor are few; a shared machine gives few of them
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,12 @@ def seconds(output: str) -> float:
     return sum(float(found) for found in SECONDS.findall(output))
 
 
-def check_code(model: Model, full: bool, figures: Figures) -> None:
-    options = ["--full"] if full else []
-    answer = subprocess.run([program(model), *options], capture_output=True, text=True, check=False)
+def run(command: list) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, check=False,
+                          timeout=None if "--full" in command else SEARCH_MAX_S)
+
+
+def note_code(model: Model, answer: subprocess.CompletedProcess, figures: Figures) -> None:
     require(answer.returncode == 0, f"model {model.name}:\n{answer.stdout}{answer.stderr}")
     scopes = SCOPE.findall(answer.stdout)
     require(len(scopes) == len(LAST_SCOPE.findall(answer.stdout)) > 0,
@@ -64,10 +69,9 @@ def check_code(model: Model, full: bool, figures: Figures) -> None:
                 f"{states} states, {seconds(answer.stdout):.0f} s, none violates a promise")
 
 
-def check_fault(model: Model, name: str, command: list, figures: Figures) -> bool:
+def note_fault(model: Model, name: str, answer: subprocess.CompletedProcess,
+               figures: Figures) -> bool:
     """Whether the fault is found, by a violation with its trace."""
-    answer = subprocess.run(command, capture_output=True, text=True, check=False,
-                            timeout=MUTANT_MAX_S)
     violation = VIOLATION.search(answer.stdout)
     found = answer.returncode == 1 and violation is not None
     where = LAST_SCOPE.findall(answer.stdout)[-1:]
@@ -77,13 +81,20 @@ def check_fault(model: Model, name: str, command: list, figures: Figures) -> boo
     return found
 
 
-def check_faults(model: Model, figures: Figures) -> None:
+def faults_of(model: Model) -> dict[str, list]:
+    """The search that must find each."""
     faults = {name: [program(model, name)] for name in mutants(model)}
-    faults |= {name: [program(model), "--driver", name] for name in model.faulty_drivers}
-    missed = [name for name, command in faults.items()
-              if not check_fault(model, name, command, figures)]
+    return faults | {name: [program(model), "--driver", name] for name in model.faulty_drivers}
+
+
+def check(model: Model, full: bool, pool: ThreadPoolExecutor, figures: Figures) -> None:
+    code = pool.submit(run, [program(model), *(["--full"] if full else [])])
+    answers = {name: pool.submit(run, command) for name, command in faults_of(model).items()}
+    note_code(model, code.result(), figures)
+    missed = [name for name, answer in answers.items()
+              if not note_fault(model, name, answer.result(), figures)]
     figures.add(f"{model.name}, deliberate faults found",
-                f"{len(faults) - len(missed)} of {len(faults)}")
+                f"{len(answers) - len(missed)} of {len(answers)}")
     if missed:
         figures.show()
     require(not missed, f"model {model.name} does not find {', '.join(missed)}")
@@ -92,7 +103,7 @@ def check_faults(model: Model, figures: Figures) -> None:
 def main(full: bool) -> None:
     subprocess.run(["ninja", "-C", BUILD, "model_programs"], check=True)
     figures = Figures("model: every state within bounds")
-    for model in MODELS:
-        check_code(model, full, figures)
-        check_faults(model, figures)
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        for model in MODELS:
+            check(model, full, pool, figures)
     figures.show()

@@ -41,7 +41,36 @@ v1::RecipientState to_proto(RecipientState state) {
     return v1::RECIPIENT_STATE_UNSPECIFIED;
 }
 
+// As a client says it (RFC 3461 section 4).
+std::vector<std::string> parameters(const RecipientWishes& wishes) {
+    std::vector<std::string> said;
+    const auto& notify = wishes.notify;
+    if (notify.said) {
+        std::string list;
+        const auto add = [&list](bool wanted, const char* name) {
+            if (wanted) (list += list.empty() ? "" : ",") += name;
+        };
+        add(notify.success, "SUCCESS");
+        add(notify.failure, "FAILURE");
+        add(notify.delay, "DELAY");
+        said.push_back("NOTIFY=" + (list.empty() ? "NEVER" : list));
+    }
+    if (!wishes.original.empty()) said.push_back("ORCPT=" + safe(wishes.original));
+    return said;
+}
+
+std::vector<std::string> parameters(const MailWishes& wishes) {
+    std::vector<std::string> said;
+    if (wishes.utf8) said.emplace_back("SMTPUTF8");
+    if (wishes.require_tls) said.emplace_back("REQUIRETLS");
+    if (wishes.ret != ReturnContent::unsaid)
+        said.emplace_back(wishes.ret == ReturnContent::full ? "RET=FULL" : "RET=HDRS");
+    if (!wishes.envelope_id.empty()) said.push_back("ENVID=" + safe(wishes.envelope_id));
+    return said;
+}
+
 void fill(v1::Recipient& out, const Recipient& recipient) {
+    for (auto& one : parameters(recipient.wishes)) out.add_parameters(std::move(one));
     out.set_address(safe(recipient.address));
     out.set_state(to_proto(recipient.state));
     out.set_attempts(recipient.attempts);
@@ -129,6 +158,7 @@ v1::Message to_message(const Envelope& envelope,
     out.set_attempts_in_doubt(envelope.in_doubt);
     out.set_message_id(safe(envelope.message_id));
     fill(*out.mutable_origin(), envelope.origin);
+    for (auto& one : parameters(envelope.wishes)) out.add_parameters(std::move(one));
     for (const auto& recipient : envelope.recipients) fill(*out.add_recipients(), recipient);
     for (const auto& doubt : envelope.doubts) fill(*out.add_undecided(), doubt, pool);
     return out;

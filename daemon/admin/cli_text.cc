@@ -54,6 +54,10 @@ std::string undecided_text(const v1::UndecidedAttempt& attempt) {
                        counted(attempt.recipients(), "recipient"));
 }
 
+std::string joined(const google::protobuf::RepeatedPtrField<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, " "));
+}
+
 std::string history_text(const v1::Message& message) {
     std::size_t width = 0;
     for (const auto& event : message.history()) {
@@ -191,6 +195,7 @@ std::string message_text(const v1::Message& message) {
     std::string text = field("id", message.id()) + field("state", state_name(message.state())) +
                        field("held", message.held_reason()) +
                        field("sender", address_or_null(message.sender())) +
+                       field("asks", joined(message.parameters())) +
                        field("size", std::to_string(message.size_bytes())) +
                        field("message-id", message.message_id()) +
                        field("accepted", format_time(message.accept_time()));
@@ -207,7 +212,8 @@ std::string message_text(const v1::Message& message) {
         const auto state =
             short_name(*v1::RecipientState_descriptor()->FindValueByNumber(recipient.state()));
         text += field("recipient", fmt::format("{}  {}, {}", recipient.address(), state,
-                                               counted(recipient.attempts(), "attempt")));
+                                               counted(recipient.attempts(), "attempt"))) +
+                field("", joined(recipient.parameters()));
         if (!recipient.has_last_attempt_time()) continue;
         text +=
             field("", format_time(recipient.last_attempt_time()) + "  " + last_attempt(recipient));

@@ -117,6 +117,28 @@ TEST_CASE("one message in full") {
     has("recipient    eve@x.test  pending, 0 attempts\n");
     CHECK(text.find("held") == std::string::npos);
     CHECK(text.find("login") == std::string::npos);
+    CHECK(text.find("asks") == std::string::npos);
+}
+
+TEST_CASE("what a message asks of every server is shown as it was said") {
+    Envelope envelope;
+    envelope.wishes = {.utf8 = true,
+                       .require_tls = true,
+                       .ret = ReturnContent::headers,
+                       .envelope_id = "QQ314159"};
+    envelope.recipients = {{.address = "bob@example.net"}, {.address = "eve@example.net"}};
+    envelope.recipients[0].wishes = {.notify = {.said = true, .success = true, .delay = true},
+                                     .original = "rfc822;bob+2Bx@example.org"};
+    envelope.recipients[1].wishes.notify.said = true;
+    const auto message = to_message(envelope, false, {});
+    REQUIRE(message.parameters_size() == 4);
+    const auto text = message_text(message);
+    const auto has = [&](const char* line) {
+        CHECK_MESSAGE(text.find(line) != std::string::npos, line, " in\n", text);
+    };
+    has("asks         SMTPUTF8 REQUIRETLS RET=HDRS ENVID=QQ314159\n");
+    has("             NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob+2Bx@example.org\n");
+    has("             NOTIFY=NEVER\n");
 }
 
 TEST_CASE("the summary: a column for each age, the total first") {
@@ -149,7 +171,8 @@ TEST_CASE("JSON: every field, numbers as numbers, null for what is absent") {
           R"("held_reason":"","attempts_in_doubt":0,"message_id":"","origin":null,)"
           R"("recipients":[{"address":"\"a\\b\"@test","state":"unspecified","attempts":0,)"
           R"("last_reply":"one\u000atwo","last_remote":"","last_tls":"",)"
-          R"("last_attempt_time":null}],"undecided":[],"history":[]})");
+          R"("last_attempt_time":null,"parameters":[]}],"undecided":[],"history":[],)"
+          R"("parameters":[]})");
 }
 
 TEST_CASE("JSON: repeated numbers, durations and booleans") {

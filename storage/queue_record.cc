@@ -98,6 +98,7 @@ void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out)
     out.set_tls(status.tls);
     out.set_at_ms(to_ms(status.at));
     out.set_notices_passed_on(status.notices_passed_on);
+    out.set_final_delivery(status.final_delivery);
 }
 
 DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
@@ -111,6 +112,7 @@ DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
         .tls = in.tls(),
         .at = from_ms(in.at_ms()),
         .notices_passed_on = in.notices_passed_on(),
+        .final_delivery = in.final_delivery(),
     };
 }
 

@@ -64,8 +64,9 @@ struct Dkim {
 };
 
 struct Route {
-    std::string domain;    // "example.org" or ".example.org" (every domain below)
-    std::string next_hop;  // "smtp:[host]:port", "smtp:host", "smtp:[192.0.2.1]:2525"
+    std::string domain;  // "example.org" or ".example.org" (every domain below)
+    // "smtp:[host]:port", "smtp:host", "smtp:[192.0.2.1]:2525", "lmtp:[host]:port"
+    std::string next_hop;
 };
 
 struct Delivery {

@@ -188,11 +188,11 @@ private:
             if (!domains.insert(route.domain).second) {
                 fault(key + "domain", "'" + route.domain + "' has two routes; remove one");
             }
-            if (!route.next_hop.starts_with("smtp:")) {
+            if (!route.next_hop.starts_with("smtp:") && !route.next_hop.starts_with("lmtp:")) {
                 fault(key + "next_hop",
                       "'" + route.next_hop +
                           "' is no next hop; write \"smtp:[host]:port\" (brackets: "
-                          "no MX lookup) or \"smtp:host\"");
+                          "no MX lookup), \"smtp:host\" or \"lmtp:[host]:port\"");
             }
         }
     }

@@ -23,6 +23,7 @@ constexpr Duration farewell = std::chrono::seconds{2};
 constexpr Duration last_words = std::chrono::seconds{1};
 
 std::string name_of(const Candidate& candidate) {
+    if (candidate.local) return candidate.address;
     const auto port = ':' + std::to_string(candidate.port);
     if (candidate.host == candidate.address) return '[' + candidate.address + ']' + port;
     return candidate.host + '[' + candidate.address + ']' + port;
@@ -57,7 +58,9 @@ Connection::~Connection() = default;
 
 asio::awaitable<std::optional<Refusal>> Connection::open(std::vector<Candidate> candidates) {
     for (auto& candidate : candidates) {
-        if (co_await open_one(candidate, settings_.tls)) co_return std::nullopt;
+        // What stays on this machine has nobody to hide from.
+        const auto tls = candidate.local ? smtp::TlsUse::never : settings_.tls;
+        if (co_await open_one(candidate, tls)) co_return std::nullopt;
         const bool in_clear = tls_failed_ && settings_.tls == smtp::TlsUse::when_offered;
         if (in_clear && co_await open_one(candidate, smtp::TlsUse::never)) co_return std::nullopt;
         if (aborted_) break;
@@ -74,20 +77,16 @@ asio::awaitable<bool> Connection::open_one(Candidate candidate, smtp::TlsUse tls
     input_.clear();
     tls_failed_ = false;
     jobs_done_ = 0;
-    const auto address = asio::ip::make_address(candidate.address);
-    auto trouble = bind_source(address.is_v6());
-    if (!trouble && !aborted_) {
-        const auto connected =
-            co_await stream_->connect({address, candidate.port}, settings_.timeouts.connect);
-        if (!connected) trouble = connected.error().what;
-    }
+    auto trouble = co_await connect(candidate);
     if (aborted_) trouble = stopping;
     if (trouble) {
         failure_ = {0, {4, 4, 1}, "connect to " + remote_ + ": " + *trouble};
         co_return false;
     }
-    session_.emplace(
-        smtp::ClientProfile{.helo = settings_.helo, .tls = tls, .limits = settings_.limits});
+    session_.emplace(smtp::ClientProfile{.helo = settings_.helo,
+                                         .tls = tls,
+                                         .protocol = candidate.protocol,
+                                         .limits = settings_.limits});
     smtp::ClientEffects out;
     session_->start(out);
     effects_.assign(out.begin(), out.end());
@@ -97,6 +96,22 @@ asio::awaitable<bool> Connection::open_one(Candidate candidate, smtp::TlsUse tls
     failure_.text = remote_ + ": " + failure_.text;
     close(false);
     co_return false;
+}
+
+// What went wrong, or nothing.
+asio::awaitable<std::optional<std::string>> Connection::connect(Candidate candidate) {
+    runtime::IoResult<void> connected;
+    if (candidate.local) {
+        connected = co_await stream_->connect_local(candidate.address);
+    } else {
+        const auto address = asio::ip::make_address(candidate.address);
+        if (auto trouble = bind_source(address.is_v6())) co_return trouble;
+        if (aborted_) co_return stopping;
+        connected =
+            co_await stream_->connect({address, candidate.port}, settings_.timeouts.connect);
+    }
+    if (connected) co_return std::nullopt;
+    co_return connected.error().what;
 }
 
 // What went wrong, or nothing. An address of the other family is not used.
@@ -142,6 +157,7 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
         outcomes_.push_back(
             {job_.recipients[result->recipient], result->kind, status_of(result->reply)});
         outcomes_.back().status.notices_passed_on = result->notices_passed_on;
+        outcomes_.back().status.final_delivery = result->final_delivery;
         replied_ = replied_ || result->reply.code != 0;
         in_doubt_ = in_doubt_ || result->lost_after_dot;
     } else if (std::holds_alternative<smtp::ClientClose>(effect)) {

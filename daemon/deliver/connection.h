@@ -1,4 +1,4 @@
-// One SMTP connection to one destination: drives smtp::ClientSession over a real stream.
+// One SMTP or LMTP connection to one destination: drives smtp::ClientSession over a real stream.
 //
 // Place     Stage 6, a worker's of delivery_pool.h. docs/life-of-a-message.md.
 // Contract  open() tries the candidates in turn until one says it is ready; TLS is opportunistic
@@ -86,6 +86,7 @@ private:
     using Task = runtime::asio::awaitable<T>;
 
     Task<bool> open_one(Candidate candidate, smtp::TlsUse tls);
+    Task<std::optional<std::string>> connect(Candidate candidate);
     std::optional<std::string> bind_source(bool v6);
     Task<> converse();
     Task<> carry_out(smtp::ClientEffect effect);

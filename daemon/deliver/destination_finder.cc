@@ -40,6 +40,10 @@ asio::awaitable<DestinationFinder::Candidates> DestinationFinder::find(std::stri
 }
 
 asio::awaitable<DestinationFinder::Found> DestinationFinder::ask(Destination destination) {
+    if (destination.local) {
+        const Candidate socket{destination.host, destination.host, 0, destination.protocol, true};
+        co_return Found{std::vector<Candidate>{socket}, Duration::max()};
+    }
     if (destination.exact && is_address(destination.host)) {
         dns::HostAddresses literal{destination.host, {}, {}};
         literal.v4 = {dns::LookupEnd::found, {destination.host}, 0, {}};

@@ -231,7 +231,7 @@ Plan<std::vector<Candidate>> plan_candidates(const Destination& destination,
         if (addresses.size() > addresses_per_host_max) addresses.resize(addresses_per_host_max);
         for (auto& address : addresses) {
             if (candidates.size() == addresses_max) break;
-            candidates.push_back({host.host, std::move(address), port});
+            candidates.push_back({host.host, std::move(address), port, destination.protocol});
         }
     }
     if (!candidates.empty()) return candidates;

@@ -33,8 +33,10 @@ inline constexpr std::size_t addresses_per_host_max = 4;
 // One address to try.
 struct Candidate {
     std::string host;
-    std::string address;
+    std::string address;  // or the path of a Unix socket
     std::uint16_t port = 25;
+    Protocol protocol = Protocol::smtp;
+    bool local = false;  // `address` is a path
     bool operator==(const Candidate&) const = default;
 };
 

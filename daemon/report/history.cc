@@ -85,6 +85,10 @@ std::vector<HistoryEvent> notice_events(const Decision& decision,
         const auto relayed = counted(decision.relayed.size(), "recipient");
         events.push_back({now, node, "its sender is told: handed on for " + relayed});
     }
+    if (!decision.delivered.empty()) {
+        const auto delivered = counted(decision.delivered.size(), "recipient");
+        events.push_back({now, node, "its sender is told: delivered for " + delivered});
+    }
     return events;
 }
 

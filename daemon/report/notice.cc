@@ -29,6 +29,8 @@ std::string unique_name(mail::DsnKind kind, const Envelope& envelope, std::uint3
             return name + ".failed";
         case mail::DsnKind::delayed:
             return name + ".delayed";
+        case mail::DsnKind::delivered:
+            return name + ".delivered." + std::to_string(recipient);
         case mail::DsnKind::relayed:
             break;
     }
@@ -64,6 +66,8 @@ const std::vector<std::uint32_t>& owed_for(mail::DsnKind kind, const Decision& d
             return decision.bounced;
         case mail::DsnKind::delayed:
             return decision.delayed;
+        case mail::DsnKind::delivered:
+            return decision.delivered;
         case mail::DsnKind::relayed:
             break;
     }

@@ -18,6 +18,8 @@ const char* event_of(DsnKind kind) {
             return "bounced";
         case DsnKind::delayed:
             return "delay_warned";
+        case DsnKind::delivered:
+            return "delivery_told";
         case DsnKind::relayed:
             break;
     }
@@ -45,7 +47,8 @@ public:
         made->attempted = ended.outcomes.size();
         made->ended = std::move(ended);
         made->decision = std::move(decision);
-        for (const auto kind : {DsnKind::relayed, DsnKind::delayed, DsnKind::failed}) {
+        for (const auto kind :
+             {DsnKind::relayed, DsnKind::delivered, DsnKind::delayed, DsnKind::failed}) {
             if (!owed_for(kind, made->decision).empty()) made->owed.push_back(kind);
         }
         return made;
@@ -190,6 +193,7 @@ Reporter::Reporter(const Clock& clock,
       bounces_(metrics.counter(notices_name, notices_help, {{"kind", "bounce"}})),
       warnings_(metrics.counter(notices_name, notices_help, {{"kind", "delay_warning"}})),
       relays_(metrics.counter(notices_name, notices_help, {{"kind", "relay"}})),
+      deliveries_(metrics.counter(notices_name, notices_help, {{"kind", "delivery"}})),
       unsigned_(metrics.counter("posthorse_notices_unsigned_total",
                                 "Notices put off because they could not be signed.")),
       alive_(std::make_shared<Reporter*>(this)) {}
@@ -204,6 +208,8 @@ void Reporter::count(DsnKind kind) {
             return warnings_.add();
         case DsnKind::relayed:
             return relays_.add();
+        case DsnKind::delivered:
+            return deliveries_.add();
     }
 }
 

@@ -82,6 +82,7 @@ private:
     runtime::Counter bounces_;
     runtime::Counter warnings_;
     runtime::Counter relays_;
+    runtime::Counter deliveries_;
     runtime::Counter unsigned_;
     std::shared_ptr<Reporter*> alive_;  // the completions' weak way back
 };

@@ -84,11 +84,18 @@ std::vector<std::uint32_t> told_of_failure(const Envelope& envelope, const Outco
                 &Notify::wants_failure);
 }
 
-// RFC 3461 section 5.2.2 (c): the duty ends here, and the sender must hear it.
-std::vector<std::uint32_t> told_of_relay(const Envelope& envelope, const Outcomes& outcomes) {
+enum class Success : std::uint8_t { relayed, delivered };
+
+// RFC 3461 sections 5.2.2 (c) and 5.2.3: the duty ends here, and the sender must hear it.
+std::vector<std::uint32_t> told_of_success(const Envelope& envelope,
+                                           const Outcomes& outcomes,
+                                           Success of) {
     if (envelope.sender.empty()) return {};
     auto kept = outcomes;
-    std::erase_if(kept, [](const RecipientOutcome& one) { return one.status.notices_passed_on; });
+    std::erase_if(kept, [of](const RecipientOutcome& one) {
+        const auto was = one.status.final_delivery ? Success::delivered : Success::relayed;
+        return one.status.notices_passed_on || was != of;
+    });
     return only(now_of_kind(envelope, kept, OutcomeKind::delivered), envelope,
                 &Notify::wants_success);
 }
@@ -122,7 +129,8 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
     if (told && !ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
         fail_in_doubt(decision.outcomes);
     }
-    decision.relayed = told_of_relay(envelope, decision.outcomes);
+    decision.relayed = told_of_success(envelope, decision.outcomes, Success::relayed);
+    decision.delivered = told_of_success(envelope, decision.outcomes, Success::delivered);
     if (ended.goes_on) return decision;
     if (now >= envelope.expires_at) expire_pending(envelope, decision.outcomes, now);
     decision.bounced = told_of_failure(envelope, decision.outcomes);

@@ -26,8 +26,9 @@ struct Decision {
     // Recipients whose sender wants to hear of success, delivered to servers that send no notices;
     // indices.
     std::vector<std::uint32_t> relayed;
-    bool warned = false;   // the time of the warning has come, told or not
-    std::string hold_why;  // not empty: hold what is pending for an operator
+    std::vector<std::uint32_t> delivered;  // the same, delivered to their mailboxes
+    bool warned = false;                   // the time of the warning has come, told or not
+    std::string hold_why;                  // not empty: hold what is pending for an operator
 };
 
 // Of a message that goes on only what was delivered is decided.

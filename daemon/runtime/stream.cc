@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -93,6 +94,16 @@ asio::awaitable<IoResult<void>> Stream::connect(tcp::endpoint peer, Duration dea
     if (code) co_return io_error(code, late);
     peer_ = peer;
     socket_.set_option(tcp::no_delay(true), code);
+    co_return IoResult<void>{};
+}
+
+// From then on one stream of octets is like another.
+asio::awaitable<IoResult<void>> Stream::connect_local(std::string path) {
+    asio::local::stream_protocol::socket local(socket_.get_executor());
+    auto [code] =
+        co_await local.async_connect(asio::local::stream_protocol::endpoint(path), as_result);
+    if (!code) socket_.assign(tcp::v4(), local.release(code), code);
+    if (code) co_return io_error(code, false);
     co_return IoResult<void>{};
 }
 

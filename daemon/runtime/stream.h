@@ -62,6 +62,9 @@ public:
 
     // Connects a fresh socket.
     asio::awaitable<IoResult<void>> connect(tcp::endpoint peer, Duration deadline);
+    // The same with a Unix socket, which is there at once or not at all; `path` is at most 107
+    // octets.
+    asio::awaitable<IoResult<void>> connect_local(std::string path);
     // At least one octet, at most `into.size()`.
     asio::awaitable<IoResult<std::size_t>> read_some(std::span<char> into, Duration deadline);
     // Whether the peer says something within `time`, in clear, without taking it. False is no end:

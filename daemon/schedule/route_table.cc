@@ -32,6 +32,7 @@ bool is_route_key(std::string_view key) {
 
 // sendmail's names of SMTP mailers; delivery speaks ESMTP whenever the server does.
 std::optional<Destination> parse_next_hop(std::string_view next_hop) {
+    if (next_hop.starts_with("lmtp:")) return Destination::parse(next_hop);
     for (const std::string_view mailer : {"smtp:", "esmtp:", "relay:"}) {
         if (!next_hop.starts_with(mailer)) continue;
         return Destination::parse("smtp:" + std::string(next_hop.substr(mailer.size())));
@@ -65,7 +66,8 @@ void RouteTable::add(const config::Route& route,
     const auto next_hop = parse_next_hop(route.next_hop);
     if (!next_hop) {
         return skip("'" + sanitise(route.next_hop) + "' is no next hop for " + key +
-                    "; write `smtp:[host]:port` or `smtp:host`; route skipped");
+                    "; write `smtp:[host]:port`, `smtp:host`, `lmtp:[host]:port` or "
+                    "`lmtp:unix:/path`; route skipped");
     }
     if (!routes_.emplace(key, next_hop->to_string()).second) {
         skip("a route for " + key + " was given before; this one is skipped");

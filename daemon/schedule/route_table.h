@@ -24,7 +24,8 @@ class RouteTable {
 public:
     using Problems = std::vector<config::Problem>;
 
-    // `next_hop` is "smtp:[host]:port" or "smtp:host"; "esmtp:" and "relay:" mean the same.
+    // `next_hop` is "smtp:[host]:port" or "smtp:host" ("esmtp:" and "relay:" mean the same),
+    // "lmtp:[host]:port" or "lmtp:unix:/path".
     // The first route for a domain wins. `file` and `line` go into problems.
     void add(const config::Route& route,
              const std::string& file,

@@ -50,9 +50,11 @@ Words words_of(DsnKind kind) {
         case DsnKind::delayed:
             return {4, "delayed", "Delayed mail: still being tried"};
         case DsnKind::relayed:
+            return {2, "relayed", "Mail handed on: no further notice will come"};
+        case DsnKind::delivered:
             break;
     }
-    return {2, "relayed", "Mail handed on: no further notice will come"};
+    return {2, "delivered", "Mail delivered"};
 }
 
 // RFC 3464 section 2.3.4. The class must fit the action: a recipient that was given up after
@@ -110,6 +112,9 @@ void explain(const DsnFacts& facts, Text& text) {
             text.line("Your message was handed on for the recipients below, to a mail server that")
                 .line("does not tell when it delivers. You will hear again only if it fails.");
             return;
+        case DsnKind::delivered:
+            text.line("Your message was delivered to the mailboxes of the recipients below.");
+            return;
     }
 }
 
@@ -146,7 +151,8 @@ std::string recipient_fields(const DsnFacts& facts, const DsnRecipient& recipien
     text.field("Final-Recipient", type + recipient.address)
         .field("Action", words_of(facts.kind).action)
         .field("Status", status_of(facts.kind, last.reply));
-    if (!last.remote.empty()) text.field("Remote-MTA", "dns; " + host_of(last.remote));
+    const bool socket = last.remote.starts_with('/');  // of this machine: no name to tell
+    if (!last.remote.empty() && !socket) text.field("Remote-MTA", "dns; " + host_of(last.remote));
     const auto* source = last.reply.code == 0 ? "x-posthorse; " : "smtp; ";
     text.field("Diagnostic-Code", source + reason_of(last.reply));
     if (last.at != WallTime{}) text.field("Last-Attempt-Date", format_date(last.at));

@@ -22,9 +22,10 @@
 namespace posthorse::mail {
 
 enum class DsnKind : std::uint8_t {
-    failed,   // will not be delivered
-    delayed,  // not delivered yet; is tried on until `retry_until`
-    relayed,  // a server took it that sends no notices of success (RFC 3461 section 5.2.2)
+    failed,     // will not be delivered
+    delayed,    // not delivered yet; is tried on until `retry_until`
+    relayed,    // a server took it that sends no notices of success (RFC 3461 section 5.2.2)
+    delivered,  // it lies in the mailbox
 };
 
 enum class DsnCharset : std::uint8_t { ascii, utf8 };

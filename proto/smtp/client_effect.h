@@ -44,6 +44,7 @@ struct RecipientResult {
     Reply reply;  // code 0: no reply; text says why
     bool lost_after_dot = false;
     bool notices_passed_on = false;  // as DeliveryStatus::notices_passed_on
+    bool final_delivery = false;     // as DeliveryStatus::final_delivery
 };
 struct JobDone {
     bool connection_usable = false;

@@ -103,13 +103,14 @@ void ClientSession::on_reply(const Reply& reply, ClientEffects& out) {
 // --- handshakes
 
 void ClientSession::on_greeting(const Reply& reply, ClientEffects& out) {
-    if (reply.code == 220) return send_ehlo(out);
+    if (reply.code == 220) return send_hello(out);
     refuse(reply, out);
 }
 
-void ClientSession::send_ehlo(ClientEffects& out) {
+void ClientSession::send_hello(ClientEffects& out) {
     state_ = State::ehlo;
-    send("EHLO " + profile_.helo + "\r\n", out);
+    const auto* verb = profile_.protocol == Protocol::lmtp ? "LHLO " : "EHLO ";
+    send(verb + profile_.helo + "\r\n", out);
 }
 
 void ClientSession::on_ehlo(const Reply& reply, ClientEffects& out) {
@@ -119,7 +120,9 @@ void ClientSession::on_ehlo(const Reply& reply, ClientEffects& out) {
         offer_.require_tls = offer_.require_tls && peer_ == TlsPeer::verified;
         return after_hello(out);
     }
-    if (!reply.permanent()) return refuse(reply, out);
+    // RFC 2033 section 4.1: LMTP has no older form.
+    const bool older = reply.permanent() && profile_.protocol == Protocol::smtp;
+    if (!older) return refuse(reply, out);
     offer_ = {};
     state_ = State::helo;  // RFC 5321 section 3.2: an old server
     send("HELO " + profile_.helo + "\r\n", out);
@@ -162,7 +165,7 @@ void ClientSession::tls_established(TlsPeer peer, ClientEffects& out) {
     peer_ = peer;
     offer_ = {};  // RFC 3207 section 4.2: what was said in clear is forgotten
     replies_ = ReplyParser(profile_.limits);
-    send_ehlo(out);
+    send_hello(out);
 }
 
 void ClientSession::tls_failed(std::string why, ClientEffects& out) {
@@ -184,7 +187,7 @@ bool ClientSession::may_deliver() const noexcept {
 
 void ClientSession::deliver(Job job, ClientEffects& out) {
     PH_ASSERT(may_deliver());
-    transaction_.emplace(std::move(job), offer_);
+    transaction_.emplace(std::move(job), offer_, profile_.protocol);
     transaction_->begin(out);
     send_mail(out);
 }
@@ -260,8 +263,7 @@ void ClientSession::on_final_reply(const Reply& reply, ClientEffects& out) {
     if (reply.positive() && reply.code >= 300) {
         return broken("end of data answered by " + reply.to_line(), out);
     }
-    transaction_->settle_open(reply, out);
-    end_round(out);
+    if (transaction_->on_final(reply, out)) end_round(out);
 }
 
 // All that were asked about are settled; others may wait for their turn (RFC 9422).
@@ -298,7 +300,13 @@ void ClientSession::end(ClientEnd reason, std::string why, ClientEffects& out) {
 }
 
 void ClientSession::on_service_closing(const Reply& reply, ClientEffects& out) {
-    if (transaction_) transaction_->settle_open(reply, out);
+    if (transaction_ && state_ == State::final_dot) {
+        // The reply to one LMTP recipient: what became of the next ones nobody says.
+        if (!transaction_->on_final(reply, out))
+            return abandon({0, {4, 4, 2}, "no reply, the server left by " + reply.to_line()}, out);
+    } else if (transaction_) {
+        transaction_->settle_open(reply, out);
+    }
     abandon(reply, out);
 }
 

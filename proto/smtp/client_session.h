@@ -1,10 +1,13 @@
-// The client's half of SMTP conversations over one connection, with no socket in it.
+// The client's half of SMTP or LMTP conversations over one connection, with no socket in it.
 //
 // Place     Stage 6: driven by daemon/deliver/connection.h, uses only proto/.
 // Contract  As server_session.h: bytes in, effects out. One connection carries many messages, one
 //           after another. Every recipient of a job gets exactly one RecipientResult before
 //           JobDone. The final dot leaves only after dot(permit): the driver checks the lease there
 //           (P3).
+//           LMTP (RFC 2033) begins with LHLO, and has one reply to the final dot for each recipient
+//           that was accepted; each settles its own. When the connection breaks between them, only
+//           those without a reply may have got the message.
 // Errors    A server that breaks the protocol ends in results of code 0 and Close. A reply lost
 //           after the final dot gives `lost_after_dot`: it may have been delivered (RFC 1047).
 #pragma once
@@ -19,6 +22,7 @@
 #include "proto/smtp/client_transaction.h"
 #include "proto/smtp/reply_parser.h"
 #include "proto/smtp/server_offer.h"
+#include "proto/types/destination.h"
 #include "proto/types/limits.h"
 #include "proto/types/reply.h"
 
@@ -30,6 +34,7 @@ struct ClientProfile {
     std::string helo;
     TlsUse tls = TlsUse::when_offered;
     bool tls_already = false;  // the driver made the connection with TLS
+    Protocol protocol = Protocol::smtp;
     Limits limits;
 };
 
@@ -100,7 +105,7 @@ private:
     void on_final_reply(const Reply& reply, ClientEffects& out);
     void on_service_closing(const Reply& reply, ClientEffects& out);
 
-    void send_ehlo(ClientEffects& out);
+    void send_hello(ClientEffects& out);
     void after_hello(ClientEffects& out);
     void become_ready(ClientEffects& out);
     void send_commands(ClientEffects& out);

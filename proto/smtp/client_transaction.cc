@@ -67,8 +67,11 @@ private:
 
 }  // namespace
 
-ClientTransaction::ClientTransaction(Job job, const ServerOffer& offer)
-    : job_(std::move(job)), offer_(offer), standing_(job_.recipients.size(), Standing::open) {}
+ClientTransaction::ClientTransaction(Job job, const ServerOffer& offer, Protocol protocol)
+    : job_(std::move(job)),
+      offer_(offer),
+      protocol_(protocol),
+      standing_(job_.recipients.size(), Standing::open) {}
 
 void ClientTransaction::begin(ClientEffects& out) {
     for (std::uint32_t i = 0; i < job_.recipients.size(); ++i) waiting_.push_back(i);
@@ -243,10 +246,24 @@ ClientTransaction::Progress ClientTransaction::on_rcpt(std::uint32_t recipient,
 }
 
 ClientTransaction::Progress ClientTransaction::on_data(const Reply& reply, ClientEffects& out) {
-    if (reply.code == 354) return anybody_accepted() ? Progress::body : Progress::empty_end;
+    if (reply.code == 354 && anybody_accepted()) return Progress::body;
+    // RFC 2033 section 4.2: nobody's message has no reply, and LMTP must not ask for it.
+    if (reply.code == 354 && protocol_ == Protocol::smtp) return Progress::empty_end;
     if (reply.positive()) return Progress::protocol_error;
     settle_open(reply, out);
     return Progress::next;
+}
+
+bool ClientTransaction::on_final(const Reply& reply, ClientEffects& out) {
+    if (protocol_ == Protocol::smtp) {
+        settle_open(reply, out);
+        return true;
+    }
+    const auto next = std::ranges::find_if(
+        named_, [this](std::uint32_t i) { return standing_[i] == Standing::accepted; });
+    PH_ASSERT(next != named_.end());
+    settle(*next, {.kind = kind_of(reply), .reply = reply}, out);
+    return !anybody_accepted();
 }
 
 void ClientTransaction::settle_open(const Reply& reply, ClientEffects& out) {
@@ -281,7 +298,9 @@ void ClientTransaction::settle(std::uint32_t recipient,
     standing_[recipient] = Standing::settled;
     result.recipient = recipient;
     const bool asked = wishes_of(recipient).notify.success;
-    result.notices_passed_on = asked && offer_.notices && result.kind == OutcomeKind::delivered;
+    const bool delivered = result.kind == OutcomeKind::delivered;
+    result.notices_passed_on = asked && offer_.notices && delivered;
+    result.final_delivery = delivered && protocol_ == Protocol::lmtp;
     result.reply = abridged(std::move(result.reply));
     out.emplace_back(std::move(result));
 }

@@ -6,6 +6,8 @@
 //           blocks on the other's unread bytes. A server that states how many recipients it takes
 //           (LIMITS, RFC 9422) gets the message in as many rounds as that needs.
 //           Extensions are used when the server offers them and the message needs them.
+//           LMTP answers the message once for each recipient that it accepted, in order (RFC 2033
+//           section 4.2).
 // Errors    What the server cannot be told, and what it said that it cannot take, fails here,
 //           before anything is sent: an address that is none; a message too large (5.3.4); 8-bit
 //           octets without 8BITMIME (5.6.3: a rewrite would break its signatures); UTF-8 without
@@ -21,6 +23,7 @@
 
 #include "proto/smtp/client_effect.h"
 #include "proto/smtp/server_offer.h"
+#include "proto/types/destination.h"
 
 namespace posthorse::smtp {
 
@@ -30,11 +33,11 @@ public:
         waiting,    // for the reply to another command that was sent
         next,       // everything sent is answered: next_commands()
         body,       // 354, and somebody wants the message
-        empty_end,  // 354, and nobody does: end the data at once (RFC 2920 section 3.1)
+        empty_end,  // 354, and nobody does: end the data at once (RFC 2920 section 3.1); SMTP only
         protocol_error,
     };
 
-    ClientTransaction(Job job, const ServerOffer& offer);
+    ClientTransaction(Job job, const ServerOffer& offer, Protocol protocol);
 
     // Settles what needs no server, and begins the first round.
     void begin(ClientEffects& out);
@@ -45,7 +48,9 @@ public:
     std::string next_commands();
     // The reply to the oldest command without one.
     Progress on_reply(const Reply& reply, ClientEffects& out);
-    // The reply to the message itself, or the refusal of all of the round that is still open.
+    // A reply to the message itself. True: it was the last one of the round.
+    bool on_final(const Reply& reply, ClientEffects& out);
+    // The reply to the message for all of the round that is still open.
     void settle_open(const Reply& reply, ClientEffects& out);
     // No reply came: `why` with code 0. `lost_after_dot` when the message may have been taken. Ends
     // what waits for another round, too.
@@ -77,6 +82,7 @@ private:
 
     Job job_;
     ServerOffer offer_;
+    const Protocol protocol_;
     std::vector<Standing> standing_;      // of each recipient of the job
     std::vector<std::uint32_t> waiting_;  // recipients for the rounds to come, in order
 

@@ -23,6 +23,7 @@ struct DeliveryStatus {
     std::string tls;     // "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty: in clear
     WallTime at{};
     bool notices_passed_on = false;  // the server took over what RFC 3461 asks for
+    bool final_delivery = false;     // it lies in its mailbox: the server spoke LMTP
     bool operator==(const DeliveryStatus&) const = default;
 };
 

@@ -69,6 +69,7 @@ void put_outcome(const RecipientOutcome& outcome, v1::ToldOutcomeRecord& to) {
     status.set_tls(outcome.status.tls);
     status.set_at_ms(to_ms(outcome.status.at));
     status.set_notices_passed_on(outcome.status.notices_passed_on);
+    status.set_final_delivery(outcome.status.final_delivery);
 }
 
 RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameScope& scope) {
@@ -84,7 +85,8 @@ RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameSc
                        .remote = status.remote(),
                        .tls = status.tls(),
                        .at = from_ms(status.at_ms()),
-                       .notices_passed_on = status.notices_passed_on()}};
+                       .notices_passed_on = status.notices_passed_on(),
+                       .final_delivery = status.final_delivery()}};
 }
 
 // ------------------------------------------------------------------ changes

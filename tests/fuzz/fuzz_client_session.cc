@@ -8,6 +8,7 @@ using posthorse::test::ClientPeer;
 
 namespace {
 
+constexpr std::uint8_t lmtp = 0x20;
 constexpr std::uint8_t lease_lost = 0x40;
 constexpr std::uint8_t tls_fails = 0x80;
 
@@ -25,13 +26,17 @@ std::vector<smtp::Job> jobs() {
     return {three, wishing, one};
 }
 
-void check_results(const ClientPeer& peer) {
+void check_results(const ClientPeer& peer, Protocol protocol) {
     PH_ASSERT(peer.jobs_done() == peer.results().size());
     for (const auto& results : peer.results()) {
         for (const auto& result : results) {
             PH_ASSERT(result.reply.text.size() <= 1024);
             PH_ASSERT(result.kind != OutcomeKind::delivered || result.reply.code / 100 == 2);
             PH_ASSERT(!result.lost_after_dot || result.kind == OutcomeKind::deferred);
+            PH_ASSERT(!result.lost_after_dot || result.reply.code == 0);
+            const bool at_home =
+                protocol == Protocol::lmtp && result.kind == OutcomeKind::delivered;
+            PH_ASSERT(result.final_delivery == at_home);
         }
     }
 }
@@ -42,7 +47,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::Input input(data, size);
     const auto choice = input.octet();
     const std::size_t piece_bytes = 1 + input.octet();
-    ClientPeer peer({.helo = "me.example.org", .tls = static_cast<smtp::TlsUse>(choice % 3)},
+    const auto protocol = (choice & lmtp) != 0 ? Protocol::lmtp : Protocol::smtp;
+    ClientPeer peer({.helo = "me.example.org",
+                     .tls = static_cast<smtp::TlsUse>(choice % 3),
+                     .protocol = protocol},
                     jobs());
     peer.lease_is_good = (choice & lease_lost) == 0;
     peer.tls_works = (choice & tls_fails) == 0;
@@ -51,6 +59,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
                     [&](std::string_view piece) { peer.receive(piece); });
     peer.end(smtp::ClientEnd::peer_closed);
     PH_ASSERT(peer.closed());
-    check_results(peer);
+    check_results(peer, protocol);
     return 0;
 }

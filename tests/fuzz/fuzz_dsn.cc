@@ -12,7 +12,9 @@ namespace {
 DsnFacts facts_from(fuzz::Input& input) {
     DsnFacts facts{.host_name = "mx.example.org", .unique = "n1"};
     const auto choice = input.octet();
-    facts.kind = choice & 1 ? DsnKind::failed : choice & 2 ? DsnKind::relayed : DsnKind::delayed;
+    constexpr DsnKind kinds[] = {DsnKind::delayed, DsnKind::failed, DsnKind::relayed,
+                                 DsnKind::delivered};
+    facts.kind = kinds[choice & 3];
     facts.charset = choice & 64 ? DsnCharset::utf8 : DsnCharset::ascii;
     facts.sender = input.word();
     facts.queue_id = input.word();

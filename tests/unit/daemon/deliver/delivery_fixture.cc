@@ -136,6 +136,10 @@ DeliveryFixture::~DeliveryFixture() {
 std::optional<deliver::Refusal> DeliveryFixture::open(std::vector<std::uint16_t> ports) {
     std::vector<Candidate> candidates;
     for (const auto number : ports) candidates.push_back({"mx.example", "127.0.0.1", number});
+    return open(std::move(candidates));
+}
+
+std::optional<deliver::Refusal> DeliveryFixture::open(std::vector<Candidate> candidates) {
     std::optional<deliver::Refusal> refusal;
     shard.run(open_into(connection.get(), std::move(candidates), &refusal));
     return refusal;

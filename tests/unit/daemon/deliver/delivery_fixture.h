@@ -57,6 +57,7 @@ public:
 
     // nullopt: open.
     std::optional<deliver::Refusal> open(std::vector<std::uint16_t> ports);
+    std::optional<deliver::Refusal> open(std::vector<deliver::Candidate> candidates);
     deliver::Connection::Attempt deliver(DeliveryJob job);
     bool usable();
     void quit();

@@ -87,6 +87,10 @@ TEST_CASE("addresses need no DNS; a stranger's literal must be public") {
           std::vector<Candidate>{{"192.0.2.1", "192.0.2.1", 25}});
     CHECK(fixture.candidates("smtp:[127.0.0.1]:2525") ==
           std::vector<Candidate>{{"127.0.0.1", "127.0.0.1", 2525}});
+    CHECK(fixture.candidates("lmtp:[127.0.0.1]:24") ==
+          std::vector<Candidate>{{"127.0.0.1", "127.0.0.1", 24, Protocol::lmtp}});
+    CHECK(fixture.candidates("lmtp:unix:/run/lmtp") ==
+          std::vector<Candidate>{{"/run/lmtp", "/run/lmtp", 0, Protocol::lmtp, true}});
     CHECK(fixture.refusal("mx:[127.0.0.1]").kind == OutcomeKind::failed);
     CHECK(fixture.refusal("mx:[::ffff:10.0.0.1]").kind == OutcomeKind::failed);
     CHECK(fixture.server.questions() == 0);

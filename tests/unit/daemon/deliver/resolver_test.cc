@@ -118,6 +118,12 @@ TEST_CASE("a destination that a route names is never refused for good") {
     }
     const HostAddresses missing{"h", none(LookupEnd::no_domain), none(LookupEnd::no_domain)};
     CHECK(no_candidates({missing}, "smtp:[h]:25").kind == OutcomeKind::deferred);
+    CHECK(no_candidates({missing}, "lmtp:[h]:24").kind == OutcomeKind::deferred);
+}
+
+TEST_CASE("a route to mailboxes is spoken to in LMTP, on its own port") {
+    CHECK(candidates_of({{"h", found({}), found({"10.0.0.1"})}}, "lmtp:[h]:24") ==
+          std::vector<Candidate>{{"h", "10.0.0.1", 24, Protocol::lmtp}});
 }
 
 TEST_CASE("the families of a host take turns, and hosts keep their order") {

@@ -224,3 +224,17 @@ TEST_CASE("success is told here only when the next server does not") {
     some.envelope.sender.clear();
     CHECK(decide(some, soon, resend).relayed.empty());
 }
+
+TEST_CASE("what lies in its mailbox is delivered, not relayed") {
+    auto envelope = sample_envelope({"a@x", "b@x", "c@x"});
+    for (auto& one : envelope.recipients) one.wishes.notify = {.said = true, .success = true};
+    auto at_home = delivered(1);
+    at_home.status.final_delivery = true;
+    auto told_there = delivered(2);
+    told_there.status.final_delivery = told_there.status.notices_passed_on = true;
+    auto all = ended(envelope, {delivered(0), at_home, told_there});
+    CHECK(decide(all, soon, resend).relayed == Indices{0});
+    CHECK(decide(all, soon, resend).delivered == Indices{1});
+    all.envelope.sender.clear();
+    CHECK(decide(all, soon, resend).delivered.empty());
+}

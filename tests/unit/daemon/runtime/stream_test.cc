@@ -4,7 +4,10 @@
 
 #include <array>
 
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
 #include "daemon/runtime/tls.h"
 #include "tests/unit/support/running_shard.h"
@@ -53,6 +56,29 @@ asio::awaitable<void> echo_in_clear(Shard& shard) {
     CHECK(text == "hello");
     const auto end = co_await pair.server->read_some(std::span<char>(), patience);
     CHECK_FALSE(pair.server->secure());
+}
+
+asio::awaitable<void> talk_on_this_machine(Shard& shard, std::string path) {
+    using local = asio::local::stream_protocol;
+    local::acceptor acceptor(shard.context(), local::endpoint(path));
+    Stream client{tcp::socket(shard.context())};
+    CHECK((co_await client.connect_local(path)).has_value());
+    auto server = co_await acceptor.async_accept(asio::use_awaitable);
+    CHECK((co_await client.write("hello", patience)).has_value());
+    std::array<char, 5> heard{};
+    co_await asio::async_read(server, asio::buffer(heard), asio::use_awaitable);
+    CHECK(std::string_view(heard.data(), heard.size()) == "hello");
+    CHECK(client.unsent_bytes() == 0);
+    co_await asio::async_write(server, asio::buffer("bye", 3), asio::use_awaitable);
+    server.close();
+    const auto text = co_await read_all(client);
+    CHECK(text == "bye");
+    client.reset();
+
+    Stream nobody{tcp::socket(shard.context())};
+    const auto missing = co_await nobody.connect_local(path + "-not");
+    REQUIRE_FALSE(missing.has_value());
+    CHECK(missing.error().what == "No such file or directory");
 }
 
 asio::awaitable<void> silent_peer(Shard& shard) {
@@ -130,6 +156,12 @@ asio::awaitable<void> clear_text_for_tls(Shard& shard,
 TEST_CASE("bytes go through in clear, and the end of the peer is seen") {
     RunningShard shard;
     shard.run(echo_in_clear(shard.get()));
+}
+
+TEST_CASE("a Unix socket is a stream as any other") {
+    TemporaryDirectory place;
+    RunningShard shard;
+    shard.run(talk_on_this_machine(shard.get(), place.path() + "/socket"));
 }
 
 TEST_CASE("a deadline ends an operation") {

@@ -107,16 +107,23 @@ TEST_CASE("sendmail's mailertable is read as it is") {
         "broken.example\n"
         "  indented.example esmtp:relay.example  # why\n"
         "three.example a b\n"
+        "box.example lmtp:[box.example.org]:24\n"
+        "here.example lmtp:unix:/run/dovecot/lmtp\n"
+        "nowhere.example lmtp:[box.example.org]\n"
         "last.example\trelay:[x]",
         "/etc/mail/mailertable", problems);
-    CHECK(table.size() == 4);
+    CHECK(table.size() == 6);
+    CHECK(table.destination_of("a@box.example") == "lmtp:[box.example.org]:24");
+    CHECK(table.destination_of("a@here.example") == "lmtp:unix:/run/dovecot/lmtp");
     CHECK(table.destination_of("a@example.org") == "smtp:[mail.example.org]:2525");
     CHECK(table.destination_of("a@b.example.org") == "smtp:[192.0.2.1]");
     CHECK(table.destination_of("a@indented.example") == "smtp:relay.example");
     CHECK(table.destination_of("a@last.example") == "smtp:[x]");
-    REQUIRE(problems.size() == 2);
+    REQUIRE(problems.size() == 3);
     CHECK(problems[0].line == 5);
     CHECK(problems[1].line == 7);
+    CHECK(problems[2].line == 10);
+    CHECK(problems[2].what.find("lmtp:[host]:port") != std::string::npos);
     CHECK(problems[0].file == "/etc/mail/mailertable");
 }
 
@@ -145,13 +152,25 @@ TEST_CASE("routes of the configuration come before those of the file") {
 TEST_CASE("a destination survives text") {
     for (const auto* text :
          {"mx:example.org", "mx:[192.0.2.1]", "mx:[2001:db8::1]", "smtp:[mail.example.org]:2525",
-          "smtp:mail.example.org:26", "smtp:[2001:db8::1]:25", "smtp:[a_b-c]"}) {
+          "smtp:mail.example.org:26", "smtp:[2001:db8::1]:25", "smtp:[a_b-c]",
+          "lmtp:[mail.example.org]:24", "lmtp:[::1]:2003", "lmtp:unix:/run/Dovecot/lmtp"}) {
         const auto destination = Destination::parse(text);
         REQUIRE_MESSAGE(destination, text);
         CHECK(destination->to_string() == text);
     }
-    for (const auto* text : {"", "mx:", "smtp:", "smtp:[]", "lmtp:[a]", "mx:a b",
-                             "smtp:[a]:", "smtp:[a]:+5", "smtp:[a]x", "mx:a:b:c"}) {
+    // LMTP has no default port, and no MX hosts.
+    for (const auto* text :
+         {"", "mx:", "smtp:", "smtp:[]", "mx:a b", "smtp:[a]:", "smtp:[a]:+5", "smtp:[a]x",
+          "mx:a:b:c", "lmtp:", "lmtp:[a]", "lmtp:a:24", "lmtp:a", "lmtp:unix:", "lmtp:unix:run",
+          "lmtp:unix:/run/a b", "smtp:unix:/run/a"}) {
         CHECK_MESSAGE(!Destination::parse(text), text);
     }
+    CHECK(Destination::parse("lmtp:unix:/" + std::string(106, 'x')));
+    CHECK_FALSE(Destination::parse("lmtp:unix:/" + std::string(107, 'x')));
+    const auto box = Destination::parse("lmtp:[Box.example.org]:24").value();
+    CHECK(box == Destination{.host = "box.example.org",
+                             .exact = true,
+                             .routed = true,
+                             .port = 24,
+                             .protocol = Protocol::lmtp});
 }

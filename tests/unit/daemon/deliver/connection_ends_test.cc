@@ -1,0 +1,44 @@
+#include "daemon/deliver/connection.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/daemon/deliver/delivery_fixture.h"
+
+using namespace posthorse;
+using namespace posthorse::deliver;
+using namespace posthorse::tests;
+using namespace std::chrono_literals;
+using K = OutcomeKind;
+
+namespace {
+
+std::vector<K> kinds_of(const Connection::Attempt& attempt) {
+    std::vector<K> kinds;
+    for (const auto& outcome : attempt.result.outcomes) kinds.push_back(outcome.kind);
+    return kinds;
+}
+
+}  // namespace
+
+TEST_CASE("LMTP: one reply a recipient, and who was answered is not in doubt") {
+    SmtpServer server([](Peer& peer) {
+        peer.write("220 box\r\n");
+        if (peer.read_line() != "LHLO client.example") return;
+        peer.write("250-box\r\n250 PIPELINING\r\n");
+        for (int i = 0; i < 5; ++i) peer.read_line();
+        peer.write("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+        peer.read_until("\r\n.\r\n");
+        peer.write("250 2.0.0 saved\r\n");
+        peer.write("552 5.2.2 full\r\n");
+    });
+    DeliveryFixture fixture;
+    const Candidate box{"box.example", "127.0.0.1", server.port(), Protocol::lmtp};
+    REQUIRE_FALSE(fixture.open(std::vector{box}));
+    const auto attempt = fixture.deliver(make_job({"a@d.example", "b@d.example", "c@d.example"}));
+    REQUIRE(kinds_of(attempt) == std::vector{K::delivered, K::failed, K::deferred});
+    CHECK(attempt.result.in_doubt);
+    CHECK(attempt.result.outcomes[0].status.final_delivery);
+    CHECK(attempt.result.outcomes[0].status.reply.code == 250);
+    CHECK(attempt.result.outcomes[2].status.reply.code == 0);
+    CHECK(attempt.result.outcomes[2].status.remote.starts_with("box.example[127.0.0.1]:"));
+}

@@ -247,6 +247,7 @@ void Node::compose_delivery() {
     queue_->on_acted(
         [this](QueueId id, replication::Action action) { operator_acted(id, action); });
     report_doubts(*queue_, *reporter_, clock_);
+    report_poison(*queue_, metrics_);
 }
 
 void Node::compose_intake() {

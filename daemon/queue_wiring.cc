@@ -1,5 +1,7 @@
 #include "daemon/queue_wiring.h"
 
+#include "daemon/runtime/log.h"
+
 namespace posthorse {
 
 deliver::MessagePort message_port(runtime::Shard& home, replication::ReplicatedQueue& queue) {
@@ -37,6 +39,16 @@ void report_doubts(replication::ReplicatedQueue& queue,
                     .ended_attempts = {attempt}};
         ended.next_due = others_open ? ended.envelope.due_at : clock.wall();
         reporter.settle(std::move(ended), [] {});
+    });
+}
+
+void report_poison(replication::ReplicatedQueue& queue, runtime::Metrics& metrics) {
+    auto poison = metrics.counter("posthorse_poison_messages_total",
+                                  "Messages held because their delivery was cut off by the end of "
+                                  "its node, or stalled, again and again.");
+    queue.on_poison([poison](const Envelope& held) mutable {
+        poison.add();
+        runtime::log::error("poison_held", {{"id", held.id.to_string()}, {"why", held.held_why}});
     });
 }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/deliver/connection.h"
 #include "daemon/report/reporter.h"
+#include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "replication/replicated_queue.h"
 
@@ -17,5 +18,8 @@ deliver::MessagePort message_port(runtime::Shard& home, replication::ReplicatedQ
 void report_doubts(replication::ReplicatedQueue& queue,
                    report::Reporter& reporter,
                    const Clock& clock);
+
+// A message that was held because its delivery ends nodes, or stalls, is logged and counted.
+void report_poison(replication::ReplicatedQueue& queue, runtime::Metrics& metrics);
 
 }  // namespace posthorse

@@ -18,6 +18,8 @@ replication::ReplicatedQueue::Settings queue_settings(const config::Config& conf
     replication::ReplicatedQueue::Settings settings;
     settings.in_doubt = in_doubt_policy(config.queue.in_doubt);
     settings.in_doubt_wait = config.queue.in_doubt_wait;
+    settings.poison_attempts = config.queue.poison_attempts;
+    settings.poison_spread = config.queue.min_retry_age;
     settings.when_short = config.pool.when_short == "refuse" ? replication::ShortPolicy::refuse
                                                              : replication::ShortPolicy::degrade;
     settings.heal_bytes_per_second = config.pool.heal_bytes_per_second;

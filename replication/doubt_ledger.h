@@ -24,6 +24,11 @@ public:
     void decided(QueueId id) {
         erase_if([id](const AttemptName& name) { return name.id == id; });
     }
+    // `by` has not answered yet.
+    bool asks(NodeId by, const AttemptName& name) const {
+        const auto found = asked_.find(by);
+        return found != asked_.end() && found->second.open.contains(name);
+    }
     void given_up(PartitionId partition) {
         erase_if([partition](const AttemptName& name) { return name.id.partition() == partition; });
     }

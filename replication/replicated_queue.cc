@@ -356,6 +356,10 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     if (after && settlement.warned) after = storage::mark_warned(std::move(*after));
     if (after) after = storage::drop_doubts(std::move(*after), settlement.ended_attempts);
     if (after) after = with_events(std::move(*after), before, std::move(settlement.events));
+    if (after && settlement.end) after = storage::after_claim(std::move(*after), *settlement.end);
+    std::optional<Envelope> poison;
+    if (after && settlement.end == AttemptEnd::cut_off && is_poison(*after))
+        poison = after = held_as_poison(*std::move(after));
     mint_notices(settlement.id, settlement.notices);
     const bool notices = !settlement.notices.empty();
     const bool stays = settlement.goes_on && after;
@@ -371,9 +375,11 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     const auto id = settlement.id;
     submit(id, std::move(change),
            while_alive([this, notices, remembered, settlement = std::move(settlement),
+                        poison = std::move(poison),
                         done = std::move(done)](Result<void> stored) mutable {
                const bool ok = stored.has_value();
                ok ? settled(settlement, remembered) : late(settlement);
+               if (ok && poison && poison_) poison_(*poison);
                done(std::move(stored));
                if (ok && notices) wake();
            }));

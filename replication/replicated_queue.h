@@ -14,6 +14,9 @@
 //           Attempts of others that were cut off are in doubt (P4): they are counted, and their
 //           message waits `in_doubt_wait` for the node that made them to tell; then the policy
 //           decides.
+//           A message whose claims, `poison_attempts` of them one after another, ended with their
+//           node or not by themselves is poison: it is held. An attempt of a node that is up and
+//           has not told yet, an orderly stop, and one that another node tells of do not count.
 // Owner     node.cc. One executor ("home", the store's and the control plane's): every call is made
 //           and every completion runs there, some before the call returns.
 #pragma once
@@ -41,6 +44,7 @@ struct Settlement {
     QueueId id;
     std::vector<RecipientOutcome> outcomes;
     WallTime next_due{};              // for recipients still pending afterwards
+    std::optional<AttemptEnd> end{};  // as Ended::end
     std::vector<NewMessage> notices;  // bounce or warning; ids are minted by the queue
     bool warned = false;              // the notices hold the delay warning
     std::vector<std::uint32_t> ended_attempts;
@@ -94,6 +98,10 @@ public:
         InDoubtPolicy in_doubt = InDoubtPolicy::resend;
         // For the node that made an attempt to come back and tell. Past the final dot's time-out.
         Duration in_doubt_wait = std::chrono::minutes{11};
+        std::uint32_t poison_attempts = 3;  // 0: there is no such guard
+        // Before its last attempt such a message waits for a random part of this time: others that
+        // were merely under way beside it go alone.
+        Duration poison_spread = std::chrono::minutes{5};
         ShortPolicy when_short = ShortPolicy::degrade;
         std::uint64_t heal_bytes_per_second = 32 * 1024 * 1024;
         std::function<std::uint32_t()> random;  // spreads messages over the open partitions
@@ -178,6 +186,8 @@ public:
     // must settle() it with the attempt among `ended_attempts`. Set before start().
     using Told = UniqueFunction<void(Envelope, std::uint32_t, std::vector<RecipientOutcome>)>;
     void on_told(Told told) { told_ = std::move(told); }
+    // The message was held by the guard against poison; it is durable.
+    void on_poison(UniqueFunction<void(const Envelope&)> poison) { poison_ = std::move(poison); }
     // A partition of another node is served here: it took so long since this node lost that one,
     // or, when it did not, since the pool gave the partition to this node.
     void on_taken_over(UniqueFunction<void(Duration)> taken_over) {
@@ -232,6 +242,14 @@ private:
                       std::vector<Intent> open,
                       UniqueFunction<void()> done = {});
     void decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out);
+    // --- the guard against poison
+    std::uint32_t claims_cut_off(const Envelope& claimed) const;
+    bool is_poison(const Envelope& after) const;
+    Envelope held_as_poison(Envelope after) const;
+    void set_aside(const Envelope& claimed, Envelope held);
+    bool may_be_last(const Envelope& before, const Envelope& decided) const;
+    void put_apart(const Envelope& claimed, Envelope decided);
+
     void ask_about_doubts(NodeId node);
     void told(Tell tell);
     void told_of(ToldAttempt attempt);
@@ -274,6 +292,7 @@ private:
     UniqueFunction<void(QueueId, Action)> acted_;
     UniqueFunction<void(Envelope)> bounce_in_doubt_;
     Told told_;
+    UniqueFunction<void(const Envelope&)> poison_;
     UniqueFunction<void(Duration)> taken_over_;
     std::shared_ptr<char> alive_ =
         std::make_shared<char>();  // completions that come late see it gone

@@ -135,23 +135,78 @@ void ReplicatedQueue::put_in_doubt(const Envelope& claimed,
 // Due, and nobody told.
 void ReplicatedQueue::decide_doubts(Envelope claimed, std::vector<Envelope>& hand_out) {
     const auto id = claimed.id;
+    auto decided = storage::settle_doubts(claimed, claimed.due_at, claims_cut_off(claimed));
     doubts_.decided(id);
-    if (settings_.in_doubt == InDoubtPolicy::hold) {
-        auto after = storage::settle_doubts(claimed, claimed.due_at);
-        after = storage::hold(std::move(after), "in doubt: the reply of " +
-                                                    claimed.doubts.front().remote + " was lost");
-        return submit(id, storage::settle(claimed, std::move(after), {}, {}), [](Result<void>) {});
-    }
     // A notice has nobody who could be told: it is sent again.
-    const bool bounces = settings_.in_doubt == InDoubtPolicy::bounce && bounce_in_doubt_;
-    if (bounces && !claimed.sender.empty()) {
+    const bool bounces =
+        settings_.in_doubt == InDoubtPolicy::bounce && bounce_in_doubt_ && !claimed.sender.empty();
+    if (bounces) {
         claimed_.emplace(id, Claimed{claimed, {}, {}});
         return bounce_in_doubt_(std::move(claimed));
     }
+    if (is_poison(decided)) return set_aside(claimed, held_as_poison(std::move(decided)));
+    if (settings_.in_doubt == InDoubtPolicy::hold) {
+        auto after =
+            storage::hold(std::move(decided),
+                          "in doubt: the reply of " + claimed.doubts.front().remote + " was lost");
+        return submit(id, storage::settle(claimed, std::move(after), {}, {}), [](Result<void>) {});
+    }
+    if (may_be_last(claimed, decided)) return put_apart(claimed, std::move(decided));
     // What is decided is written down with the attempt that follows, or decided again.
-    claimed = storage::settle_doubts(claimed, claimed.due_at);
-    claimed_.emplace(id, Claimed{claimed, {}, {}});
-    hand_out.push_back(std::move(claimed));
+    claimed_.emplace(id, Claimed{decided, {}, {}});
+    hand_out.push_back(std::move(decided));
+}
+
+// ------------------------------------------------------------------ the guard against poison
+
+// Of what is in doubt still. Attempts of one claim ran side by side: they are one end. Who made
+// them is up and silent while they go on, and knows its own of this start.
+std::uint32_t ReplicatedQueue::claims_cut_off(const Envelope& claimed) const {
+    std::set<std::uint32_t> claims;
+    for (const auto& doubt : claimed.doubts) {
+        const AttemptName name{claimed.id, doubt.attempt};
+        const bool here = attempts_.is_under_way(name) || attempts_.find_late(name) != nullptr;
+        const bool there = ownership_.is_up(doubt.by) && doubts_.asks(doubt.by, name);
+        if (doubt.by != NodeId{} && !here && !there) claims.insert(claim_of(doubt.attempt));
+    }
+    return static_cast<std::uint32_t>(claims.size());
+}
+
+bool ReplicatedQueue::is_poison(const Envelope& after) const {
+    return settings_.poison_attempts > 0 && after.cut_off >= settings_.poison_attempts;
+}
+
+Envelope ReplicatedQueue::held_as_poison(Envelope after) const {
+    const auto why = "poison: " + std::to_string(after.cut_off) +
+                     " deliveries in a row were cut off by the end of their node, or stalled";
+    after = storage::hold(std::move(after), why);
+    return storage::note(std::move(after), event("held: " + why));
+}
+
+void ReplicatedQueue::set_aside(const Envelope& claimed, Envelope held) {
+    submit(claimed.id, storage::settle(claimed, held, {}, {}),
+           while_alive([this, held = std::move(held)](Result<void> stored) {
+               if (stored && poison_) poison_(held);
+           }));
+}
+
+// One more end of its node, and it is held.
+bool ReplicatedQueue::may_be_last(const Envelope& before, const Envelope& decided) const {
+    const auto limit = settings_.poison_attempts;
+    return limit > 1 && decided.cut_off == limit - 1 && decided.cut_off > before.cut_off;
+}
+
+void ReplicatedQueue::put_apart(const Envelope& claimed, Envelope decided) {
+    constexpr std::uint32_t parts = 1000;
+    const auto wait = settings_.poison_spread * (settings_.random() % parts) / parts;
+    const auto text =
+        "cut off " + std::to_string(decided.cut_off) + " times in a row: once more, by itself";
+    auto after = storage::park(std::move(decided), clock_.wall() + wait);
+    after = storage::note(std::move(after), event(text));
+    submit(claimed.id, storage::settle(claimed, std::move(after), {}, {}),
+           while_alive([this](Result<void> stored) {
+               if (stored) wake();
+           }));
 }
 
 void ReplicatedQueue::ask_about_doubts(NodeId node) {

@@ -90,6 +90,7 @@ Envelope hold(Envelope current, std::string why) {
 Envelope resume(Envelope current, WallTime now) {
     current.held = false;
     current.held_why.clear();
+    current.cut_off = 0;
     return changed(std::move(current), now);
 }
 
@@ -124,9 +125,16 @@ Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due) {
     return changed(std::move(current), due);
 }
 
-Envelope settle_doubts(Envelope current, WallTime due) {
+Envelope settle_doubts(Envelope current, WallTime due, std::uint32_t cut_off) {
     current.doubts.clear();
+    current.cut_off += cut_off;
     return changed(std::move(current), due);
+}
+
+Envelope after_claim(Envelope current, AttemptEnd end) {
+    if (end == AttemptEnd::completed) current.cut_off = 0;
+    if (end == AttemptEnd::cut_off) current.cut_off += 1;
+    return current;
 }
 
 Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts) {

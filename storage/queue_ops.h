@@ -2,7 +2,9 @@
 //
 // Place     replication/replicated_queue calls them and wraps what they give into operations of
 //           storage/queue_store.h. Nobody else changes an envelope.
-// Contract  Every change bumps `version`, but for note() and drop_doubts(), which are parts of one.
+// Contract  Every change bumps `version`, but for note(), drop_doubts() and after_claim(), which
+// are
+//           parts of one.
 //           A recipient that is final (delivered, failed) stays as it
 //           is, whatever is said about it later (P2, P4). A held message is due `never`: only
 //           resume() makes it due again.
@@ -29,7 +31,7 @@ std::optional<Envelope> apply_outcomes(Envelope current,
 // The delay warning has been written: no second one.
 Envelope mark_warned(Envelope current);
 
-// No attempt until resume().
+// No attempt until resume(), which forgets what made it suspicious.
 Envelope hold(Envelope current, std::string why);
 Envelope resume(Envelope current, WallTime now);
 
@@ -43,8 +45,12 @@ Envelope park(Envelope current, WallTime due);
 // open until it is told or the doubts are settled. One that is open already is not counted again.
 Envelope mark_in_doubt(Envelope current, const Intent& intent, WallTime due);
 
-// The policy has decided what nobody told: no doubt is open any more. Due at `due`, unless held.
-Envelope settle_doubts(Envelope current, WallTime due);
+// The policy has decided what nobody told: no doubt is open any more, and `cut_off` claims ended
+// with their node. Due at `due`, unless held.
+Envelope settle_doubts(Envelope current, WallTime due, std::uint32_t cut_off);
+
+// What the end of a claim says of the message: one that came to its end clears it.
+Envelope after_claim(Envelope current, AttemptEnd end);
 
 // The ends of these attempts have been told; apply_outcomes() says what they were.
 Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts);

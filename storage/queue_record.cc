@@ -274,6 +274,7 @@ std::string encode(const Envelope& envelope) {
     record.set_held(envelope.held);
     record.set_held_why(envelope.held_why);
     record.set_in_doubt(envelope.in_doubt);
+    record.set_cut_off(envelope.cut_off);
     record.set_size_bytes(envelope.size_bytes);
     record.set_chunk_count(envelope.chunk_count);
     record.set_message_id(envelope.message_id);
@@ -353,6 +354,7 @@ Result<Envelope> decode_envelope(std::string_view record) {
         .held_why = parsed->held_why(),
         .in_doubt = parsed->in_doubt(),
         .doubts = {},
+        .cut_off = parsed->cut_off(),
         .size_bytes = parsed->size_bytes(),
         .chunk_count = parsed->chunk_count(),
         .message_id = parsed->message_id(),

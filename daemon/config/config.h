@@ -94,6 +94,8 @@ struct Queue {
     std::string in_doubt = "resend";  // resend | hold | bounce
     // For the node that made such an attempt to come back and tell.
     Duration in_doubt_wait = std::chrono::minutes{11};
+    // Deliveries in a row that take their node with them, or stall: then it is held; 0: never.
+    std::uint32_t poison_attempts = 3;
     std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;
     std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
 };

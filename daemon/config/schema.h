@@ -131,6 +131,7 @@ void describe(V& v, Queue& s) {
     v.value("bounce_lifetime", s.bounce_lifetime, at_least(second));
     v.value("in_doubt", s.in_doubt, one_of({"resend", "hold", "bounce"}));
     v.value("in_doubt_wait", s.in_doubt_wait, any());
+    v.value("poison_attempts", s.poison_attempts, between(0, 1000));
     v.value("disk_floor_bytes", s.disk_floor_bytes, any());
     v.value("write_buffer_bytes", s.write_buffer_bytes, between(1u << 20, 1ull << 40));
 }
@@ -217,6 +218,7 @@ void describe(V& v, smtp::Timeouts& s) {
     v.value("data_start", s.data_start, at_least(second));
     v.value("data_block", s.data_block, at_least(second));
     v.value("final_dot", s.final_dot, at_least(second));
+    v.value("attempt", s.attempt, at_least(second));
 }
 
 template <class V>

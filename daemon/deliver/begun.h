@@ -2,7 +2,8 @@
 //
 // Place     Under connection.h.
 // Contract  `start` runs at once; its completion may be called on any thread, once. answer() may be
-//           awaited once, on the shard. Dropping the object drops the answer.
+//           awaited once, on the shard; give_up(), there too, ends it as cancelled. Dropping the
+//           object drops the answer.
 // Owner     One coroutine of the shard.
 #pragma once
 
@@ -34,12 +35,16 @@ public:
 
     runtime::asio::awaitable<Result<T>> answer() {
         const auto state = state_;
-        if (!state->result) {
+        if (!state->result && !state->given_up) {
             co_await state->answered.async_wait(
                 runtime::asio::as_tuple(runtime::asio::use_awaitable));
         }
         if (!state->result) co_return Error{Errc::cancelled, "cancelled"};
         co_return std::move(*state->result);
+    }
+    void give_up() {
+        state_->given_up = true;
+        state_->answered.cancel();
     }
 
 private:
@@ -48,6 +53,7 @@ private:
             : answered(shard.context(), runtime::asio::steady_timer::time_point::max()) {}
         runtime::asio::steady_timer answered;  // never expires; cancelled by the answer
         std::optional<Result<T>> result;
+        bool given_up = false;
     };
     std::shared_ptr<State> state_;
 };

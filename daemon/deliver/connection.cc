@@ -78,7 +78,7 @@ asio::awaitable<bool> Connection::open_one(Candidate candidate, smtp::TlsUse tls
     tls_failed_ = false;
     jobs_done_ = 0;
     auto trouble = co_await connect(candidate);
-    if (aborted_) trouble = stopping;
+    if (aborted_) trouble = aborted_why_;
     if (trouble) {
         failure_ = {0, {4, 4, 1}, "connect to " + remote_ + ": " + *trouble};
         co_return false;
@@ -106,7 +106,7 @@ asio::awaitable<std::optional<std::string>> Connection::connect(Candidate candid
     } else {
         const auto address = asio::ip::make_address(candidate.address);
         if (auto trouble = bind_source(address.is_v6())) co_return trouble;
-        if (aborted_) co_return stopping;
+        if (aborted_) co_return aborted_why_;
         connected =
             co_await stream_->connect({address, candidate.port}, settings_.timeouts.connect);
     }
@@ -170,7 +170,7 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
 
 asio::awaitable<void> Connection::send(std::string bytes) {
     if (!stream_->socket().is_open()) co_return;
-    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
+    if (aborted_) co_return end_session(ClientEnd::shutdown, aborted_why_);
     if (!tail_.empty()) bytes = std::exchange(tail_, {}) + bytes;
     const auto written = co_await stream_->write(bytes, settings_.timeouts.data_block);
     step_begun_ = clock_.boot();
@@ -187,7 +187,7 @@ asio::awaitable<void> Connection::start_tls() {
     step_begun_ = clock_.boot();
     smtp::ClientEffects out;
     if (aborted_) {
-        end_session(ClientEnd::shutdown, stopping);
+        end_session(ClientEnd::shutdown, aborted_why_);
     } else if (done) {
         const bool verified = stream_->tls_info().verified;
         session_->tls_established(verified ? smtp::TlsPeer::verified : smtp::TlsPeer::unverified,
@@ -200,7 +200,7 @@ asio::awaitable<void> Connection::start_tls() {
 }
 
 asio::awaitable<void> Connection::read_replies(Duration patience) {
-    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
+    if (aborted_) co_return end_session(ClientEnd::shutdown, aborted_why_);
     char buffer[4096];
     const auto count = co_await stream_->read_some(buffer, patience);
     if (count) {
@@ -230,7 +230,7 @@ void Connection::end_session(ClientEnd why, std::string what) {
 }
 
 void Connection::end_session(const IoError& error) {
-    if (aborted_) return end_session(ClientEnd::shutdown, stopping);
+    if (aborted_) return end_session(ClientEnd::shutdown, aborted_why_);
     closed_by_peer_ = error.end == IoEnd::closed;
     const auto why = error.end == IoEnd::timed_out ? ClientEnd::timed_out : ClientEnd::peer_closed;
     end_session(why, remote_ + ": " + error.what);
@@ -262,8 +262,17 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
                        .recipient_wishes = job_.recipient_wishes},
                       out);
     effects_.insert(effects_.end(), out.begin(), out.end());
+    const auto watched = std::make_shared<Connection*>(this);
+    asio::steady_timer watch(shard_.context(), settings_.timeouts.attempt);
+    watch.async_wait([weak = std::weak_ptr(watched)](const boost::system::error_code& ended) {
+        const auto self = weak.lock();
+        if (ended || !self || (*self)->aborted_) return;
+        (*self)->stalled_ = true;
+        (*self)->break_off("the attempt was not over in time");
+    });
     co_await converse();
     intent_.reset();
+    chunk_.reset();
 
     const bool still_open = session_->state() == smtp::ClientSession::State::ready;
     const bool again = jobs_done_++ > 0;
@@ -276,31 +285,34 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
                       .health = still_open || replied_ || our_fault_
                                     ? DestinationHealth::good
                                     : DestinationHealth::unreachable,
-                      .in_doubt = in_doubt_};
+                      .in_doubt = in_doubt_,
+                      .end = stalled_     ? AttemptEnd::cut_off
+                             : our_fault_ ? AttemptEnd::unfinished
+                                          : AttemptEnd::completed};
     PH_ASSERT(attempt.result.outcomes.size() == job_.recipients.size());
     co_return attempt;
 }
 
 asio::awaitable<void> Connection::send_body() {
     const auto read = [this](std::uint32_t index) {
-        return Begun<Chunk>(shard_, [this, index](Completion<Chunk> done) {
+        chunk_.emplace(shard_, [this, index](Completion<Chunk> done) {
             messages_.read_chunk(job_.id, index, std::move(done));
         });
     };
     smtp::DotStuffer stuffer;
     std::string ready;  // stuffed, not written yet
-    auto next = read(0);
+    read(0);
     for (std::uint32_t index = 0; index <= job_.chunk_count; ++index) {
-        const auto chunk = co_await next.answer();
+        const auto chunk = co_await chunk_->answer();
+        if (aborted_) co_return end_session(ClientEnd::shutdown, aborted_why_);
         if (!chunk) {
             co_return end_session(
                 ClientEnd::shutdown,
                 "message cannot be read here: " + std::string(to_string(chunk.error().code)));
         }
-        if (index < job_.chunk_count) next = read(index + 1);
+        if (index < job_.chunk_count) read(index + 1);
         stuffer.stuff(**chunk, ready);
         if (index == job_.chunk_count) stuffer.finish(ready);
-        if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
         const auto now = ready.size() - std::min(ready.size(), tail_bytes_max);
         if (now == 0) continue;
         co_await send(ready.substr(0, now));
@@ -317,6 +329,7 @@ asio::awaitable<void> Connection::send_body() {
 asio::awaitable<void> Connection::end_body() {
     if (intent_) {
         const auto recorded = co_await intent_->answer();
+        if (aborted_) co_return end_session(ClientEnd::shutdown, aborted_why_);
         if (!recorded) {
             co_return end_session(ClientEnd::lease_lost, "the attempt could not be recorded: " +
                                                              std::string(recorded.error().what));
@@ -332,7 +345,7 @@ asio::awaitable<void> Connection::end_body() {
     const auto permitted = co_await runtime::completed<bool>([this](Completion<bool> done) {
         messages_.may_send_dot(job_.id, job_.attempt, std::move(done));
     });
-    if (aborted_) co_return end_session(ClientEnd::shutdown, stopping);
+    if (aborted_) co_return end_session(ClientEnd::shutdown, aborted_why_);
     const bool permit = permitted && *permitted;
     our_fault_ = !permit;
     smtp::ClientEffects out;
@@ -390,8 +403,15 @@ asio::awaitable<void> Connection::quit() {
 }
 
 void Connection::abort() {
-    aborted_ = true;
+    break_off(stopping);
+}
+
+void Connection::break_off(std::string why) {
+    if (std::exchange(aborted_, true)) return;
+    aborted_why_ = std::move(why);
     if (stream_) stream_->cancel();
+    if (intent_) intent_->give_up();
+    if (chunk_) chunk_->give_up();
 }
 
 // The dot itself may wait in the kernel, behind a window that is closed or a way that is cut: it

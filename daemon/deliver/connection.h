@@ -9,6 +9,8 @@
 //           socket's send queue is empty and may_send_dot() says yes (P3, P4). When the lease is
 //           lost, what the kernel still holds of a message is dropped with the connection.
 //           Each reply has its whole step's deadline, however it dribbles (limits.h, Timeouts).
+//           An attempt that outlasts all of them together, timeouts.attempt, is broken off,
+//           whatever it waits for.
 // Owner     One coroutine of its shard; abort() comes from the same shard.
 // Errors    open(): why nobody could be asked. deliver(): an outcome for every recipient, always.
 // Bounds    Two chunks of the body: one on its way out, one read ahead.
@@ -100,6 +102,7 @@ private:
     void end_session(smtp::ClientEnd why, std::string what);
     void end_session(const IoError& error);
     void close(bool in_order);
+    void break_off(std::string why);
     bool idle();
     bool quiet();
     Duration patience_for(smtp::Step step) const;
@@ -123,6 +126,7 @@ private:
     bool settled_ = false;   // Ready, JobDone or closed: converse() returns
     bool tls_failed_ = false;
     bool aborted_ = false;
+    std::string aborted_why_;
     std::uint32_t jobs_done_ = 0;
     Reply failure_;  // why the candidate of late was no good
 
@@ -130,12 +134,14 @@ private:
     DeliveryJob job_;
     std::vector<RecipientOutcome> outcomes_;
     std::optional<Begun<void>> intent_;  // until it is known to be recorded
+    std::optional<Begun<Chunk>> chunk_;  // the next one
     std::string tail_;                   // the last piece of the body: goes out with the final dot
     bool heard_ = false;                 // a reply came
     bool replied_ = false;               // a recipient's result is what the server said
     bool in_doubt_ = false;
     bool closed_by_peer_ = false;
     bool our_fault_ = false;  // ended by this node: says nothing about the destination
+    bool stalled_ = false;    // by its watch
 };
 
 }  // namespace posthorse::deliver

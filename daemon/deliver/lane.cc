@@ -134,7 +134,9 @@ asio::awaitable<JobResult> Lane::perform_safely(Worker* worker, DeliveryJob job)
     }
     runtime::log::error("delivery_failed", {{"id", job.id.to_string()}, {"what", what}});
     worker->connection.reset();
-    co_return refused(job, {OutcomeKind::deferred, {0, {4, 3, 0}, "internal error: " + what}});
+    auto result = refused(job, {OutcomeKind::deferred, {0, {4, 3, 0}, "internal error: " + what}});
+    result.end = AttemptEnd::cut_off;
+    co_return result;
 }
 
 asio::awaitable<JobResult> Lane::perform(Worker* worker, DeliveryJob job) {
@@ -174,7 +176,10 @@ asio::awaitable<std::optional<Refusal>> Lane::open(Worker* worker) {
 }
 
 JobResult Lane::refused(const DeliveryJob& job, const Refusal& refusal) const {
-    JobResult result{.id = job.id, .attempt = job.attempt, .destination = job.destination};
+    JobResult result{.id = job.id,
+                     .attempt = job.attempt,
+                     .destination = job.destination,
+                     .end = AttemptEnd::unfinished};
     for (const auto recipient : job.recipients) {
         RecipientOutcome outcome{recipient, refusal.kind, {}};
         outcome.status.reply = refusal.reply;

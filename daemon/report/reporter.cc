@@ -116,6 +116,7 @@ void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> sel
     replication::Settlement settlement{.id = self->id(),
                                        .outcomes = self->decision.outcomes,
                                        .next_due = self->ended.next_due,
+                                       .end = self->ended.end,
                                        .notices = std::move(self->notices),
                                        .warned = self->decision.warned,
                                        .ended_attempts = self->ended.ended_attempts,

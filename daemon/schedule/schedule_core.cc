@@ -145,9 +145,12 @@ void ScheduleCore::settle_if_done(Active::iterator at, Now now, Effects& out) {
         out.push_back(Park{at->first, due});
     } else {
         const auto due = next_due(message, now);
-        out.push_back(
-            Report{{std::move(message.envelope), std::move(message.outcomes),
-                    std::move(message.ended_attempts), std::move(message.in_doubt), due}});
+        out.push_back(Report{{.envelope = std::move(message.envelope),
+                              .outcomes = std::move(message.outcomes),
+                              .ended_attempts = std::move(message.ended_attempts),
+                              .in_doubt = std::move(message.in_doubt),
+                              .next_due = due,
+                              .end = message.end}});
     }
     active_.erase(at);
 }
@@ -307,6 +310,7 @@ void ScheduleCore::keep(Message& message, JobResult result) {
     const bool some = message.delivered.size() > before && !result.in_doubt;
     (some ? message.delivered_by : message.ended_attempts).push_back(result.attempt);
     if (result.in_doubt) message.in_doubt.push_back(result.attempt);
+    message.end = std::max(message.end.value_or(AttemptEnd::completed), result.end);
 }
 
 // What the end of a job says about its destination. The job counts as its message's still, so that

@@ -162,7 +162,8 @@ private:
         std::vector<std::uint32_t> delivered_by;  // ended attempts
         std::optional<BootTime> record_at;        // its entry in unrecorded_
         std::vector<std::uint32_t> in_doubt;
-        WallTime put_off = never;  // earliest return of recipients that were put off
+        std::optional<AttemptEnd> end;  // the worst of its attempts
+        WallTime put_off = never;       // earliest return of recipients that were put off
     };
     struct Worker {
         Queue* queue = nullptr;

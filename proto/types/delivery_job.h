@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct JobResult {
     std::vector<RecipientOutcome> outcomes;  // one for each recipient of the job
     DestinationHealth health = DestinationHealth::good;
     bool in_doubt = false;  // the reply to the final dot was lost
+    AttemptEnd end = AttemptEnd::completed;
 };
 
 // A claimed message whose jobs have ended: to be settled. Or, while others of its jobs go on, what
@@ -52,6 +54,7 @@ struct Ended {
     std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
     WallTime next_due{};                  // for what is pending still
     bool goes_on = false;                 // other jobs of it have not ended, and it stays claimed
+    std::optional<AttemptEnd> end{};  // of the claim; none: nothing was attempted, or it goes on
 };
 
 }  // namespace posthorse

@@ -127,8 +127,11 @@ struct Envelope {
     WallTime due_at{};      // next attempt; `never` while held
     bool held = false;      // by an operator or a guard; `held_why` says
     std::string held_why;
-    std::uint32_t in_doubt = 0;     // attempts whose end nobody knew when their node died (P4)
-    std::vector<Doubt> doubts;      // those of them that are not decided yet
+    std::uint32_t in_doubt = 0;  // attempts whose end nobody knew when their node died (P4)
+    std::vector<Doubt> doubts;   // those of them that are not decided yet
+    // Claims, one after another, whose attempts took their node with them or did not end by
+    // themselves: the guard against poison counts them.
+    std::uint32_t cut_off = 0;
     std::uint64_t size_bytes = 0;   // head and chunks together, as sent
     std::uint32_t chunk_count = 0;  // chunks 1..chunk_count follow the head (chunk 0)
     std::string message_id;         // of the header field, for logs; may be empty
@@ -146,6 +149,17 @@ inline constexpr std::uint32_t attempt_index_max = 0xFFFF;
 inline std::uint32_t attempt_number(const Envelope& envelope, std::uint32_t index) {
     return (static_cast<std::uint32_t>(envelope.version) << 16) | (index & attempt_index_max);
 }
+
+inline std::uint32_t claim_of(std::uint32_t attempt) {
+    return attempt >> 16;
+}
+
+// How the attempts of a claim ended, as the guard against poison sees it. The worst of them counts.
+enum class AttemptEnd : std::uint8_t {
+    completed,   // the conversation about the message came to its end, whatever that was
+    unfinished,  // nobody was asked, or this node broke it off
+    cut_off,     // it outlasted timeouts.attempt, or an exception ended it
+};
 
 // A small message that is whole in memory: our own notices.
 struct NewMessage {

@@ -47,6 +47,8 @@ struct Timeouts {
     Duration data_start = std::chrono::minutes{2};
     Duration data_block = std::chrono::minutes{3};
     Duration final_dot = std::chrono::minutes{10};
+    // For all that an attempt at one message takes, but for the way to its server.
+    Duration attempt = std::chrono::hours{4};
 };
 
 }  // namespace smtp

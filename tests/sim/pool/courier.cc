@@ -202,6 +202,7 @@ void Courier::settle(Ended ended, const report::Decision& decision) {
     replication::Settlement settlement{.id = id,
                                        .outcomes = decision.outcomes,
                                        .next_due = ended.next_due,
+                                       .end = ended.end,
                                        .ended_attempts = ended.ended_attempts,
                                        .goes_on = ended.goes_on};
     if (!decision.bounced.empty())

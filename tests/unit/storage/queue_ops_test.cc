@@ -82,7 +82,7 @@ TEST_CASE("every change has a higher version") {
     for (const Envelope& after :
          {hold(before, ""), resume(before, at_ms(1)), retry(before, at_ms(1)),
           park(before, at_ms(1)), mark_warned(before), mark_in_doubt(before, intent, at_ms(1)),
-          settle_doubts(before, at_ms(1)), *apply_outcomes(before, {}, at_ms(1))})
+          settle_doubts(before, at_ms(1), 0), *apply_outcomes(before, {}, at_ms(1))})
         CHECK(after.version == before.version + 1);
 }
 
@@ -124,6 +124,18 @@ TEST_CASE("an attempt in doubt stays open, with all that its intent said, until 
     CHECK(rest.version == after.version);
 }
 
+TEST_CASE(
+    "claims that were cut off are counted until one comes to its end, or an operator says so") {
+    const Envelope twice = settle_doubts(settle_doubts(before, at_ms(1), 1), at_ms(1), 1);
+    CHECK(twice.cut_off == 2);
+    CHECK(after_claim(twice, AttemptEnd::cut_off).cut_off == 3);
+    CHECK(after_claim(twice, AttemptEnd::unfinished).cut_off == 2);
+    CHECK(after_claim(twice, AttemptEnd::completed).cut_off == 0);
+    CHECK(after_claim(twice, AttemptEnd::completed).version == twice.version);  // part of a change
+    CHECK(resume(hold(twice, "poison"), at_ms(1)).cut_off == 0);
+    CHECK(retry(twice, at_ms(1)).cut_off == 2);
+}
+
 TEST_CASE("an attempt that is in doubt already is not counted again, and its intent can end") {
     const Intent intent{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), sample_node(1)};
     const Envelope once = mark_in_doubt(before, intent, at_ms(8000));
@@ -140,7 +152,7 @@ TEST_CASE("a held message has its doubts, too, and stays held when they are sett
     CHECK(held.in_doubt == 1);
     CHECK(held.doubts.size() == 1);
     CHECK(held.due_at == never);
-    const Envelope settled = settle_doubts(held, at_ms(9000));
+    const Envelope settled = settle_doubts(held, at_ms(9000), 0);
     CHECK(settled.doubts.empty());
     CHECK(settled.in_doubt == 1);
     CHECK(settled.due_at == never);
@@ -149,7 +161,8 @@ TEST_CASE("a held message has its doubts, too, and stays held when they are sett
 
 TEST_CASE("when the doubts are settled the message is due, and they count for ever") {
     const Intent intent{before.id, 3, {0}, "mx1[192.0.2.1]:25", at_ms(4000), {}};
-    const Envelope settled = settle_doubts(mark_in_doubt(before, intent, at_ms(8000)), at_ms(10));
+    const Envelope settled =
+        settle_doubts(mark_in_doubt(before, intent, at_ms(8000)), at_ms(10), 0);
     CHECK(settled.doubts.empty());
     CHECK(settled.in_doubt == 1);
     CHECK(settled.due_at == at_ms(10));

@@ -95,6 +95,14 @@ TEST_CASE("each wish alone raises the format: an older release must not forget i
     }
 }
 
+TEST_CASE("what an older release may forget does not raise the record's format") {
+    Envelope envelope = full_envelope();
+    envelope.cut_off = 2;
+    envelope.recipients[1].last.final_delivery = true;
+    CHECK(encode(envelope).front() == record_format);
+    CHECK(*decode_envelope(encode(envelope)) == envelope);
+}
+
 TEST_CASE("an outcome comes back as it went") {
     AttemptOutcome outcome{.id = sample_id(3), .attempt = 12, .outcomes = {}};
     CHECK(*decode_outcome(encode(outcome)) == outcome);

@@ -42,3 +42,47 @@ TEST_CASE("LMTP: one reply a recipient, and who was answered is not in doubt") {
     CHECK(attempt.result.outcomes[2].status.reply.code == 0);
     CHECK(attempt.result.outcomes[2].status.remote.starts_with("box.example[127.0.0.1]:"));
 }
+
+TEST_CASE("an attempt that outlasts all its time is broken off, whatever it waits for") {
+    auto settings = DeliveryFixture::default_settings();
+    settings.timeouts.attempt = 100ms;
+    DeliveryFixture fixture(settings);
+    SmtpServer polite;
+    SUBCASE("its body, which does not come") {
+        fixture.messages.lose_chunk(0);
+        REQUIRE_FALSE(fixture.open({polite.port()}));
+    }
+    SUBCASE("the record of its intent") {
+        fixture.messages.hold_intents();
+        REQUIRE_FALSE(fixture.open({polite.port()}));
+    }
+    const auto attempt = fixture.deliver(make_job({"a@d.example"}));
+    CHECK(kinds_of(attempt) == std::vector{K::deferred});
+    CHECK(attempt.result.end == AttemptEnd::cut_off);
+    CHECK(attempt.result.health == DestinationHealth::good);
+    CHECK_FALSE(attempt.result.in_doubt);
+    CHECK(attempt.result.outcomes[0].status.reply.text == "the attempt was not over in time");
+    CHECK_FALSE(fixture.usable());
+    fixture.messages.release_intents();
+    CHECK(polite.mails().empty());
+}
+
+TEST_CASE("a server that takes its time is cut off when the attempt's is over") {
+    SmtpServer slow([](Peer& peer) {
+        peer.write("220 hi\r\n");
+        peer.read_line();
+        peer.write("250 hi\r\n");
+        for (int i = 0; i < 2; ++i) {
+            peer.read_line();
+            peer.write("250 ok\r\n");
+        }
+        peer.read_to_end();
+    });
+    auto settings = DeliveryFixture::default_settings();
+    settings.timeouts.attempt = 100ms;
+    DeliveryFixture fixture(settings);
+    REQUIRE_FALSE(fixture.open({slow.port()}));
+    const auto attempt = fixture.deliver(make_job({"a@d.example"}));
+    CHECK(kinds_of(attempt) == std::vector{K::deferred});
+    CHECK(attempt.result.end == AttemptEnd::cut_off);
+}

@@ -49,6 +49,7 @@ TEST_CASE("a message goes from chunks to a server, and every recipient has an ou
     fixture.quit();
     REQUIRE(kinds_of(attempt) == std::vector{K::delivered, K::delivered});
     CHECK(attempt.result.health == DestinationHealth::good);
+    CHECK(attempt.result.end == AttemptEnd::completed);
     CHECK_FALSE(attempt.result.in_doubt);
     const auto& outcome = attempt.result.outcomes[0];
     CHECK(outcome.recipient == 7);
@@ -392,6 +393,7 @@ TEST_CASE("without permission the dot is not sent and the connection is reset") 
     CHECK(kinds_of(attempt) == std::vector{K::deferred});
     CHECK_FALSE(attempt.result.in_doubt);
     CHECK(attempt.result.health == DestinationHealth::good);
+    CHECK(attempt.result.end == AttemptEnd::unfinished);
     CHECK_FALSE(attempt.stale);
     CHECK_FALSE(fixture.usable());
     ended.get_future().wait();

@@ -34,6 +34,7 @@ deliver::MessagePort FakeMessages::port() {
     return {.read_chunk =
                 [this](QueueId, std::uint32_t index, Completion<Chunk> done) {
                     std::unique_lock lock(mutex_);
+                    if (index == lost_) return never_.push_back(std::move(done));
                     if (index == failing_ || index >= chunks_.size()) {
                         lock.unlock();
                         return done(Error{Errc::corrupt, "chunk " + std::to_string(index)});
@@ -73,6 +74,10 @@ void FakeMessages::permit_dot(bool permit) {
 void FakeMessages::fail_chunk(std::uint32_t index) {
     const std::lock_guard lock(mutex_);
     failing_ = index;
+}
+void FakeMessages::lose_chunk(std::uint32_t index) {
+    const std::lock_guard lock(mutex_);
+    lost_ = index;
 }
 void FakeMessages::hold_intents() {
     const std::lock_guard lock(mutex_);

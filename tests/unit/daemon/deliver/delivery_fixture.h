@@ -25,6 +25,8 @@ public:
     void set_chunks(std::vector<std::string> chunks);
     void permit_dot(bool permit);
     void fail_chunk(std::uint32_t index);
+    // It never comes.
+    void lose_chunk(std::uint32_t index);
     // Intents wait until release_intents().
     void hold_intents();
     void release_intents();
@@ -38,6 +40,8 @@ private:
     mutable std::mutex mutex_;
     std::vector<std::string> chunks_;
     std::optional<std::uint32_t> failing_;
+    std::optional<std::uint32_t> lost_;
+    std::vector<Completion<Chunk>> never_;
     bool permit_ = true;
     bool hold_ = false;
     std::vector<Completion<>> held_;

@@ -54,6 +54,7 @@ public:
             result.outcomes.push_back(outcome);
         }
         result.health = health;
+        result.end = attempt_end;
         if (after == WorkerAfter::gone) workers.erase(worker);
         Effects out;
         core.job_ended(worker, std::move(result), after, now, out);
@@ -99,6 +100,7 @@ public:
         return count;
     }
 
+    AttemptEnd attempt_end = AttemptEnd::completed;  // of those that end from now on
     Now now{WallTime{std::chrono::hours{24}}, BootTime{std::chrono::hours{1}}};
     ScheduleCore core;
     std::map<WorkerId, std::string> workers;

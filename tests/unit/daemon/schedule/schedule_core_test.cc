@@ -138,6 +138,32 @@ TEST_CASE("attempt numbers differ between claims of one message") {
     CHECK(driver.running.begin()->second.attempt != first);
 }
 
+TEST_CASE("the worst end of a message's attempts is reported, and none without attempts") {
+    struct Row {
+        AttemptEnd first, second, reported;
+    };
+    for (const auto& row :
+         {Row{AttemptEnd::completed, AttemptEnd::completed, AttemptEnd::completed},
+          Row{AttemptEnd::unfinished, AttemptEnd::completed, AttemptEnd::unfinished},
+          Row{AttemptEnd::completed, AttemptEnd::cut_off, AttemptEnd::cut_off},
+          Row{AttemptEnd::cut_off, AttemptEnd::unfinished, AttemptEnd::cut_off}}) {
+        CoreDriver driver;
+        driver.offer(1, {"a@one.example", "b@two.example"});
+        driver.attempt_end = row.first;
+        driver.end(driver.busy("mx:one.example").at(0), OutcomeKind::deferred);
+        driver.attempt_end = row.second;
+        driver.end(driver.busy("mx:two.example").at(0), OutcomeKind::deferred);
+        REQUIRE(driver.reports.size() == 1);
+        CHECK(driver.reports[0].end == row.reported);
+    }
+    CoreDriver driver;
+    auto done = CoreDriver::envelope(2, {"a@one.example"});
+    done.recipients[0].state = RecipientState::delivered;
+    driver.offer(std::move(done));
+    REQUIRE(driver.reports.size() == 1);
+    CHECK_FALSE(driver.reports[0].end.has_value());
+}
+
 TEST_CASE("a message without pending recipients is reported as it is") {
     CoreDriver driver;
     auto message = CoreDriver::envelope(1, {"a@a.example"});

@@ -96,8 +96,10 @@ class _Transaction:
 
 class RecordingSink:
     def __init__(self, host: str = "127.0.0.1", mode: str | Mode = "accept",
-                 keep_content: bool = False, small_window: bool = False, seed: int = 1) -> None:
-        self.host, self.port = host, free_port()
+                 keep_content: bool = False, small_window: bool = False, seed: int = 1,
+                 port: int | None = None) -> None:
+        self.host, self.port = host, port or free_port()
+        self.helos: set[str] = set()  # the names that clients gave
         self.contents: dict[str, bytes] = {}  # by message id
         self._keep_content, self._small_window = keep_content, small_window
         self._random = random.Random(seed)
@@ -252,6 +254,7 @@ class _Session:
     def _answer(self, verb: str, line: str) -> str:
         if verb in ("EHLO", "HELO", "RSET"):
             self.finish()
+            self._sink.helos.update(line.split()[1:])
         elif verb == "MAIL":
             self.finish()
             self._transaction = _Transaction(self._peer, address_of(line), self._sink.mode,

@@ -431,6 +431,21 @@ TEST_CASE("a relay that its sender wants to hear of is told in the same step") {
     CHECK(has(stage.find(message.id)->history.back().what, "handed on for 1 recipient"));
 }
 
+TEST_CASE("relay and delivery are told apart, each by a notice of its own") {
+    Stage stage;
+    auto message = stage.accept({"bob@example.net", "carol@example.net"});
+    for (auto& one : message.recipients) one.wishes.notify = {.said = true, .success = true};
+    auto at_home = delivered(1);
+    at_home.status.final_delivery = true;
+    stage.settle(message, {delivered(0), at_home});
+    const auto notices = stage.notices();
+    REQUIRE(notices.size() == 2);
+    std::string texts;
+    for (const auto& notice : notices) texts += stage.text(notice.id);
+    CHECK(has(texts, "Final-Recipient: rfc822; bob@example.net\r\nAction: relayed\r\n"));
+    CHECK(has(texts, "Final-Recipient: rfc822; carol@example.net\r\nAction: delivered\r\n"));
+}
+
 TEST_CASE("who wants no notice gets none, and the message goes all the same") {
     Stage stage;
     auto message = stage.accept({"bob@example.net"});

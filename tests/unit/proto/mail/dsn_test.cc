@@ -211,6 +211,18 @@ TEST_CASE("a notice of relay says that no further one will come (RFC 3461 sectio
     CHECK(status_for(DsnKind::relayed, {250, {}, "ok"}) == "2.0.0");
 }
 
+TEST_CASE("a notice of delivery says so (RFC 3461 section 5.2.3)") {
+    auto facts = failed_facts();
+    facts.kind = DsnKind::delivered;
+    facts.recipients[0].last.reply = {250, {2, 0, 0}, "saved"};
+    facts.recipients[0].last.remote = "/run/dovecot/lmtp";
+    const auto text = make_dsn(facts);
+    CHECK(contains(text, "Subject: Mail delivered\r\n"));
+    CHECK(contains(text, "Action: delivered\r\nStatus: 2.0.0\r\n"));
+    CHECK_FALSE(contains(text, "Remote-MTA"));  // a socket is no name in the DNS
+    check_is_clean(text);
+}
+
 TEST_CASE("UTF-8 goes into the forms that are made for it (RFC 6533)") {
     auto facts = failed_facts();
     facts.charset = DsnCharset::utf8;

@@ -75,6 +75,21 @@ Result<void> load_identity(asio::ssl::context& context, const Pem& pem) {
     return {};
 }
 
+// A client that names the protocol that it means, and means another one, was led here: what a
+// browser would send then must not become a conversation (RFC 7301 section 3.2). Most clients name
+// none.
+int choose_protocol(SSL*,
+                    const unsigned char** chosen,
+                    unsigned char* chosen_bytes,
+                    const unsigned char* offered,
+                    unsigned offered_bytes,
+                    void*) {
+    static constexpr unsigned char ours[] = {4, 's', 'm', 't', 'p', 5, 'e', 's', 'm', 't', 'p'};
+    const int found = SSL_select_next_proto(const_cast<unsigned char**>(chosen), chosen_bytes, ours,
+                                            sizeof ours, offered, offered_bytes);
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 void set_common(SSL_CTX* context) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(
@@ -126,6 +141,7 @@ Result<std::shared_ptr<asio::ssl::context>> make_server_context(const TlsIdentit
     SSL_CTX_set_session_id_context(context->native_handle(), session_context,
                                    sizeof session_context - 1);
     SSL_CTX_set_dh_auto(context->native_handle(), 1);
+    SSL_CTX_set_alpn_select_cb(context->native_handle(), choose_protocol, nullptr);
     return context;
 }
 

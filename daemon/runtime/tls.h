@@ -2,7 +2,8 @@
 //
 // Place     With stream.h the only files that name OpenSSL for connections.
 // Contract  TLS 1.2 and 1.3 (RFC 8996 ends the older ones), Mozilla's intermediate ciphers, no
-//           renegotiation, no compression; sessions are resumed both ways.
+//           renegotiation, no compression; sessions are resumed both ways. A server refuses clients
+//           that name another protocol than SMTP (ALPN).
 //           A context is immutable; a reload makes a new one, and connections keep theirs: no
 //           session is dropped by a renewal.
 // Errors    Result with `invalid`, naming the file and what is wrong with it.

@@ -34,6 +34,10 @@ Reply bad_argument(std::string text) {
     return {501, {5, 5, 4}, std::move(text)};
 }
 
+bool ends_group(Verb verb) {
+    return verb == Verb::helo || verb == Verb::ehlo || verb == Verb::data;
+}
+
 bool is_idle(Verb verb) {
     switch (verb) {
         case Verb::noop:
@@ -64,13 +68,14 @@ std::size_t ServerSession::feed(std::string_view input, Effects& out) {
     PH_ASSERT(state_ != State::greeting);
     std::size_t taken = 0;
     pausing_ = false;
+    if (!input.empty()) must_wait_ = false;
     while (taken < input.size()) {
         const auto step = take(input.substr(taken), out);
         if (step == 0) break;
         taken += step;
         // The driver looks at transaction() and facts() when the data begin or end: before the next
         // command changes them.
-        if (pausing_) break;
+        if (pausing_ || must_wait_) break;
         // What came with STARTTLS was not protected: it must not be answered inside TLS.
         if (state_ == State::tls) return input.size();
     }
@@ -231,6 +236,7 @@ bool ServerSession::worn_out(Verb verb, Effects& out) {
 }
 
 void ServerSession::dispatch(const Command& command, Effects& out) {
+    must_wait_ = ends_group(command.verb);
     switch (command.verb) {
         case Verb::helo:
             return helo(command.argument, out);
@@ -340,7 +346,12 @@ std::optional<Reply> ServerSession::before_rcpt() const {
 }
 
 void ServerSession::rcpt(std::string_view argument, Effects& out) {
-    if (const auto refusal = before_rcpt()) return respond(*refusal, out);
+    if (const auto refusal = before_rcpt()) {
+        // Who sends a long list at once may; who goes on and on is in error.
+        const bool surplus = refusal->code == 452;
+        if (surplus && ++surplus_recipients_ > profile_.limits.surplus_recipients_max) ++errors_;
+        return respond(*refusal, out);
+    }
     auto read = read_rcpt(argument, *transaction_);
     if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
     offered_recipient_ = std::get<AcceptedRecipient>(std::move(read));
@@ -453,7 +464,7 @@ void ServerSession::verdict(const Reply& reply, Effects& out) {
             break;
         default:  // Question::message
             transaction_.reset();
-            if (reply.positive()) idle_commands_ = small_chunks_ = 0;
+            if (reply.positive()) idle_commands_ = small_chunks_ = surplus_recipients_ = 0;
     }
     state_ = State::command;
     question_ = Question::none;
@@ -499,6 +510,8 @@ bool ServerSession::end(EndReason reason, Effects& out) {
         close(out);
     } else if (reason == EndReason::idle) {
         hang_up({421, {4, 4, 2}, "Waited too long"}, out);
+    } else if (reason == EndReason::out_of_turn) {
+        hang_up({554, {5, 5, 0}, "You did not wait for the reply"}, out);
     } else {
         hang_up({421, {4, 3, 2}, "Not available now: try again later"}, out);
     }

@@ -106,6 +106,7 @@ enum class EndReason : std::uint8_t {
     idle,         // the driver's deadline passed: 421 4.4.2
     shutdown,     // the node stops: 421 4.3.2
     overloaded,   // 421 4.3.2 / 4.7.0
+    out_of_turn,  // client_must_wait(), and it did not: 554 5.5.0
 };
 
 class ServerSession {
@@ -130,6 +131,11 @@ public:
     // was not taken; carry out the effects, then feed it again at once: feed() also stops behind
     // BodyBegin and MessageEnd, so that transaction() and facts() are still the message's.
     std::size_t feed(std::string_view input, Effects& out);
+
+    // The answer to the last command decides what may come next (RFC 2920 section 3.1: HELO, EHLO
+    // and DATA end a group): what was read together with it was sent blindly. feed() stops there;
+    // the driver, who alone knows what came in one read, may end the session for it.
+    bool client_must_wait() const noexcept { return must_wait_; }
 
     // Answers CheckMail, CheckRcpt and MessageEnd. For the checks a positive reply lets the command
     // take effect; any other only answers it. A reply of code 421 also closes. Ignored once closed,
@@ -226,7 +232,9 @@ private:
     std::uint32_t errors_ = 0;
     std::uint32_t idle_commands_ = 0;
     std::uint32_t small_chunks_ = 0;
-    bool pausing_ = false;  // the driver must look at transaction() before the next command
+    std::uint32_t surplus_recipients_ = 0;  // refused because there were too many
+    bool pausing_ = false;    // the driver must look at transaction() before the next command
+    bool must_wait_ = false;  // see client_must_wait()
 };
 
 }  // namespace posthorse::smtp

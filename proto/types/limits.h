@@ -24,8 +24,10 @@ struct Limits {
     std::size_t header_bytes_max = 1024 * 1024;
     std::size_t header_fields_max = 10000;
     std::uint32_t recipients_max = 1000;  // at least 100 (RFC 5321 section 4.5.3.1.8)
-    std::uint32_t received_max = 100;     // hops; RFC 5321 section 6.3
-    std::uint32_t errors_max = 20;        // 5yz replies in a session, then 421
+    // RCPT beyond that is answered 452; so many of them between two messages are no errors yet.
+    std::uint32_t surplus_recipients_max = 1000;
+    std::uint32_t received_max = 100;  // hops; RFC 5321 section 6.3
+    std::uint32_t errors_max = 20;     // 5yz replies in a session, then 421
     std::uint32_t idle_commands_max =
         100;  // NOOP, RSET, VRFY, EHLO without a message between, then 421
     // BDAT: chunks below that size, but for the last of a message; so many between two messages.
@@ -38,8 +40,9 @@ struct Limits {
 // step.
 struct Timeouts {
     Duration server_command = std::chrono::minutes{5};
-    Duration server_data = std::chrono::minutes{3};   // between two reads of a body
-    Duration server_session = std::chrono::hours{1};  // whole session without a message accepted
+    Duration server_data = std::chrono::minutes{3};      // between two reads of a body
+    Duration server_session = std::chrono::hours{1};     // whole session without a message accepted
+    Duration server_crowded = std::chrono::seconds{10};  // of these, while there is a crowd
     Duration tls_handshake = std::chrono::seconds{60};
     Duration connect = std::chrono::seconds{30};
     Duration greeting = std::chrono::minutes{5};

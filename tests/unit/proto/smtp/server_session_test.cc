@@ -216,7 +216,8 @@ TEST_CASE("no reply is sent into a handshake") {
 
 TEST_CASE("TLS forgets who the client was (RFC 3207 section 4.2)") {
     Bench bench({.host_name = "mx", .starttls = true, .auth = true, .auth_in_clear = true});
-    bench.feed("EHLO c\r\nAUTH PLAIN AGEAYg==\r\n");
+    bench.feed("EHLO c\r\n");
+    bench.feed("AUTH PLAIN AGEAYg==\r\n");
     bench.session.auth_verdict("a", {235, {2, 7, 0}, "OK"}, bench.effects);
     CHECK(bench.session.facts().login == "a");
     bench.feed("MAIL FROM:<a@b>\r\n");
@@ -295,8 +296,48 @@ TEST_CASE("what the message is, as the test server received it") {
 
 TEST_CASE("replies of a group leave in one write (RFC 2920 section 3.2)") {
     Bench bench;
-    bench.feed("EHLO c\r\nNOOP\r\nRSET\r\n");
+    bench.feed("EHLO c\r\n");
+    bench.feed("NOOP\r\nRSET\r\n");
     CHECK(bench.only<Send>().bytes.ends_with("250 2.0.0 OK\r\n250 2.0.0 OK\r\n"));
+}
+
+TEST_CASE("what comes with HELO, EHLO or DATA is left to the driver (attacks: S10)") {
+    Bench bench;
+    const std::string_view greeting = "EHLO c\r\nNOOP\r\n";
+    CHECK(bench.feed(greeting) == greeting.find('N'));
+    CHECK(bench.session.client_must_wait());
+    CHECK(bench.feed("NOOP\r\n") == 6);  // behind the reply it is a command like any other
+    CHECK_FALSE(bench.session.client_must_wait());
+    bench.feed("HELO c\r\n");
+    CHECK(bench.session.client_must_wait());
+    bench.open_message();
+    CHECK_FALSE(bench.session.client_must_wait());
+    bench.feed("DATA\r\n.\r\n");
+    CHECK(bench.session.client_must_wait());
+    bench.effects.clear();
+    CHECK(bench.session.end(EndReason::out_of_turn, bench.effects));
+    REQUIRE(bench.effects.size() == 3);
+    CHECK(std::get<Send>(bench.effects[0]).bytes.starts_with("554 5.5.0 "));
+    CHECK(std::holds_alternative<BodyAbort>(bench.effects[1]));
+    CHECK(std::holds_alternative<Close>(bench.effects[2]));
+}
+
+TEST_CASE("recipients beyond the limit are an error once they are very many (attacks: S19)") {
+    ServerProfile profile{.host_name = "mx"};
+    profile.limits.recipients_max = 2;
+    profile.limits.surplus_recipients_max = 50;
+    profile.limits.errors_max = 3;
+    ServerPeer peer(profile);
+    peer.receive("EHLO c\r\n");
+    peer.receive("MAIL FROM:<a@example.net>\r\n");
+    for (int i = 0; i < 2 + 50 + 3; ++i) {
+        CHECK_FALSE(peer.closed());
+        peer.receive("RCPT TO:<b@example.org>\r\n");
+    }
+    peer.take_output();
+    peer.receive("RCPT TO:<b@example.org>\r\n");
+    CHECK(peer.take_output().starts_with("421 4.7.0 "));
+    CHECK(peer.closed());
 }
 
 namespace {

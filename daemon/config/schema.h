@@ -211,6 +211,7 @@ void describe(V& v, smtp::Timeouts& s) {
     v.value("server_command", s.server_command, at_least(second));
     v.value("server_data", s.server_data, at_least(second));
     v.value("server_session", s.server_session, at_least(second));
+    v.value("server_crowded", s.server_crowded, at_least(second));
     v.value("tls_handshake", s.tls_handshake, at_least(second));
     v.value("connect", s.connect, at_least(second));
     v.value("greeting", s.greeting, at_least(second));

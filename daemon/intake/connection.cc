@@ -44,10 +44,12 @@ asio::ip::address plain_address(const asio::ip::address& address) {
 }  // namespace
 
 Connection::Connection(IntakeContext& context,
+                       const Crowd& crowd,
                        const config::Listener& listener,
                        runtime::Stream& stream,
                        const asio::ip::address& client)
     : context_(context),
+      crowd_(crowd),
       listener_(listener),
       stream_(stream),
       peer_(plain_address(client).to_string()),
@@ -78,17 +80,27 @@ void Connection::stop() {
     if (!session_.in_transaction()) stream_.cancel();
 }
 
+void Connection::hurry() {
+    if (listening_) stream_.hasten(patience());
+}
+
 asio::awaitable<bool> Connection::implicit_tls() {
-    auto context = context_.server_tls.get();
-    if (!context) co_return false;
-    const auto done = co_await stream_.server_handshake(std::move(context),
-                                                        context_.config.timeouts.tls_handshake);
+    if (!context_.server_tls.get()) co_return false;
+    const auto done = co_await handshake();
     // Probes of load balancers connect and leave: nothing to report.
     if (!done && done.error().end != runtime::IoEnd::closed) {
         context_.metrics.tls_failures.add();
         runtime::log::debug("tls_failed", {{"client", peer_}, {"why", done.error().what}});
     }
     co_return done.has_value();
+}
+
+asio::awaitable<runtime::IoResult<runtime::TlsInfo>> Connection::handshake() {
+    listening_ = true;
+    auto done = co_await stream_.server_handshake(
+        context_.server_tls.get(), crowd_.bounded(context_.config.timeouts.tls_handshake));
+    listening_ = false;
+    co_return done;
 }
 
 // Who speaks before it is greeted does not speak SMTP (RFC 5321 section 3.1): many robots do so.
@@ -111,9 +123,14 @@ asio::awaitable<void> Connection::converse() {
     while (!closing_) {
         const auto before = session_.state();
         const auto taken = session_.feed(input_, effects_);
+        const bool out_of_turn = session_.client_must_wait() && taken < input_.size();
         const bool progress = taken > 0 || !effects_.empty() || session_.state() != before;
         co_await carry_out();  // BodyData points into input_
         input_.erase(0, taken);
+        if (out_of_turn) {
+            cut_off_out_of_turn();
+            co_await carry_out();
+        }
         if (input_.empty() && !acceptance_) input_.shrink_to_fit();
         if (progress || closing_) continue;
         if (wants_stop()) {
@@ -127,11 +144,21 @@ asio::awaitable<void> Connection::converse() {
     acceptance_.reset();
 }
 
+// What came with EHLO or DATA was written by somebody who does not hear the answers: a robot, or a
+// client of another protocol that was led here.
+void Connection::cut_off_out_of_turn() {
+    context_.metrics.early_talkers.add();
+    runtime::log::info("talked_early", {{"client", peer_}, {"listener", listener_.name}});
+    session_.end(smtp::EndReason::out_of_turn, effects_);
+}
+
 // False: the conversation is over.
 asio::awaitable<bool> Connection::read_more() {
     const auto old_size = input_.size();
     input_.resize(old_size + (acceptance_ ? body_read_bytes : command_read_bytes));
+    listening_ = true;
     const auto count = co_await stream_.read_some(std::span(input_).subspan(old_size), patience());
+    listening_ = false;
     input_.resize(old_size + (count ? *count : 0));
     if (count) co_return true;
     switch (count.error().end) {
@@ -153,10 +180,11 @@ asio::awaitable<bool> Connection::read_more() {
 Duration Connection::patience() const {
     const auto& timeouts = context_.config.timeouts;
     const auto now = context_.clock.boot();
-    BootTime until = step_began_ + timeouts.server_command;
+    BootTime until = step_began_ + crowd_.bounded(timeouts.server_command);
     if (acceptance_) {
+        const auto pause = crowd_.bounded(timeouts.server_data);
         const auto owed = std::chrono::seconds{body_bytes_ / body_bytes_per_second_min};
-        until = std::min(step_began_ + timeouts.server_data + owed, now + timeouts.server_data);
+        until = std::min(step_began_ + pause + owed, now + pause);
     }
     until = std::min(until, began_ + timeouts.server_session);
     return std::max(Duration{1}, until - now);
@@ -270,9 +298,7 @@ asio::awaitable<void> Connection::end_message(std::optional<Reply> fault) {
 asio::awaitable<void> Connection::start_tls() {
     co_await flush();
     input_.clear();  // RFC 3207 section 4.2: nothing said in clear counts inside
-    auto context = context_.server_tls.get();
-    const auto done = co_await stream_.server_handshake(std::move(context),
-                                                        context_.config.timeouts.tls_handshake);
+    const auto done = co_await handshake();
     if (done) {
         session_.tls_established(effects_);
         offer_logins();

@@ -5,7 +5,8 @@
 // Contract  run() returns when the conversation is over and the socket is closed. Bytes are read
 //           only when the session wants them: that is the back-pressure.
 //           A client that sends too slowly is cut off: each command has its time, a body must come
-//           at `body_bytes_per_second_min` on average.
+//           at `body_bytes_per_second_min` on average; less in a crowd (crowd.h).
+//           A client that does not wait where it must (ServerSession::client_must_wait) is cut off.
 // Owner     One shard; run() is one task of the listener's group.
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "daemon/intake/acceptance.h"
 #include "daemon/intake/admission.h"
+#include "daemon/intake/crowd.h"
 #include "daemon/intake/intake_context.h"
 #include "daemon/intake/login.h"
 #include "daemon/intake/pool_limits.h"
@@ -28,6 +30,7 @@ public:
 
     // `client`: whom the stream comes from, which is its peer or who stands behind that.
     Connection(IntakeContext& context,
+               const Crowd& crowd,
                const config::Listener& listener,
                runtime::Stream& stream,
                const asio::ip::address& client);
@@ -35,12 +38,15 @@ public:
     asio::awaitable<void> run();
     // The node stops: ends between two commands, after the transaction that is under way.
     void stop();
+    // A crowd began: what is waited for has less time from now on.
+    void hurry();
 
 private:
     asio::awaitable<bool> implicit_tls();
     asio::awaitable<bool> is_quiet();
     asio::awaitable<void> converse();
     asio::awaitable<bool> read_more();
+    void cut_off_out_of_turn();
     asio::awaitable<void> carry_out();
     asio::awaitable<void> carry_out_one(smtp::Effect effect);
     asio::awaitable<void> log_in(asio::awaitable<LoginStep> step);
@@ -50,6 +56,7 @@ private:
     void check_recipient(const std::string& recipient);
     asio::awaitable<void> end_message(std::optional<Reply> fault);
     asio::awaitable<void> start_tls();
+    asio::awaitable<runtime::IoResult<runtime::TlsInfo>> handshake();
     asio::awaitable<void> flush();
     void answer(const Reply& reply);
     Duration patience() const;
@@ -58,6 +65,7 @@ private:
     bool wants_stop() const { return stopping_ && !session_.in_transaction(); }
 
     IntakeContext& context_;
+    const Crowd& crowd_;
     const config::Listener& listener_;
     runtime::Stream& stream_;
     std::string peer_;  // the client's address, for people
@@ -74,6 +82,7 @@ private:
     std::uint64_t body_bytes_ = 0;
     bool closing_ = false;
     bool stopping_ = false;
+    bool listening_ = false;  // to what the client says next, or to its part of a handshake
 };
 
 }  // namespace posthorse::intake

@@ -9,10 +9,13 @@ struct IntakeMetrics {
     explicit IntakeMetrics(runtime::Metrics& metrics)
         : sessions_open(metrics.gauge("posthorse_smtp_sessions", "SMTP sessions open now.")),
           sessions(metrics.counter("posthorse_smtp_sessions_total", "SMTP sessions begun.")),
+          crowded(metrics.gauge("posthorse_smtp_crowded",
+                                "1 while so many sessions are open that slow clients must hurry.")),
           sessions_refused(metrics.counter("posthorse_smtp_sessions_refused_total",
                                            "Connections refused with 421 by a limit.")),
           early_talkers(metrics.counter("posthorse_smtp_early_talkers_total",
-                                        "Clients that spoke before the greeting.")),
+                                        "Clients that spoke before the greeting, or before "
+                                        "the answer to HELO, EHLO or DATA.")),
           proxy_failures(metrics.counter("posthorse_smtp_proxy_failures_total",
                                          "Connections of proxies without a PROXY header.")),
           tls_failures(metrics.counter("posthorse_smtp_tls_failures_total",
@@ -38,6 +41,7 @@ struct IntakeMetrics {
 
     runtime::Gauge sessions_open;
     runtime::Counter sessions;
+    runtime::Gauge crowded;
     runtime::Counter sessions_refused;
     runtime::Counter early_talkers;
     runtime::Counter proxy_failures;

@@ -6,13 +6,16 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "daemon/intake/capacity.h"
 #include "daemon/runtime/await.h"
+#include "daemon/runtime/descriptors.h"
 
 namespace posthorse::intake {
 namespace {
 
 // How often refused connections are reported at most (a flood must not fill the log).
 constexpr std::int64_t refusal_log_every_ms = 3 * 60 * 60 * 1000;
+constexpr std::int64_t failure_log_every_ms = 60 * 1000;
 
 // A proxy sends it with its first packet.
 constexpr auto header_patience = std::chrono::seconds{10};
@@ -46,13 +49,19 @@ std::string unbracketed(std::string address) {
 Listeners::Listeners(IntakeContext& context,
                      runtime::Shard& home,
                      std::vector<runtime::Shard*> shards)
-    : context_(context), home_(home), accepting_(home), refusals_logged_(refusal_log_every_ms) {
+    : context_(context),
+      home_(home),
+      accepting_(home),
+      crowd_(context.config.timeouts.server_crowded),
+      refusals_logged_(refusal_log_every_ms),
+      failures_logged_(failure_log_every_ms) {
     for (auto* shard : shards) carriers_.push_back(std::make_unique<Carrier>(*shard));
 }
 
 Listeners::~Listeners() = default;
 
 Result<void> Listeners::start() {
+    if (auto room = make_room(); !room) return room;
     for (const auto& settings : context_.config.listeners) {
         if (auto bound = listen(settings); !bound) {
             listening_.clear();
@@ -60,6 +69,27 @@ Result<void> Listeners::start() {
         }
     }
     for (auto& listening : listening_) accepting_.spawn(accept_loop(listening));
+    return {};
+}
+
+// Sessions that would run out of descriptors are refused by number, while there are some left.
+Result<void> Listeners::make_room() {
+    const auto& config = context_.config;
+    const auto wanted = descriptors_wanted(config);
+    const auto limit = runtime::raise_descriptor_limit(wanted);
+    sessions_max_ = sessions_that_fit(config, limit);
+    crowd_.set_room(sessions_max_);
+    if (sessions_max_ == 0)
+        return Error{Errc::invalid, "the limit of open files, " + std::to_string(limit) +
+                                        ", leaves no room for sessions: raise it to " +
+                                        std::to_string(wanted) +
+                                        " (LimitNOFILE, ulimit -n), or lower "
+                                        "delivery.connections_max"};
+    if (limit < wanted)
+        runtime::log::warning("open_files_short", {{"limit", limit},
+                                                   {"wanted", wanted},
+                                                   {"sessions", sessions_max_},
+                                                   {"sessions_max", config.intake.sessions_max}});
     return {};
 }
 
@@ -105,8 +135,12 @@ asio::awaitable<void> Listeners::accept_loop(Listening& listening) {
             carrier.shard.context(), asio::as_tuple(asio::use_awaitable));
         if (code == asio::error::operation_aborted) co_return;
         if (code) {  // out of descriptors, most likely: the backlog keeps the clients meanwhile
-            runtime::log::error("accept_failed",
-                                {{"listener", listening.settings.name}, {"why", code.message()}});
+            std::uint64_t suppressed = 0;
+            if (failures_logged_.allow(context_.clock.boot().time_since_epoch().count(),
+                                       suppressed))
+                runtime::log::error("accept_failed", {{"listener", listening.settings.name},
+                                                      {"why", code.message()},
+                                                      {"suppressed_since", suppressed}});
             asio::steady_timer breather(home_.context(), std::chrono::milliseconds{200});
             co_await breather.async_wait(asio::use_awaitable);
             continue;
@@ -121,12 +155,13 @@ void Listeners::admit(const Listening& listening, Carrier& carrier, runtime::tcp
     if (code) return;  // gone already
     const bool proxied = listening.proxies.contains(peer.address());
     auto client = proxied ? std::string{} : peer.address().to_string();
-    if (sessions_ >= context_.config.intake.sessions_max) {
+    if (sessions_ >= sessions_max_) {
         log_refusal(peer.address().to_string(), "sessions_max");
         return refuse(socket, too_many);
     }
     if (!proxied && !enter(client)) return refuse(socket, too_many_of_client);
     ++sessions_;
+    judge_crowd();
     context_.metrics.sessions.add();
     context_.metrics.sessions_open.add(1);
     carrier.shard.post([this, &carrier, &listening, socket = std::move(socket),
@@ -187,7 +222,7 @@ asio::awaitable<void> Listeners::serve(Carrier& carrier,
         if (!*entered) co_return refuse(stream.socket(), too_many_of_client);
         counted.client = std::move(name);
     }
-    Connection connection(context_, listening.settings, stream, address);
+    Connection connection(context_, crowd_, listening.settings, stream, address);
     const Listed listed(carrier.live, connection);
     co_await connection.run();
 }
@@ -225,10 +260,25 @@ asio::awaitable<std::optional<asio::ip::address>> Listeners::announced(Carrier& 
 
 void Listeners::session_ended(const std::string& client) {
     --sessions_;
+    judge_crowd();
     context_.metrics.sessions_open.add(-1);
     const auto found = sessions_by_client_.find(client);
     if (found != sessions_by_client_.end() && --found->second == 0)
         sessions_by_client_.erase(found);
+}
+
+void Listeners::judge_crowd() {
+    if (!crowd_.count(sessions_)) return;
+    const bool dense = crowd_.dense();
+    context_.metrics.crowded.set(dense ? 1 : 0);
+    runtime::log::warning(dense ? "crowd_began" : "crowd_ended",
+                          {{"sessions", sessions_}, {"sessions_max", sessions_max_}});
+    if (!dense) return;
+    for (auto& carrier : carriers_) {
+        carrier->shard.post([&carrier = *carrier] {
+            for (auto* connection : carrier.live) connection->hurry();
+        });
+    }
 }
 
 asio::awaitable<void> Listeners::stop() {

@@ -1,7 +1,8 @@
 // The listening sockets, and every client's connection behind them.
 //
 // Place     node.cc starts and stops it; it makes connection.h objects, spread over the shards.
-// Contract  start() binds all addresses or none. Sessions above `sessions_max`, or above
+// Contract  start() binds all addresses or none. Sessions above `sessions_max` (or as many as fit
+//           below the limit of open files, capacity.h), or above
 //           `sessions_per_client_max` from one address, hear 421 and are closed. The address is the
 //           client's, also when a proxy connects for it (proxy_header.h).
 //           stop() refuses new connections at once, lets transactions under way end, and returns
@@ -17,6 +18,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "daemon/intake/connection.h"
+#include "daemon/intake/crowd.h"
 #include "daemon/intake/intake_context.h"
 #include "daemon/intake/proxy_header.h"
 #include "daemon/runtime/log.h"
@@ -56,6 +58,7 @@ private:
         std::list<runtime::Stream*> unannounced;  // of proxies, which have not named the client yet
     };
 
+    Result<void> make_room();
     Result<void> listen(const config::Listener& settings);
     asio::awaitable<void> accept_loop(Listening& listening);
     void admit(const Listening& listening, Carrier& carrier, runtime::tcp::socket socket);
@@ -70,6 +73,7 @@ private:
                                                                 const Listening& listening,
                                                                 runtime::Stream& stream);
     void session_ended(const std::string& client);
+    void judge_crowd();
     asio::awaitable<void> each_carrier_joined();
 
     IntakeContext& context_;
@@ -79,8 +83,11 @@ private:
     runtime::TaskGroup accepting_;
     std::size_t next_carrier_ = 0;
     std::size_t sessions_ = 0;
+    std::uint64_t sessions_max_ = 0;
+    Crowd crowd_;
     std::unordered_map<std::string, std::uint32_t> sessions_by_client_;
     runtime::log::RateLimit refusals_logged_;
+    runtime::log::RateLimit failures_logged_;
 };
 
 }  // namespace posthorse::intake

@@ -5,6 +5,8 @@
 
 #include <linux/sockios.h>
 
+#include <array>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -18,6 +20,8 @@ namespace posthorse::runtime {
 namespace {
 
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+constexpr Duration farewell = std::chrono::seconds{1};
+constexpr std::size_t unread_bytes_max = 1024 * 1024;
 
 IoError io_error(const boost::system::error_code& code, bool timed_out) {
     if (timed_out) return {IoEnd::timed_out, "timed out"};
@@ -42,24 +46,37 @@ public:
 
     void begin(Duration duration) {
         state_->timed_out = false;
-        const auto operation = ++state_->operation;
-        timer_.expires_after(duration);
-        timer_.async_wait([state = state_, operation](const boost::system::error_code& code) {
-            if (code || state->socket == nullptr || state->operation != operation) return;
-            state->timed_out = true;
-            boost::system::error_code ignored;
-            state->socket->cancel(ignored);
-        });
+        ++state_->operation;
+        under_way_ = true;
+        wait(duration);
+    }
+
+    // While an operation is watched: no longer than that.
+    void shorten(Duration duration) {
+        const asio::steady_timer bound(timer_.get_executor(), duration);
+        if (under_way_ && bound.expiry() < timer_.expiry()) wait(duration);
     }
 
     // Ends the watch; true: the deadline had passed.
     bool end() {
         ++state_->operation;
+        under_way_ = false;
         timer_.cancel();
         return state_->timed_out;
     }
 
 private:
+    void wait(Duration duration) {
+        timer_.expires_after(duration);  // an earlier wait for the same operation ends
+        timer_.async_wait(
+            [state = state_, operation = state_->operation](const boost::system::error_code& code) {
+                if (code || state->socket == nullptr || state->operation != operation) return;
+                state->timed_out = true;
+                boost::system::error_code ignored;
+                state->socket->cancel(ignored);
+            });
+    }
+
     struct State {
         tcp::socket* socket;
         std::uint64_t operation = 0;
@@ -67,6 +84,7 @@ private:
     };
     asio::steady_timer timer_;
     std::shared_ptr<State> state_;
+    bool under_way_ = false;
 };
 
 struct Stream::Tls {
@@ -181,19 +199,37 @@ std::size_t Stream::unsent_bytes() const {
     return ioctl(descriptor, SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
 }
 
+void Stream::hasten(Duration time) {
+    read_deadline_->shorten(time);
+}
+
 void Stream::cancel() {
     boost::system::error_code ignored;
     socket_.cancel(ignored);
 }
 
 asio::awaitable<void> Stream::close_in_order() {
-    constexpr Duration farewell = std::chrono::seconds{1};
-    if (tls_ && socket_.is_open()) {
-        read_deadline_->begin(farewell);
+    if (!socket_.is_open()) co_return;
+    read_deadline_->begin(farewell);
+    if (tls_) {
         co_await tls_->stream.async_shutdown(as_result);
-        read_deadline_->end();
+    } else {
+        co_await drop_unread();
     }
+    read_deadline_->end();
     close();
+}
+
+// Closing over unread octets resets the connection, and what was said last may be lost with it.
+asio::awaitable<void> Stream::drop_unread() {
+    boost::system::error_code code;
+    socket_.shutdown(tcp::socket::shutdown_send, code);
+    std::array<char, 4096> unread;
+    for (std::size_t taken = 0; !code && taken < unread_bytes_max && socket_.available(code) > 0;) {
+        std::size_t count = 0;
+        std::tie(code, count) = co_await socket_.async_read_some(asio::buffer(unread), as_result);
+        taken += count;
+    }
 }
 
 void Stream::close() {

@@ -85,9 +85,12 @@ public:
     // Octets accepted by write() that the kernel has not yet sent and had acknowledged (SIOCOUTQ).
     std::size_t unsent_bytes() const;
 
+    // The read or handshake that is under way ends within `time`, if its deadline is not sooner.
+    void hasten(Duration time);
     // Ends the operation that is under way, from the shard's thread.
     void cancel();
-    // Closes in order: under TLS says close_notify and waits up to a second for the peer's.
+    // Closes in order, so that the peer hears what was said last: under TLS says close_notify and
+    // waits up to a second for the peer's; in clear takes what is unread, for as long at most.
     asio::awaitable<void> close_in_order();
     // Closes at once; what the kernel has still to send goes out.
     void close();
@@ -101,6 +104,7 @@ private:
     struct Tls;
     class Deadline;
     asio::awaitable<IoResult<TlsInfo>> handshake(bool server, Duration deadline);
+    asio::awaitable<void> drop_unread();
 
     tcp::socket socket_;
     tcp::endpoint peer_;

@@ -117,6 +117,28 @@ TEST_CASE("who speaks before the greeting hears 554 and is cut off; who waits is
     CHECK(patient.greeting().starts_with("220"));
 }
 
+TEST_CASE("who does not wait for the answer to EHLO or DATA is cut off (attacks: S10)") {
+    IntakeFixture intake;
+    Client robot(intake.port("mx"));
+    robot.greeting();
+    robot.send("EHLO robot.example.org\r\nMAIL FROM:<spam@example.net>\r\n");
+    CHECK(robot.reply().starts_with("250-"));
+    CHECK(robot.reply().starts_with("554 5.5.0"));
+    CHECK(robot.at_end());
+    Client blind(intake.port("mx"));
+    blind.greeting();
+    blind.say("EHLO client.example.org");
+    blind.send("MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.org>\r\n");
+    CHECK(blind.reply().starts_with("250"));
+    CHECK(blind.reply().starts_with("250"));
+    blind.send("DATA\r\nSubject: blind\r\n\r\n.\r\n");
+    CHECK(blind.reply().starts_with("354"));
+    CHECK(blind.reply().starts_with("554 5.5.0"));
+    CHECK(blind.at_end());
+    CHECK(intake.accepted().empty());
+    CHECK(intake.registry.text().find("posthorse_smtp_early_talkers_total 2") != std::string::npos);
+}
+
 TEST_CASE("a probe that leaves during the pause is no early talker") {
     IntakeFixture intake(with({}, 60s));
     {

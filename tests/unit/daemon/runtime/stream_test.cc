@@ -5,6 +5,7 @@
 #include <array>
 
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -102,6 +103,42 @@ asio::awaitable<void> deadline_of_one_operation_spares_the_next(Shard& shard) {
     }
 }
 
+asio::awaitable<void> hasten_later(Stream& stream, Duration time) {
+    co_await asio::post(asio::use_awaitable);  // behind what the caller begins
+    stream.hasten(time);
+}
+
+asio::awaitable<void> a_read_is_hastened(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    std::array<char, 10> piece{};
+    TaskGroup other(shard);
+    pair.server->hasten(1ms);  // nothing is under way
+    other.spawn(hasten_later(*pair.server, 20ms));
+    const auto count = co_await pair.server->read_some(piece, patience);
+    REQUIRE_FALSE(count.has_value());
+    CHECK(count.error().end == IoEnd::timed_out);
+    // What has less time than that keeps it, and the next operation has its own.
+    other.spawn(hasten_later(*pair.server, patience));
+    CHECK_FALSE((co_await pair.server->read_some(piece, 20ms)).has_value());
+    CHECK((co_await pair.client->write("x", patience)).has_value());
+    CHECK((co_await pair.server->read_some(piece, patience)).has_value());
+    co_await other.join();
+}
+
+asio::awaitable<void> last_words(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    const std::string unread(100'000, 'x');
+    CHECK((co_await pair.client->write(unread, patience)).has_value());
+    CHECK((co_await pair.server->write("421 bye", patience)).has_value());
+    TaskGroup other(shard);
+    other.spawn(pair.server->close_in_order());
+    CHECK(co_await read_all(*pair.client) == "421 bye");
+    pair.client->close();
+    co_await other.join();
+}
+
 asio::awaitable<void> reset_is_an_end(Shard& shard) {
     Pair pair;
     co_await pair.connect(shard);
@@ -172,6 +209,16 @@ TEST_CASE("a deadline ends an operation") {
 TEST_CASE("a deadline that passes late does not hit the next operation") {
     RunningShard shard;
     shard.run(deadline_of_one_operation_spares_the_next(shard.get()));
+}
+
+TEST_CASE("an operation that waits can be given less time") {
+    RunningShard shard;
+    shard.run(a_read_is_hastened(shard.get()));
+}
+
+TEST_CASE("what is said last is heard, whatever was left unread") {
+    RunningShard shard;
+    shard.run(last_words(shard.get()));
 }
 
 TEST_CASE("a reset by the peer is an end like a close") {

@@ -1,0 +1,46 @@
+"""Limits of the machine: few open files, and what the node makes of them."""
+
+import contextlib
+
+from harness import wait
+from harness.node import Node
+from harness.rawclient import RawClient
+
+FILES, DELIVERIES, OTHERS = 600, 200, 256
+ROOM = FILES - DELIVERIES - OTHERS
+
+
+def limited(files: int) -> tuple[str, str]:
+    return ("prlimit", f"--nofile={files}:{files}")
+
+
+def test_a_low_limit_of_files_bounds_the_sessions():
+    """S33: who is one too many hears so; the node never lacks a descriptor."""
+    node = Node({"intake": {"sessions_per_client_max": 1000}})
+    try:
+        node.start(limited(FILES))
+        log = node.log.read_text()
+        assert f"open_files_short limit={FILES}" in log and f"sessions={ROOM} " in log
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(ROOM):
+                client = open_ones.enter_context(RawClient(node.ports["mx"]))
+                assert client.greeting.startswith("220")
+            for _ in range(20):
+                with RawClient(node.ports["mx"]) as one_more:
+                    assert one_more.greeting.startswith("421 4.3.2")
+        wait.until(lambda: node.metrics()["posthorse_smtp_sessions"] == 0, "all are gone")
+        with RawClient(node.ports["mx"]) as client:
+            assert client.greeting.startswith("220")
+        assert "accept_failed" not in node.log.read_text()
+        node.stop()
+    finally:
+        if node.running():
+            node.kill()
+
+
+def test_a_node_without_room_for_sessions_does_not_start():
+    node = Node()
+    node.launch(limited(DELIVERIES + OTHERS))
+    assert node.exit_code() == 1
+    said = node.log.read_text()
+    assert "cannot_start" in said and "limit of open files" in said and "LimitNOFILE" in said

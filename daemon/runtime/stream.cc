@@ -6,11 +6,15 @@
 #include <linux/sockios.h>
 
 #include <array>
+#include <cerrno>
+#include <csignal>
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -87,11 +91,119 @@ private:
     bool under_way_ = false;
 };
 
+// OpenSSL on the socket itself, which it reads and writes without blocking; what it cannot do yet
+// is waited for. asio::ssl::stream would put buffers of 68 KB between the two for each connection,
+// for as long as it lives; here an idle one has none.
 struct Stream::Tls {
-    Tls(tcp::socket& socket, std::shared_ptr<asio::ssl::context> with)
-        : context(std::move(with)), stream(socket, *context) {}
-    std::shared_ptr<asio::ssl::context> context;  // outlives the stream that was made from it
-    asio::ssl::stream<tcp::socket&> stream;
+    using Code = boost::system::error_code;
+
+    Tls(tcp::socket& socket, std::shared_ptr<asio::ssl::context> context)
+        : socket_(socket),
+          context_(std::move(context)),
+          connection_(SSL_new(context_->native_handle())) {
+        if (!connection_) throw std::bad_alloc();
+        ignore_broken_pipes();
+        Code ignored;
+        socket_.native_non_blocking(true, ignored);
+        SSL_set_fd(connection_.get(), socket_.native_handle());
+    }
+
+    SSL* handle() const { return connection_.get(); }
+
+    asio::awaitable<Code> handshake(bool server) {
+        server ? SSL_set_accept_state(handle()) : SSL_set_connect_state(handle());
+        while (begins()) {
+            const int done = SSL_do_handshake(handle());
+            if (done == 1) co_return Code{};
+            if (const auto end = co_await wanted(done, errno)) co_return end;
+        }
+        co_return asio::error::bad_descriptor;
+    }
+
+    asio::awaitable<Code> read_some(std::span<char> into, std::size_t& count) {
+        while (begins()) {
+            const int done = SSL_read_ex(handle(), into.data(), into.size(), &count);
+            if (done == 1) {
+                co_await asio::post(asio::use_awaitable);  // others have their turn
+                co_return Code{};
+            }
+            if (const auto end = co_await wanted(done, errno)) co_return end;
+        }
+        co_return asio::error::bad_descriptor;
+    }
+
+    asio::awaitable<Code> write(std::string_view bytes) {
+        std::size_t count = 0;
+        while (!bytes.empty()) {
+            if (!begins()) co_return asio::error::bad_descriptor;
+            const int done = SSL_write_ex(handle(), bytes.data(), bytes.size(), &count);
+            if (done == 1) {
+                bytes.remove_prefix(count);
+            } else if (const auto end = co_await wanted(done, errno)) {
+                co_return end;
+            }
+        }
+        co_return Code{};
+    }
+
+    // Says close_notify, and takes what is unread until the peer says it, too.
+    asio::awaitable<void> shut_down() {
+        if (!begins() || SSL_shutdown(handle()) < 0) co_return;
+        std::array<char, 4096> unread;
+        std::size_t count = 0;
+        for (std::size_t taken = 0; taken < unread_bytes_max; taken += count) {
+            if (co_await read_some(unread, count)) co_return;
+        }
+    }
+
+private:
+    struct Free {
+        void operator()(SSL* connection) const { SSL_free(connection); }
+    };
+
+    // OpenSSL writes to sockets in a way that raises a signal when the peer is gone.
+    static void ignore_broken_pipes() {
+        static const auto before = std::signal(SIGPIPE, SIG_IGN);
+        static_cast<void>(before);
+    }
+
+    // Whether there is a socket still: another may have its number by now. The failures of others
+    // on this thread are forgotten.
+    bool begins() const {
+        ERR_clear_error();
+        errno = 0;
+        return socket_.is_open();
+    }
+
+    // Waits for what stands in the way of an operation; or says how it ended.
+    asio::awaitable<Code> wanted(int done, int system_error) {
+        switch (SSL_get_error(handle(), done)) {
+            case SSL_ERROR_WANT_READ:
+                co_return co_await ready(tcp::socket::wait_read);
+            case SSL_ERROR_WANT_WRITE:
+                co_return co_await ready(tcp::socket::wait_write);
+            case SSL_ERROR_ZERO_RETURN:
+                co_return asio::error::eof;
+            case SSL_ERROR_SYSCALL:
+                if (system_error == 0) co_return asio::ssl::error::stream_truncated;
+                co_return Code(system_error, boost::system::system_category());
+            default:
+                break;
+        }
+        const auto reason = ERR_get_error();
+        if (ERR_GET_REASON(reason) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+            co_return asio::ssl::error::stream_truncated;
+        co_return Code(static_cast<int>(reason), asio::error::get_ssl_category());
+    }
+
+    asio::awaitable<Code> ready(tcp::socket::wait_type what) {
+        auto [code] = co_await socket_.async_wait(what, as_result);
+        co_return code;
+    }
+
+    tcp::socket& socket_;
+    std::shared_ptr<asio::ssl::context> context_;  // outlives what was made from it
+    std::unique_ptr<SSL, Free> connection_;
 };
 
 Stream::Stream(tcp::socket socket)
@@ -126,13 +238,13 @@ asio::awaitable<IoResult<void>> Stream::connect_local(std::string path) {
 }
 
 asio::awaitable<IoResult<std::size_t>> Stream::read_some(std::span<char> into, Duration deadline) {
-    const auto buffer = asio::buffer(into.data(), into.size());
     boost::system::error_code code;
     std::size_t count = 0;
     read_deadline_->begin(deadline);
     if (tls_) {
-        std::tie(code, count) = co_await tls_->stream.async_read_some(buffer, as_result);
+        code = co_await tls_->read_some(into, count);
     } else {
+        const auto buffer = asio::buffer(into.data(), into.size());
         std::tie(code, count) = co_await socket_.async_read_some(buffer, as_result);
     }
     const bool late = read_deadline_->end();
@@ -155,14 +267,13 @@ asio::awaitable<IoResult<bool>> Stream::hears(Duration time) {
 }
 
 asio::awaitable<IoResult<void>> Stream::write(std::string_view bytes, Duration deadline) {
-    const auto buffer = asio::buffer(bytes.data(), bytes.size());
     boost::system::error_code code;
-    std::size_t count = 0;
     write_deadline_->begin(deadline);
     if (tls_) {
-        std::tie(code, count) = co_await asio::async_write(tls_->stream, buffer, as_result);
+        code = co_await tls_->write(bytes);
     } else {
-        std::tie(code, count) = co_await asio::async_write(socket_, buffer, as_result);
+        const auto buffer = asio::buffer(bytes.data(), bytes.size());
+        code = std::get<0>(co_await asio::async_write(socket_, buffer, as_result));
     }
     const bool late = write_deadline_->end();
     if (code) co_return io_error(code, late);
@@ -178,18 +289,16 @@ asio::awaitable<IoResult<TlsInfo>> Stream::server_handshake(
 asio::awaitable<IoResult<TlsInfo>> Stream::client_handshake(
     std::shared_ptr<asio::ssl::context> context, std::string host, Duration deadline) {
     tls_ = std::make_unique<Tls>(socket_, std::move(context));
-    if (!host.empty()) set_server_name(tls_->stream.native_handle(), host);
+    if (!host.empty()) set_server_name(tls_->handle(), host);
     co_return co_await handshake(false, deadline);
 }
 
 asio::awaitable<IoResult<TlsInfo>> Stream::handshake(bool server, Duration deadline) {
-    using Side = asio::ssl::stream_base;
     read_deadline_->begin(deadline);
-    auto [code] =
-        co_await tls_->stream.async_handshake(server ? Side::server : Side::client, as_result);
+    const auto code = co_await tls_->handshake(server);
     const bool late = read_deadline_->end();
     if (code) co_return io_error(code, late);
-    tls_info_ = describe(tls_->stream.native_handle());
+    tls_info_ = describe(tls_->handle());
     co_return tls_info_;
 }
 
@@ -212,7 +321,7 @@ asio::awaitable<void> Stream::close_in_order() {
     if (!socket_.is_open()) co_return;
     read_deadline_->begin(farewell);
     if (tls_) {
-        co_await tls_->stream.async_shutdown(as_result);
+        co_await tls_->shut_down();
     } else {
         co_await drop_unread();
     }

@@ -41,6 +41,10 @@ struct SrvRecord {
 };
 using SrvAnswer = Answer<SrvRecord>;
 using AddressAnswer = Answer<std::string>;  // "192.0.2.1", "2001:db8::1"
+using TextAnswer = Answer<std::string>;     // of TXT: a record's strings put together
+using HostAnswer = Answer<std::string>;     // of PTR: as in MxRecord
+
+enum class AddressFamily : std::uint8_t { v4, v6 };
 
 // What the look-up of one host's A and AAAA records gave.
 struct HostAddresses {

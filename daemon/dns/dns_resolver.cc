@@ -132,6 +132,39 @@ std::optional<std::string> read_address(const MessageReader&, const Record& reco
     return inet_ntop(v4 ? AF_INET : AF_INET6, record.data.data(), text, sizeof text);
 }
 
+std::optional<std::string> read_txt(const MessageReader&, const Record& record) {
+    if (record.type != ns_t_txt) return std::nullopt;
+    std::string text;
+    for (auto rest = record.data; !rest.empty();) {
+        const std::size_t length = rest.front();
+        if (length >= rest.size()) return std::nullopt;
+        text.append(reinterpret_cast<const char*>(rest.data()) + 1, length);
+        rest = rest.subspan(1 + length);
+    }
+    return text;
+}
+
+std::optional<std::string> read_ptr(const MessageReader& message, const Record& record) {
+    if (record.type != ns_t_ptr || record.data.empty()) return std::nullopt;
+    return message.host_at(record.data);
+}
+
+// "1.2.0.192.in-addr.arpa" of "192.0.2.1"; empty: no address.
+std::string reverse_name(const std::string& address) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    unsigned char octets[NS_IN6ADDRSZ];
+    std::string name;
+    if (inet_pton(AF_INET, address.c_str(), octets) == 1) {
+        for (int i = NS_INADDRSZ - 1; i >= 0; --i) name += std::to_string(octets[i]) + '.';
+        return name + "in-addr.arpa";
+    }
+    if (inet_pton(AF_INET6, address.c_str(), octets) != 1) return name;
+    for (int i = NS_IN6ADDRSZ - 1; i >= 0; --i) {
+        (((name += hex[octets[i] & 15]) += '.') += hex[octets[i] >> 4]) += '.';
+    }
+    return name + "ip6.arpa";
+}
+
 template <class Value>
 Answer<Value> failed(int status) {
     Answer<Value> answer;
@@ -333,6 +366,23 @@ void DnsResolver::mx(const std::string& domain, UniqueFunction<void(MxAnswer)> d
 
 void DnsResolver::srv(const std::string& name, UniqueFunction<void(SrvAnswer)> done) {
     channel_->query<SrvRecord>(name, ns_t_srv, read_srv, std::move(done));
+}
+
+void DnsResolver::addresses_of(const std::string& host,
+                               AddressFamily family,
+                               UniqueFunction<void(AddressAnswer)> done) {
+    const auto type = family == AddressFamily::v4 ? ns_t_a : ns_t_aaaa;
+    channel_->query<std::string>(host, type, read_address, std::move(done));
+}
+
+void DnsResolver::txt(const std::string& name, UniqueFunction<void(TextAnswer)> done) {
+    channel_->query<std::string>(name, ns_t_txt, read_txt, std::move(done));
+}
+
+void DnsResolver::ptr(const std::string& address, UniqueFunction<void(HostAnswer)> done) {
+    const auto name = reverse_name(address);
+    if (name.empty()) return done(failed<std::string>(ARES_EBADNAME));
+    channel_->query<std::string>(name, ns_t_ptr, read_ptr, std::move(done));
 }
 
 void DnsResolver::addresses(std::vector<std::string> hosts,

@@ -1,7 +1,7 @@
 // Questions to the DNS, asked without blocking: c-ares on an Asio loop.
 //
-// Place     Beside the stages: delivery asks for mail hosts, the pool for other nodes. No other
-//           file names c-ares. One for each shard.
+// Place     Beside the stages: delivery asks for mail hosts, the pool for other nodes, verification
+//           for what domains publish of their mail. No other file names c-ares. One for each shard.
 // Contract  Asks for the name as it is: no search domains, no hosts file. An answer is what the
 //           recursive server says; CNAMEs are followed by it. A truncated answer is asked for again
 //           over TCP. Host names in answers hold letters, digits, '.', '-' and '_'; another is
@@ -47,6 +47,14 @@ public:
     // A and AAAA of each host, all at once; in the order of `hosts`.
     void addresses(std::vector<std::string> hosts,
                    UniqueFunction<void(std::vector<HostAddresses>)> done);
+
+    // Of one family. An address is asked for as any other name is.
+    void addresses_of(const std::string& host,
+                      AddressFamily family,
+                      UniqueFunction<void(AddressAnswer)> done);
+    void txt(const std::string& name, UniqueFunction<void(TextAnswer)> done);
+    // The names of an address; no_domain when `address` is none.
+    void ptr(const std::string& address, UniqueFunction<void(HostAnswer)> done);
 
     // Answers what is open with LookupEnd::failed.
     void cancel();

@@ -52,6 +52,25 @@ struct Fixture {
             [&] { asked.srv(name, [&](SrvAnswer found) { answer.set_value(std::move(found)); }); });
         return answer.get_future().get();
     }
+    template <class Ask>
+    Answer<std::string> ask(Ask question) {
+        auto& asked = resolver();
+        std::promise<Answer<std::string>> answer;
+        shard.get().post([&] {
+            question(asked, [&](Answer<std::string> found) { answer.set_value(std::move(found)); });
+        });
+        return answer.get_future().get();
+    }
+    TextAnswer txt(const std::string& name) {
+        return ask([&](DnsResolver& dns, auto done) { dns.txt(name, std::move(done)); });
+    }
+    HostAnswer ptr(const std::string& address) {
+        return ask([&](DnsResolver& dns, auto done) { dns.ptr(address, std::move(done)); });
+    }
+    AddressAnswer addresses_of(const std::string& host, AddressFamily family) {
+        return ask(
+            [&](DnsResolver& dns, auto done) { dns.addresses_of(host, family, std::move(done)); });
+    }
     std::vector<HostAddresses> addresses(std::vector<std::string> hosts) {
         auto& asked = resolver();
         std::promise<std::vector<HostAddresses>> answer;
@@ -123,6 +142,42 @@ TEST_CASE("A and AAAA of all hosts are asked together") {
     CHECK(hosts[2].v4.end == LookupEnd::no_domain);
     CHECK(hosts[2].v6.end == LookupEnd::no_domain);
     CHECK(fixture.server.questions() == 6);
+}
+
+TEST_CASE("the strings of a TXT record are put together, records stay apart") {
+    Fixture fixture;
+    fixture.server.add("d.example", DnsServer::make_txt({"v=spf1 ", "-all"}));
+    fixture.server.add("d.example", DnsServer::make_txt({std::string(255, 'x'), ""}));
+    const auto answer = fixture.txt("d.example");
+    CHECK(answer.end == LookupEnd::found);
+    CHECK(answer.records == std::vector<std::string>{"v=spf1 -all", std::string(255, 'x')});
+    CHECK(fixture.txt("gone.example").end == LookupEnd::no_domain);
+    auto cut = DnsServer::make_txt({"whole"});
+    cut.data.pop_back();
+    fixture.server.add("cut.example", cut);
+    CHECK(fixture.txt("cut.example").end == LookupEnd::no_data);
+}
+
+TEST_CASE("an address is asked for its names") {
+    Fixture fixture;
+    fixture.server.add("3.2.0.192.in-addr.arpa", DnsServer::make_ptr("Host.D.Example"));
+    fixture.server.add("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+                       DnsServer::make_ptr("six.example"));
+    CHECK(fixture.ptr("192.0.2.3").records == std::vector<std::string>{"host.d.example"});
+    CHECK(fixture.ptr("2001:db8::1").records == std::vector<std::string>{"six.example"});
+    CHECK(fixture.ptr("nobody").end == LookupEnd::no_domain);
+    CHECK(fixture.server.questions() == 2);
+}
+
+TEST_CASE("one family of addresses is asked for alone") {
+    Fixture fixture;
+    fixture.server.add("a.example", DnsServer::make_a("192.0.2.1"));
+    fixture.server.add("a.example", DnsServer::make_aaaa("2001:db8::1"));
+    CHECK(fixture.addresses_of("a.example", AddressFamily::v4).records ==
+          std::vector<std::string>{"192.0.2.1"});
+    CHECK(fixture.addresses_of("a.example", AddressFamily::v6).records ==
+          std::vector<std::string>{"2001:db8::1"});
+    CHECK(fixture.server.questions() == 2);
 }
 
 TEST_CASE("no hosts, no questions") {

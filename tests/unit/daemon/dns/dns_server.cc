@@ -125,6 +125,15 @@ DnsServer::Record DnsServer::make_cname(const std::string& target) {
     return {cname, encoded_name(target), 300, {}};
 }
 
+DnsServer::Record DnsServer::make_ptr(const std::string& host) {
+    return {ptr, encoded_name(host), 300, {}};
+}
+DnsServer::Record DnsServer::make_txt(const std::vector<std::string>& strings) {
+    Record record{txt, {}, 300, {}};
+    for (const auto& text : strings) (record.data += static_cast<char>(text.size())) += text;
+    return record;
+}
+
 DnsServer::DnsServer() {
     // The port that UDP got may be taken for TCP: then another.
     for (int tries = 0; !io_; ++tries) {

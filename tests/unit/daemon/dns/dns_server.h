@@ -18,7 +18,8 @@ namespace posthorse::tests {
 
 class DnsServer {
 public:
-    static constexpr std::uint16_t a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, srv = 33;
+    static constexpr std::uint16_t a = 1, cname = 5, ptr = 12, mx = 15, txt = 16, aaaa = 28,
+                                   srv = 33;
 
     struct Record {
         std::uint16_t type = a;
@@ -45,6 +46,8 @@ public:
     };
     static Record make_srv(const Service& service);
     static Record make_cname(const std::string& target);
+    static Record make_ptr(const std::string& host);
+    static Record make_txt(const std::vector<std::string>& strings);
 
     DnsServer();
     ~DnsServer();

@@ -4,6 +4,13 @@
 #include <cstdlib>
 
 namespace posthorse::sign {
+namespace {
+
+// libopendkim writes one null pointer past its table of signed fields when a signature names more
+// fields than the message has (dkim_canon_selecthdrs): a stranger's message can make it do so.
+constexpr std::size_t slack_bytes = sizeof(void*);
+
+}  // namespace
 
 DkimMemory::~DkimMemory() {
     while (first_ != nullptr) {
@@ -16,8 +23,8 @@ DkimMemory::~DkimMemory() {
 void* DkimMemory::allocate(void* closure, std::size_t bytes) {
     if (closure == nullptr) return std::malloc(bytes);
     auto& memory = *static_cast<DkimMemory*>(closure);
-    if (bytes > SIZE_MAX - sizeof(Piece)) return nullptr;
-    auto* piece = static_cast<Piece*>(std::malloc(sizeof(Piece) + bytes));
+    if (bytes > SIZE_MAX - sizeof(Piece) - slack_bytes) return nullptr;
+    auto* piece = static_cast<Piece*>(std::malloc(sizeof(Piece) + bytes + slack_bytes));
     if (piece == nullptr) return nullptr;
     *piece = {nullptr, memory.first_};
     if (memory.first_ != nullptr) memory.first_->previous = piece;

@@ -1,7 +1,8 @@
 // The memory of one libopendkim handle.
 //
 // The library forgets the buffer of each Ed25519 signature. So it gets its memory from here, and
-// what it did not free goes with the handle.
+// what it did not free goes with the handle. Each piece is a little longer than asked for: the
+// library writes beyond the end of one.
 //
 // Owner     One handle; must outlive it. Not thread-safe.
 #pragma once

@@ -5,15 +5,9 @@
 
 #include "daemon/sign/dkim_memory.h"
 #include "daemon/sign/key_lease.h"
+#include "daemon/sign/opendkim.h"
 #include "proto/mail/header.h"
 #include "proto/types/assert.h"
-
-// dkim.h is C and takes C's name for bool.
-#define _Bool bool
-extern "C" {
-#include <opendkim/dkim.h>
-}
-#undef _Bool
 
 namespace posthorse::sign {
 namespace {
@@ -63,9 +57,8 @@ bool is_signed(std::string_view name) {
                        [&](std::string_view one) { return mail::equal_ignoring_case(one, name); });
 }
 
-// libopendkim takes octets without const and does not write to them.
 unsigned char* octets(std::string_view text) {
-    return reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
+    return dkim_octets(text);
 }
 const unsigned char* octets(const std::string& text) {
     return reinterpret_cast<const unsigned char*>(text.c_str());

@@ -18,8 +18,8 @@ RANKS = {"proto": 0, "storage": 1, "replication": 2, "daemon": 3}
 # What a folder of the daemon may include besides itself. node.cc, main.cc and whatever else lies
 # directly in daemon/ wires concrete types and may include all.
 SHARED_IN_DAEMON = {"runtime", "config"}
-SERVICES = {"intake": {"auth", "sign"}, "deliver": {"dns"}, "pool": {"dns"},
-            "admin": {"aside"}}
+SERVICES = {"intake": {"auth", "sign", "verify"}, "verify": {"dns", "sign"}, "deliver": {"dns"},
+            "pool": {"dns"}, "admin": {"aside"}}
 
 # Library, its headers, the files that may include them.
 LIBRARIES = [
@@ -28,7 +28,8 @@ LIBRARIES = [
     ("libcap-ng", r"cap-ng\.h", r"daemon/runtime/privileges\.cc"),
     ("libidn2", r"idn2\.h", r"daemon/runtime/idn\.cc"),
     ("c-ares", r"ares\w*\.h", r"daemon/dns/dns_resolver\.cc"),
-    ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.cc"),
+    ("libopendkim", r"(opendkim/)?dkim\.h", r"daemon/sign/\w+\.(cc|h)"),
+    ("libpsl", r"libpsl\.h", r"daemon/verify/public_suffixes\.cc"),
     ("OpenSSL", r"openssl/|boost/asio/ssl",
      r"daemon/runtime/(tls|stream|asio_impl)\w*\.(cc|h)|daemon/sign/.*|"
      r"daemon/pool/certificate_authority\.cc|replication/edge/certificate_check\.cc"),

@@ -71,6 +71,7 @@ public:
         named("tls.key_file", config_.tls.key_file);
         named("dkim.key_table", config_.dkim.key_table);
         named("dkim.signing_table", config_.dkim.signing_table);
+        named("verify.public_suffixes", config_.verify.public_suffixes);
         named("auth.senders_file", config_.auth.senders_file);
         named("delivery.routes_file", config_.delivery.routes_file);
         named("intake.recipient_map", config_.intake.recipient_map);

@@ -31,7 +31,8 @@ struct Listener {
     std::uint32_t copies = 0;  // of a message that comes here; 0: pool.copies
     // Networks whose connections begin with a PROXY header, which names the client.
     std::vector<std::string> proxies;
-    Duration greet_pause{};  // before the greeting; who speaks in it is refused
+    Duration greet_pause{};      // before the greeting; who speaks in it is refused
+    std::string verify = "off";  // off | monitor: mail from strangers is verified, none refused
 };
 
 struct Tls {
@@ -61,6 +62,12 @@ struct Dkim {
     std::string key_table;      // OpenDKIM's KeyTable
     std::string signing_table;  // OpenDKIM's SigningTable, refile
     std::string canonicalization = "relaxed/relaxed";
+};
+
+// What strangers' mail is verified by, and in whose name it is told.
+struct Verify {
+    std::string authserv_id;      // of Authentication-Results; the same on all nodes
+    std::string public_suffixes;  // Mozilla's list; empty: the system's
 };
 
 struct Route {
@@ -170,6 +177,7 @@ struct Config {
     Tls tls;
     Auth auth;
     Dkim dkim;
+    Verify verify;
     Delivery delivery;
     Queue queue;
     Intake intake;

@@ -65,6 +65,7 @@ void describe(V& v, Listener& s) {
     v.value("copies", s.copies, between(0, 7));
     v.value("proxies", s.proxies, any());
     v.value("greet_pause", s.greet_pause, between(0, 60'000));
+    v.value("verify", s.verify, one_of({"off", "monitor"}));
 }
 
 template <class V>
@@ -96,6 +97,12 @@ void describe(V& v, Dkim& s) {
     v.value("signing_table", s.signing_table, any());
     v.value("canonicalization", s.canonicalization,
             one_of({"relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"}));
+}
+
+template <class V>
+void describe(V& v, Verify& s) {
+    v.value("authserv_id", s.authserv_id, any());
+    v.value("public_suffixes", s.public_suffixes, any());
 }
 
 template <class V>
@@ -233,6 +240,7 @@ void describe(V& v, Config& s) {
     v.section("tls", s.tls);
     v.section("auth", s.auth);
     v.section("dkim", s.dkim);
+    v.section("verify", s.verify);
     v.section("delivery", s.delivery);
     v.section("queue", s.queue);
     v.section("intake", s.intake);

@@ -65,6 +65,8 @@ public:
         intake();
         pool();
         admin();
+        if (!config_.verify.authserv_id.empty())
+            domain("verify.authserv_id", config_.verify.authserv_id);
         if (!config_.http.address.empty()) address("http.address", config_.http.address);
         return std::move(faults_);
     }
@@ -122,10 +124,22 @@ private:
                       "is for listeners that greet first; clients of kind \"submissions\" begin "
                       "with TLS: remove it");
             }
+            if (one.verify != "off") verification(key + "verify", one);
             if (!ports.emplace(one.address, one.port).second) {
                 fault(key + "port", "two listeners have address " + one.address + " and port " +
                                         std::to_string(one.port) + "; change or remove one");
             }
+        }
+    }
+
+    void verification(const std::string& key, const Listener& listener) {
+        if (listener.kind != ListenerKind::mx) {
+            fault(key, "is for listeners of kind \"mx\": who logs in is known; remove it");
+        }
+        if (config_.verify.authserv_id.empty()) {
+            fault(key,
+                  "needs verify.authserv_id, the name that readers of Authentication-Results "
+                  "trust; set it to one name for all nodes: \"mx.example.org\"");
         }
     }
 

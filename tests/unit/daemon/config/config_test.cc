@@ -273,6 +273,19 @@ mechanisms = ["SCRAM-SHA-256"]
     CHECK(problems_of("[auth]\nbackend = \"pam\"\n").empty());
 }
 
+TEST_CASE("an MX that verifies needs a name to tell it in") {
+    const std::string mx =
+        "[[listener]]\nname = \"mx\"\nkind = \"mx\"\naddress = \"::\"\n"
+        "port = 25\nverify = \"monitor\"\n";
+    CHECK(has(problems_of(mx), "6: listener.0.verify", "verify.authserv_id"));
+    CHECK(problems_of(mx + "[verify]\nauthserv_id = \"mx.example.org\"\n").empty());
+    CHECK(has(problems_of(mx + "[verify]\nauthserv_id = \"mx example\"\n"), "8: verify.authserv_id",
+              "no domain name"));
+    CHECK(has(problems_of("[[listener]]\nname = \"s\"\nkind = \"submission\"\naddress = \"::\"\n"
+                          "port = 587\nverify = \"monitor\"\n[verify]\nauthserv_id = \"a.b\"\n"),
+              "6: listener.0.verify", "kind \"mx\""));
+}
+
 TEST_CASE("a section in the place of a value, and the reverse, are told") {
     CHECK(has(problems_of("queue = 3\n"), "1: queue", "[queue]"));
     CHECK(has(problems_of("[listener]\nname = \"a\"\n"), "1: listener", "[[listener]]"));

@@ -32,6 +32,7 @@
 #include "daemon/runtime/system_clock.h"
 #include "daemon/schedule/scheduler.h"
 #include "daemon/stage_settings.h"
+#include "daemon/verify_wiring.h"
 #include "replication/replicated_queue.h"
 #include "storage/rocks_store.h"
 
@@ -117,6 +118,7 @@ private:
     // --- the stages
     Materials materials_;
     runtime::Workers signing_workers_{2, signatures_waiting_max, "sign"};
+    std::unique_ptr<verify::Verifier> verifier_;  // null: no listener verifies
     std::unique_ptr<CountWiring> counts_;
     std::unique_ptr<report::Reporter> reporter_;
     std::unique_ptr<deliver::DeliveryPool> deliveries_;
@@ -253,11 +255,12 @@ void Node::compose_delivery() {
 void Node::compose_intake() {
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
     counts_ = std::make_unique<CountWiring>(config_, home(), clock_, *pool_, metrics_);
+    verifier_ = make_verifier(config_, views(shards_), clock_, metrics_);
     intake_context_ = std::make_unique<intake::IntakeContext>(intake::IntakeContext{
         config_, trusted_networks_, home(), *queue_, counts_->counts(), clock_,
         materials_.logins.authenticator(), materials_.logins.sender_policy(), signing_workers_,
         materials_.server_tls, materials_.signer, materials_.recipients, materials_.senders, door_,
-        intake_metrics_, accepted_, pool_->control().self()});
+        intake_metrics_, accepted_, pool_->control().self(), verifier_.get()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 
@@ -456,6 +459,7 @@ awaitable<void> Node::close_queue() {
 
 std::vector<std::string> Node::reload() {
     auto problems = materials_.load();
+    if (verifier_) report_problems(verifier_->load(), problems);
     for (auto& problem : pool_->reload()) problems.push_back(std::move(problem));
     if (auto read = admin_->reload(); !read) {
         log::error("admin_certificate_refused", {{"why", read.error().what}});

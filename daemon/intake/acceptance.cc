@@ -32,7 +32,9 @@ Acceptance::Acceptance(IntakeContext& context,
     : context_(context),
       client_(std::move(client)),
       origin_(std::move(origin)),
-      transaction_(std::move(transaction)) {}
+      transaction_(std::move(transaction)) {
+    if (client_.verified && !is_submission(client_)) begin_verification();
+}
 
 Acceptance::~Acceptance() {
     abort();
@@ -76,6 +78,10 @@ void Acceptance::end_header() {
     const auto body_at = header.length + (header.end == mail::HeaderEnd::empty_line ? 2 : 0);
     std::string section = whole.substr(0, header.length);
     if (is_submission(client_) && !fix_and_sign(header, section)) return;
+    if (verification_) {
+        verification_->header(header);
+        section = context_.verifier->without_forged(header);
+    }
     note_header(section);
     buffer_ = std::move(section);
     buffer_ += "\r\n";
@@ -145,6 +151,7 @@ void Acceptance::add_body(std::string_view bytes) {
     buffer_ += bytes;
     size_bytes_ += bytes.size();
     eight_bit_ = eight_bit_ || !is_ascii(bytes);
+    if (verification_) verification_->body(bytes);
     if (!signing_) return;
     if (auto fed = signing_->body(bytes); !fed) refuse(fed.error(), "the body cannot be signed");
 }
@@ -209,12 +216,14 @@ asio::awaitable<Reply> Acceptance::finish() {
     co_return Reply{250, {2, 0, 0}, "ok: queued as " + id_.to_string()};
 }
 
-// Chunk 0: trace field, signatures, and the whole message when it is small. nullopt: refused.
+// Chunk 0: trace fields, signatures, and the whole message when it is small. nullopt: refused.
 asio::awaitable<std::optional<std::string>> Acceptance::make_head() {
     const bool streamed = chunk_count_ > 0;
     while (streamed && !buffer_.empty() && !refusal_) co_await flush_chunk();
     if (refusal_) co_return std::nullopt;
-    auto head = trace_field();
+    auto head = co_await verified();
+    if (refusal_) co_return std::nullopt;
+    head += trace_field();
     if (signing_) {
         auto fields = co_await sign();
         if (!fields) {
@@ -238,6 +247,35 @@ asio::awaitable<Result<std::string>> Acceptance::sign() {
     });
 }
 
+void Acceptance::begin_verification() {
+    auto begun =
+        context_.verifier->begin({origin_.client_address, origin_.helo, transaction_.sender});
+    if (!begun) return refuse_unverified(begun.error());
+    verification_ = std::move(*begun);
+}
+
+// The field that tells what was found; empty: nothing was looked for, or it was refused.
+asio::awaitable<std::string> Acceptance::verified() {
+    if (!verification_) co_return std::string();
+    auto findings = co_await verification_->finish();
+    if (!findings) {
+        refuse_unverified(findings.error());
+        co_return std::string();
+    }
+    findings_ = std::move(*findings);
+    auto field = context_.verifier->field(*findings_);
+    const bool beyond_ascii = !is_ascii(field);
+    utf8_header_ = utf8_header_ || beyond_ascii;
+    eight_bit_ = eight_bit_ || beyond_ascii;
+    co_return field;
+}
+
+void Acceptance::refuse_unverified(const Error& error) {
+    context_.verifier->count_unavailable();
+    log_refusal(error, "the message cannot be verified");
+    refuse(Reply{451, {4, 7, 0}, "the message cannot be verified now; try later"});
+}
+
 void Acceptance::abort() {
     if (std::exchange(finished_, true) || !begun_) return;
     context_.home.post([&queue = context_.queue, id = id_] { queue.abort(id); });
@@ -247,6 +285,7 @@ void Acceptance::refuse(Reply why) {
     if (!refusal_) refusal_ = std::move(why);
     buffer_ = {};
     signing_.reset();
+    verification_.reset();
 }
 
 void Acceptance::refuse(const Error& error, const char* what) {
@@ -270,6 +309,18 @@ void Acceptance::log_accepted(const Envelope& envelope) const {
                                     {"login", origin_.login},
                                     {"listener", origin_.listener},
                                     {"message_id", envelope.message_id}});
+    if (findings_) log_verified();
+}
+
+void Acceptance::log_verified() const {
+    const auto& dmarc = findings_->dmarc;
+    runtime::log::info("verified", {{"id", id_.to_string()},
+                                    {"spf", to_string(findings_->spf.result)},
+                                    {"dkim", verify::dkim_words(findings_->dkim)},
+                                    {"dmarc", to_string(dmarc.result)},
+                                    {"policy", dmarc.policy ? to_string(*dmarc.policy) : ""},
+                                    {"from", dmarc.from_domain},
+                                    {"client", origin_.client_address}});
 }
 
 Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {

@@ -8,7 +8,9 @@
 //           that the queue calls unknown.
 //           A message that must be signed and cannot be gets 451 and is not kept (P8).
 //           Only submissions are altered: header fields that they lack are added (RFC 6409
-//           section 8); mail from port 25 gets its trace field and nothing else.
+//           section 8). Mail from port 25 gets its trace field; where the listener verifies, also
+//           what was found out (RFC 8601), and it loses fields that say so in our name. A message
+//           that cannot be verified at all gets 451 and is not kept; no result is a refusal.
 // Owner     The connection's coroutine.
 // Bounds    Memory: the header section (limits.header_bytes_max) and two chunks.
 #pragma once
@@ -49,6 +51,9 @@ private:
     void end_header();
     void note_header(std::string_view section);
     bool fix_and_sign(const mail::Header& header, std::string& section);
+    void begin_verification();
+    asio::awaitable<std::string> verified();
+    void refuse_unverified(const Error& error);
     std::string author(std::string_view section) const;
     void add_body(std::string_view bytes);
     asio::awaitable<void> flush_chunk();
@@ -59,6 +64,7 @@ private:
     void refuse(const Error& error, const char* what);
     void log_refusal(const Error& error, const char* what) const;
     void log_accepted(const Envelope& envelope) const;
+    void log_verified() const;
     Envelope make_envelope(std::uint64_t head_bytes) const;
     std::string acceptance_event() const;  // for its history
     std::string trace_field() const;
@@ -76,9 +82,11 @@ private:
     std::uint32_t chunk_count_ = 0;
     std::uint64_t size_bytes_ = 0;  // of what is stored
     std::string message_id_;
-    bool eight_bit_ = false;                // octets above 127 came
-    bool utf8_header_ = false;              // they came in the header section
-    std::optional<sign::Signing> signing_;  // nullopt: not to be signed
+    bool eight_bit_ = false;                              // octets above 127 came
+    bool utf8_header_ = false;                            // they came in the header section
+    std::optional<sign::Signing> signing_;                // nullopt: not to be signed
+    std::unique_ptr<verify::Verification> verification_;  // null: not to be verified
+    std::optional<verify::Findings> findings_;            // of it
 };
 
 }  // namespace posthorse::intake

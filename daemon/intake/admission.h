@@ -22,6 +22,7 @@ struct Client {
     bool trusted = false;      // its network may submit without AUTH
     std::string login;         // empty: not authenticated
     std::uint32_t copies = 0;  // that its listener wants; 0: as many as the pool
+    bool verified = false;     // its listener verifies what strangers bring
 };
 
 // Submissions are signed and may go anywhere; mail from strangers only to the relay domains.

@@ -330,7 +330,8 @@ void Connection::answer(const Reply& reply) {
 }
 
 Client Connection::client() const {
-    return {listener_.kind, trusted_, session_.facts().login, listener_.copies};
+    return {listener_.kind, trusted_, session_.facts().login, listener_.copies,
+            listener_.verify != "off"};
 }
 
 Origin Connection::origin() const {

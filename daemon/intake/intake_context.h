@@ -19,6 +19,7 @@
 #include "daemon/runtime/tls.h"
 #include "daemon/runtime/workers.h"
 #include "daemon/sign/signer.h"
+#include "daemon/verify/verifier.h"
 #include "proto/types/executor.h"
 #include "proto/types/time.h"
 #include "replication/counting/pool_counts.h"
@@ -48,7 +49,8 @@ struct IntakeContext {
     IntakeMetrics& metrics;
     // Hands a fresh message, claimed by this node, to the scheduler. On home.
     UniqueFunction<void(Envelope)>& accepted;
-    NodeId node;  // this one
+    NodeId node;                           // this one
+    verify::Verifier* verifier = nullptr;  // null: no listener verifies
 };
 
 }  // namespace posthorse::intake

@@ -2,7 +2,7 @@
 
 Contract  Answers over UDP and TCP from a table `(name, type) -> texts of the records`. A name that
           the table does not know at all is NXDOMAIN; a known name without the type is NODATA; a
-          name in `failing` is SERVFAIL.
+          name, or a name and type, in `failing` is SERVFAIL.
 """
 
 import socketserver
@@ -22,7 +22,7 @@ Table = dict[tuple[str, str], list[str]]
 
 
 class Zone:
-    def __init__(self, records: Table | None = None, failing: set[str] | None = None) -> None:
+    def __init__(self, records: Table | None = None, failing: set | None = None) -> None:
         self.records = {(name.lower().rstrip("."), kind): texts
                         for (name, kind), texts in (records or {}).items()}
         self.failing = failing or set()
@@ -35,7 +35,7 @@ class Zone:
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
         response = dns.message.make_response(query, recursion_available=True)
-        if name in self.failing:
+        if name in self.failing or (name, kind) in self.failing:
             response.set_rcode(dns.rcode.SERVFAIL)
             return response.to_wire()
         texts = self.records.get((name, kind))
@@ -73,7 +73,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
 
 
 class DnsServer:
-    def __init__(self, records: Table | None = None, failing: set[str] | None = None,
+    def __init__(self, records: Table | None = None, failing: set | None = None,
                  host: str = "127.0.0.1") -> None:
         self.zone = Zone(records, failing)
         self.host = host
@@ -90,6 +90,12 @@ class DnsServer:
             server.zone = self.zone
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
+
+    def become(self, zone: Zone) -> None:
+        """From now on it knows another zone."""
+        self.zone = zone
+        for server in self._servers:
+            server.zone = zone
 
     def __exit__(self, *_) -> None:
         for server in self._servers:

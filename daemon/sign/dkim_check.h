@@ -68,7 +68,7 @@ public:
 
     // Once, first.
     void header(const mail::Header& header);
-    // Each name once.
+    // Each name once. None: no signature is worth a key, and finish() takes no time.
     const std::vector<std::string>& wanted_keys() const;
     // The next piece of the body, wherever it is cut.
     void body(std::string_view piece);

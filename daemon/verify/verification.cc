@@ -149,6 +149,10 @@ private:
     }
 
     asio::awaitable<Result<void>> judge_signatures() {
+        if (dkim_.wanted_keys().empty()) {  // nothing that takes its time
+            dkim_verdicts_ = dkim_.finish({});
+            co_return Result<void>{};
+        }
         sign::DkimKeyAnswers keys;
         for (const auto& name : dkim_.wanted_keys()) {
             keys.emplace(name, key_answer(answers_[{RecordKind::txt, name}]));

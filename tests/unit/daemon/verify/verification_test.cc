@@ -140,7 +140,8 @@ TEST_CASE("without its list, its turn or its time, verification is unavailable")
     CHECK(without_list.error().code == Errc::unavailable);
     Fixture crowded({.waiting_max = 0});
     REQUIRE(crowded.verifier->load().empty());
-    const auto without_turn = crowded.verify(head);
+    CHECK(crowded.verify(head).has_value());  // without a signature there is no turn to wait for
+    const auto without_turn = crowded.verify(signature + head);
     REQUIRE_FALSE(without_turn.has_value());
     CHECK(without_turn.error().what == "too many messages wait to be verified");
 }

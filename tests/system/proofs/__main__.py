@@ -25,6 +25,8 @@ PROOFS = [
     Proof("dkim", 1, 1, "dkimpy and Mail::DKIM find every signature good, RSA and Ed25519"),
     Proof("tls", 3, 3, "testssl, sslscan and nmap find nothing bad at any listener"),
     Proof("tiers", 2, 2, "the shipped configurations, row by row of what they must honour"),
+    Proof("attacks", 2, 12, "every attack of the list, at every door: nothing gives way"),
+    Proof("idle", 1, 4, "10,000 idle and 1,000 slow sessions do not hold up mail"),
     Proof("crash", 1, 9, "kill -9 at any moment: nothing lost, duplicates only of mail in flight"),
     Proof("memory", 3, 3, "50 MB messages, 20 at once; 100,000 deferred messages"),
     Proof("control-sim", 1, 6, "a simulated pool in trouble: one owner, one value, progress"),

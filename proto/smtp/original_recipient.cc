@@ -12,8 +12,12 @@ namespace posthorse::smtp {
 
 namespace {
 
+bool is_control(char c) {
+    return (c >= 0 && c < 32) || c == 127;
+}
+
 bool is_printable(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return c >= 32 && c < 127; });
+    return is_ascii(text) && std::ranges::none_of(text, is_control);
 }
 
 // RFC 5322 section 3.2.3, as the name of an address type.
@@ -64,7 +68,7 @@ std::optional<std::string> decode_utf8_address(std::string_view text) {
             if (!take_embedded(text, address)) return std::nullopt;
             continue;
         }
-        if (c == '+' || c == '=' || (c >= 0 && c <= 32) || c == 127) return std::nullopt;
+        if (c == '+' || c == '=' || c == ' ' || is_control(c)) return std::nullopt;
         address += c;
         text.remove_prefix(1);
     }
@@ -84,8 +88,14 @@ std::optional<OriginalRecipient> parse_original_recipient(std::string_view param
     if (!is_atom(type) || encoded.empty()) return std::nullopt;
     const bool utf8 = equal_ignoring_case(type, "utf-8");
     auto address = utf8 ? decode_utf8_address(encoded) : decode_xtext(encoded);
-    if (!address || (!utf8 && !is_printable(*address))) return std::nullopt;
-    return OriginalRecipient{std::string(type), std::move(*address)};
+    if (!address) return std::nullopt;
+    if (utf8 || is_printable(*address)) {
+        return OriginalRecipient{std::string(type), std::move(*address)};
+    }
+    // Postfix says "rfc822" of an address beyond ASCII, too, and writes its UTF-8 in xtext.
+    const bool harmless = std::ranges::none_of(*address, is_control) && is_harmless_utf8(*address);
+    if (!equal_ignoring_case(type, "rfc822") || !harmless) return std::nullopt;
+    return OriginalRecipient{"utf-8", std::move(*address)};
 }
 
 std::string as_ascii_parameter(std::string_view parameter) {

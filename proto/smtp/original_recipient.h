@@ -19,7 +19,7 @@ struct OriginalRecipient {
     bool operator==(const OriginalRecipient&) const = default;
 };
 
-// "rfc822;bob+2Bx@example.org". nullopt: malformed.
+// "rfc822;bob+2Bx@example.org". UTF-8 in xtext is read as of the type utf-8. nullopt: malformed.
 std::optional<OriginalRecipient> parse_original_recipient(std::string_view parameter);
 
 // The same for a server without SMTPUTF8: characters beyond ASCII as "\x{F6}".

@@ -135,10 +135,14 @@ TEST_CASE("the recipient as the sender named it") {
                                    "b@b") == Original{"utf-8",
                                                       "b\xC3\xB6"
                                                       "b@b"});
-    for (const auto* bad :
-         {"", ";", "rfc822", "rfc822;", ";x", "rfc 822;x", "utf-8;\\x{}", "utf-8;\\x{7}",
-          "utf-8;\\x{7F}", "utf-8;\\x{110000}", "utf-8;\\x{f6}", "utf-8;\\y", "utf-8;a+b",
-          "utf-8;\xC3", "rfc822;+0A", "rfc822;+C3+B6"}) {
+    // As Postfix writes it.
+    CHECK(parse_original_recipient("rfc822;b+C3+B6b+2Bx@b") == Original{"utf-8",
+                                                                        "b\xC3\xB6"
+                                                                        "b+x@b"});
+    for (const auto* bad : {"", ";", "rfc822", "rfc822;", ";x", "rfc 822;x", "utf-8;\\x{}",
+                            "utf-8;\\x{7}", "utf-8;\\x{7F}", "utf-8;\\x{110000}", "utf-8;\\x{f6}",
+                            "utf-8;\\y", "utf-8;a+b", "utf-8;\xC3", "rfc822;+0A", "rfc822;+C3",
+                            "rfc822;+C3+B6+0A", "rfc822;+C2+85", "x400;+C3+B6"}) {
         CHECK_MESSAGE(!parse_original_recipient(bad), bad);
     }
     CHECK(as_ascii_parameter("utf-8;b\xC3\xB6"

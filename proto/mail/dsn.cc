@@ -161,7 +161,9 @@ std::string recipient_fields(const DsnFacts& facts, const DsnRecipient& recipien
     return text.take();
 }
 
-std::string top_header(const DsnFacts& facts, std::string_view boundary) {
+std::string top_header(const DsnFacts& facts,
+                       std::string_view report_type,
+                       std::string_view boundary) {
     Text text(facts.charset);
     text.field("From", "Mail Delivery System <MAILER-DAEMON@" + facts.host_name + '>')
         .field("To", '<' + facts.sender + '>')
@@ -170,9 +172,7 @@ std::string top_header(const DsnFacts& facts, std::string_view boundary) {
         .field("Message-ID", '<' + facts.unique + '@' + facts.host_name + '>')
         .field("Auto-Submitted", "auto-replied")  // RFC 3834 section 5: nobody answers this
         .field("MIME-Version", "1.0")
-        .line(facts.charset == DsnCharset::utf8
-                  ? "Content-Type: multipart/report; report-type=global-delivery-status;"
-                  : "Content-Type: multipart/report; report-type=delivery-status;")
+        .line("Content-Type: multipart/report; report-type=" + std::string(report_type) + ';')
         .line("\tboundary=\"" + std::string(boundary) + '"');
     return text.take();
 }
@@ -193,26 +193,26 @@ std::string written(std::string_view boundary, const Part& part) {
     return text.append("\r\n").append(part.content).append("\r\n");
 }
 
+// The forms for UTF-8 are for what holds some: of programs that read notices, many know only the
+// older ones.
 Part status_part(const DsnFacts& facts) {
-    const bool utf8 = facts.charset == DsnCharset::utf8;
-    Part part{utf8 ? "message/global-delivery-status" : "message/delivery-status",
-              message_fields(facts)};
-    for (const auto& recipient : facts.recipients) {
-        part.content += recipient_fields(facts, recipient);
-    }
-    return part;
+    auto content = message_fields(facts);
+    for (const auto& recipient : facts.recipients) content += recipient_fields(facts, recipient);
+    return {is_ascii(content) ? "message/delivery-status" : "message/global-delivery-status",
+            std::move(content)};
 }
 
 // The message itself, or its header.
 Part original_part(const DsnFacts& facts, std::string_view boundary) {
-    const bool utf8 = facts.charset == DsnCharset::utf8;
     const auto& whole = facts.original_message;
     // One that could end the part before its time is not quoted.
     if (!whole.empty() && whole.find(boundary_line(boundary)) == std::string_view::npos) {
+        const bool utf8 = facts.charset == DsnCharset::utf8 && !is_ascii(whole);
         return {utf8 ? "message/global" : "message/rfc822", std::string(whole)};
     }
-    return {utf8 ? "message/global-headers" : "text/rfc822-headers; charset=us-ascii",
-            quoted_header(facts)};
+    auto header = quoted_header(facts);
+    return {is_ascii(header) ? "text/rfc822-headers; charset=us-ascii" : "message/global-headers",
+            std::move(header)};
 }
 
 }  // namespace
@@ -222,11 +222,13 @@ std::string make_dsn(const DsnFacts& facts) {
     const bool utf8 = facts.charset == DsnCharset::utf8;
     const Part words{utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
                      explanation(facts)};
-    const auto parts = written(boundary, words) + written(boundary, status_part(facts)) +
+    const auto status = status_part(facts);
+    const auto report_type = status.type.substr(status.type.find('/') + 1);  // RFC 6522 section 3
+    const auto parts = written(boundary, words) + written(boundary, status) +
                        written(boundary, original_part(facts, boundary)) + boundary_line(boundary) +
                        "--\r\n";
     const auto* encoding = is_ascii(parts) ? "" : "Content-Transfer-Encoding: 8bit\r\n";
-    return top_header(facts, boundary) + encoding + "\r\n" + parts;
+    return top_header(facts, report_type, boundary) + encoding + "\r\n" + parts;
 }
 
 }  // namespace posthorse::mail

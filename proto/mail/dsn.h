@@ -1,5 +1,6 @@
 // The notice that tells a sender what became of a message: multipart/report (RFC 6522) with a
-// message/delivery-status part (RFC 3464), or their forms for UTF-8 (RFC 6533).
+// message/delivery-status part (RFC 3464); a part that holds UTF-8 has its form for that
+// (RFC 6533).
 //
 // Place     Called by daemon/report with what the queue knows; the caller queues the result with a
 //           null sender (RFC 5321 section 6.1) and never calls for a message that had one.

@@ -250,6 +250,25 @@ TEST_CASE("UTF-8 goes into the forms that are made for it (RFC 6533)") {
     check_is_clean(make_dsn(facts));
 }
 
+TEST_CASE("a part without UTF-8 has the form that older programs know") {
+    auto facts = failed_facts();
+    facts.charset = DsnCharset::utf8;
+    facts.original_header = "Subject: Gr\xC3\xBC\xC3\x9F\r\n";
+    const auto header = make_dsn(facts);
+    CHECK(contains(header, "report-type=delivery-status;\r\n"));
+    CHECK(contains(header, "Content-Type: message/delivery-status\r\n\r\n"));
+    CHECK(contains(header, "Content-Type: message/global-headers\r\n"));
+    CHECK(contains(header, "Final-Recipient: rfc822; bob@example.net\r\n"));
+
+    facts.recipients[0].address = "\xE4\xBE\x8B@example.net";
+    facts.original_header = "Subject: hello\r\n";
+    const auto recipient = make_dsn(facts);
+    CHECK(contains(recipient, "report-type=global-delivery-status;\r\n"));
+    CHECK(contains(recipient, "Content-Type: text/rfc822-headers; charset=us-ascii\r\n"));
+    facts.original_message = "Subject: hello\r\n\r\nbody\r\n";
+    CHECK(contains(make_dsn(facts), "Content-Type: message/rfc822\r\n"));
+}
+
 TEST_CASE("the whole message is returned as it is, unless it could end its part") {
     auto facts = failed_facts();
     const std::string whole = "Subject: hello\r\n\r\n--line\r\n";

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness.postfix_root import CACHE
+from harness.foreign_root import CACHE
 
 CONTAINER_FILE = Path("deploy/container/Containerfile")
 KNOWN = {"FROM", "RUN", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",

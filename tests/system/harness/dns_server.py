@@ -74,10 +74,10 @@ class _TcpServer(socketserver.ThreadingTCPServer):
 
 class DnsServer:
     def __init__(self, records: Table | None = None, failing: set | None = None,
-                 host: str = "127.0.0.1") -> None:
+                 host: str = "127.0.0.1", port: int | None = None) -> None:
         self.zone = Zone(records, failing)
         self.host = host
-        self.port = free_port()
+        self.port = port or free_port()
 
     @property
     def address(self) -> str:

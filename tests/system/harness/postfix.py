@@ -74,16 +74,25 @@ class Postfix:
         }
 
     def __enter__(self) -> "Postfix":
-        self._write_files()
-        command = self.root.command("/usr/sbin/postfix", "-c", self.config, "start-fg")
-        self._process = Process(command, self._spool.with_suffix(".log"))
-        wait.until(lambda: is_open(self.port), f"Postfix listens on {self.port}")
+        self.write_files()
+        self.start()
         return self
 
     def __exit__(self, *_) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        command = self.root.command("/usr/sbin/postfix", "-c", self.config, "start-fg")
+        self._process = Process(command, self._spool.with_suffix(".log"))
+        wait.until(lambda: is_open(self.port), f"Postfix listens on {self.port}")
+
+    def stop(self) -> None:
         """Stops the master itself: what was started is a shell, and would leave it behind."""
         self.root.run("/usr/sbin/postfix", "-c", self.config, "stop")
         self._process.wait_or_kill(60)
+
+    def running(self) -> bool:
+        return self._process is not None and self._process.running()
 
     @property
     def pid(self) -> int:
@@ -108,7 +117,7 @@ class Postfix:
         path = self.root.path / self._settings["maillog_file"].lstrip("/")
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def _write_files(self) -> None:
+    def write_files(self) -> None:
         self._spool.mkdir(parents=True, exist_ok=True)
         self.root.bind(self._spool, self._settings["queue_directory"])
         folder = self.root.path / self.config.lstrip("/")

@@ -1,7 +1,8 @@
 """A server that offers the extensions it is told to, and remembers every line that it heard.
 
-Speaker   takes all mail. `heard` has the command lines of each message, `content` its octets with
-          the stuffing taken out. With `tls` it offers STARTTLS, and its keywords behind that alone.
+Speaker   takes all mail but what `refuses` names: a verb, or "." for the end of a message, and the
+          reply to it. `heard` has the command lines of each message, `content` its octets with the
+          stuffing taken out. With `tls` it offers STARTTLS, and its keywords behind that alone.
 """
 
 import socketserver
@@ -27,7 +28,9 @@ class _Conversation(socketserver.StreamRequestHandler):
             command = line.rstrip(b"\r\n").decode("utf-8")
             verb = command[:4].upper()
             message.commands.append(command)
-            if verb == "EHLO":
+            if verb in speaker.refuses:
+                self._say(speaker.refuses[verb])
+            elif verb == "EHLO":
                 self._say_offer(self._keywords())
                 message = Heard()
             elif verb == "STAR":
@@ -38,9 +41,10 @@ class _Conversation(socketserver.StreamRequestHandler):
             elif verb == "DATA":
                 self._say("354 go on")
                 message.content = self._body()
-                speaker.add(message)
+                if "." not in speaker.refuses:
+                    speaker.add(message)
                 message = Heard()
-                self._say("250 2.0.0 taken")
+                self._say(speaker.refuses.get(".", "250 2.0.0 taken"))
             elif verb == "QUIT":
                 return self._say("221 2.0.0 bye")
             else:
@@ -71,10 +75,12 @@ class Speaker(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, *keywords: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *keywords: str, tls: ssl.SSLContext | None = None,
+                 refuses: dict[str, str] | None = None) -> None:
         self.port = free_port()
         self.keywords = keywords
         self.tls = tls
+        self.refuses = refuses or {}
         self.speaker = self
         self._messages: list[Heard] = []
         self._lock = threading.Lock()

@@ -22,6 +22,7 @@ class Proof:
 PROOFS = [
     Proof("clients", 1, 1, "five mail clients in, three mail servers out, byte for byte"),
     Proof("interop", 1, 3, "other people's clients and servers, each by all that it speaks"),
+    Proof("bounces", 1, 1, "bounces are understood by two programs; nobody hears of them wrongly"),
     Proof("extensions", 1, 1, "a real Postfix takes SMTPUTF8 and DSN from the node, and tells"),
     Proof("dkim", 1, 1, "dkimpy and Mail::DKIM find every signature good, RSA and Ed25519"),
     Proof("tls", 3, 3, "testssl, sslscan and nmap find nothing bad at any listener"),

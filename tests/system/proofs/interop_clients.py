@@ -5,6 +5,7 @@ it; one more offers all, and the client chooses. Each login is tried with a wron
 """
 
 import contextlib
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -170,7 +171,7 @@ def versions(nullmailer: Nullmailer) -> str:
 
     said = [first("swaks", "--version"), first("msmtp", "--version"), first("curl", "--version"),
             first("s-nail", "-Xversion", "-Xx"), f"nullmailer {nullmailer.version()}",
-            first("python3", "--version"), first("perl", "-MNet::SMTP", "-e",
+            f"Python {platform.python_version()}", first("perl", "-MNet::SMTP", "-e",
                                                  "print qq(Net::SMTP $Net::SMTP::VERSION)"),
             first("gsasl", "--version")]
     return "; ".join(line.split(" (x86")[0].split(", ")[0] for line in said)

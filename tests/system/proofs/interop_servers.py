@@ -218,8 +218,9 @@ def out_dsn_delivered(pair: Pair) -> str:
     send(pair.sender.ports["submission"], mail_for("out-success"), [f"you@{pair.server.domain}"],
          ("ENVID=out-success",), ("NOTIFY=SUCCESS", "ORCPT=rfc822;first@there.test"))
     text = notice(pair, "out-success", "(delivered|relayed)")
-    missing = [name for name, value in (("ENVID", "Original-Envelope-Id: out-success"),
-                                        ("ORCPT", "first@there.test")) if value not in text]
+    missing = [name for name, value in (("ENVID", "original-envelope-id: out-success"),
+                                        ("ORCPT", "first@there.test"))
+               if value not in text.lower()]
     action = re.search("(?mi)^Action: ([a-z]+)", text)[1]
     return f"{PASSED} ({', '.join([action, *(f'no {name}' for name in missing)])})"
 

@@ -7,6 +7,7 @@ Oracle    After a row the node lives, has as few sessions and files open as befo
           it serves others at once.
 """
 
+import contextlib
 import os
 import re
 import time
@@ -134,8 +135,11 @@ class Oracle:
 
     def files(self) -> int:
         """Connections, and what is open else but the store's own files."""
-        links = (os.readlink(one) for one in Path(f"/proc/{self._node.pid}/fd").iterdir())
-        return sum(not link.startswith(str(self._node.data)) for link in links)
+        found = 0
+        for one in Path(f"/proc/{self._node.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it is closed meanwhile
+                found += not os.readlink(one).startswith(str(self._node.data))
+        return found
 
     def calm(self) -> bool:
         metrics = self._node.metrics()

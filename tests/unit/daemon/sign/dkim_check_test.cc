@@ -233,13 +233,26 @@ TEST_CASE("a malformed signature keeps no other from its result") {
 
 TEST_CASE("a signature may name fields more often than they stand") {
     World world;
-    // An odd number of fields: what libopendkim writes behind its table would end the heap.
     const std::string from = "From: a@example.org\r\n";
-    for (const std::string more : {"", "To: b@c\r\n", "To: b@c\r\nCc: d@e\r\n"}) {
-        const auto field = world.signature(from + more, text, {.oversigned = "from"});
-        for (int i = 0; i < 50; ++i)
-            CHECK(world.one(field + from + more, text).result == DkimResult::pass);
-        CHECK(world.one(field + from + from + more, text).result == DkimResult::fail);
+    const auto field = world.signature(from, text, {.oversigned = "from"});
+    CHECK(world.one(field + from, text).result == DkimResult::pass);
+    CHECK(world.one(field + from + from, text).result == DkimResult::fail);
+}
+
+// What libopendkim writes behind its table of fields aborts the process when it has no room there.
+TEST_CASE("a signature that names every field of a message, itself and one more is only bad") {
+    World world;
+    std::string names = "dkim-signature:from:from";
+    std::string fields = "From: a@example.org\r\n";
+    for (int i = 0; i < 8; ++i) {
+        const auto number = std::to_string(i);
+        names += ":x" + number;
+        fields += "X" + number + ": y\r\n";
+        const auto all =
+            "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=r; bh=YQ==; b=YQ==; h=" + names +
+            ":y\r\n" + fields;
+        for (int again = 0; again < 20; ++again)
+            CHECK(world.one(all, text).result == DkimResult::fail);
     }
 }
 

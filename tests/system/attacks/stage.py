@@ -24,7 +24,8 @@ from harness.recording_sink import RecordingSink, stripped
 from attacks.rows import MX, SUBMISSION, SUBMISSIONS
 from attacks.talker import TAKER, TRUSTED_ADDRESS, Talker, wants
 
-MEMORY_GROWTH_MAX_KIB = 64 * 1024
+MEMORY_GROWTH_MAX_KIB = 64 * 1024        # what the heap keeps for the next messages
+MEMORY_GROWTH_MAX_FULL_KIB = 128 * 1024  # and after hundreds of the largest at once
 FILES_SLACK = 12  # of the store and of connections out, which stay open for a while
 CANARY_MAX_S = 2
 CONTROLS = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
@@ -162,7 +163,8 @@ class Oracle:
         self.judge_log(node.log, log_at)
         memory = node.memory_kib()
         self.peak_kib = max(self.peak_kib, memory)
-        if memory > self._memory_kib + MEMORY_GROWTH_MAX_KIB:
+        most = MEMORY_GROWTH_MAX_FULL_KIB if self._stage.full else MEMORY_GROWTH_MAX_KIB
+        if memory > self._memory_kib + most:
             raise AssertionError(f"memory grew from {self._memory_kib} to {memory} KiB")
 
     @staticmethod

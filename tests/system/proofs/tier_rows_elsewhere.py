@@ -2,6 +2,7 @@
 
 UNIT = "tests/unit/"
 LOGINS = "tests/system/test_logins.py::"
+VERIFICATION = "tests/system/test_verification.py::"
 
 ELSEWHERE = [
     ("both", "new connections over 5 a second wait, and are not refused",
@@ -39,10 +40,16 @@ ELSEWHERE = [
     ("inbound", "a route's host that is silent is only away",
      [UNIT + "daemon/deliver/resolver_test.cc::a destination that a route names is never refused",
       "tests/system/test_node.py::test_a_destination_that_never_answers_holds_up_no_other"]),
+    ("inbound", "Authentication-Results with dkim, spf and dmarc; forged ones removed",
+     [VERIFICATION + "test_every_result_is_what_it_must_be",
+      VERIFICATION + "test_fields_in_our_name_are_gone_and_signatures_of_them_stay_good",
+      "tests/system/test_spf_suite.py::test_the_suite_of_rfc_7208"]),
+    ("inbound", "verification rejects nothing, and tempfails while it cannot work",
+     [VERIFICATION + "test_without_a_dns_server_mail_is_taken_and_told_so",
+      VERIFICATION + "test_a_verifier_that_cannot_work_puts_mail_off_and_loses_none"]),
     ("inbound", "250 is durable custody", ["proof crash", "proof chaos"]),
 ]
 
 OPEN = [
     ("both", "linux/arm64", "the tests run on amd64; the image is made of Debian's packages alone"),
-    ("inbound", "Authentication-Results with dkim, spf and dmarc", "later, by its own test"),
 ]

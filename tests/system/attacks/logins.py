@@ -12,7 +12,7 @@ from attacks.rows import ALL, LOGINS, MX, SUBMISSION, SUBMISSIONS, TRUSTED, show
 from attacks.stage import Stage
 from attacks.talker import Talker, plain, wants
 
-TRIES, TRIES_FULL = 60, 500
+TRIES, TRIES_FULL = 40, 500
 ROUNDS = 3
 P_LEAST = 0.01
 

@@ -67,9 +67,9 @@ public:
     void quit();
     void abort();
 
-    FakeMessages messages;
     runtime::SystemClock clock;
     RunningShard shard;
+    FakeMessages messages;  // what it never answers has timers of the shard
     deliver::MessagePort port = messages.port();
     deliver::Connection::Settings settings;
     std::unique_ptr<deliver::Connection> connection;

@@ -31,7 +31,9 @@ struct Listener {
     std::uint32_t copies = 0;  // of a message that comes here; 0: pool.copies
     // Networks whose connections begin with a PROXY header, which names the client.
     std::vector<std::string> proxies;
-    Duration greet_pause{};      // before the greeting; who speaks in it is refused
+    Duration greet_pause{};  // before the greeting; who speaks in it is refused
+    // Above it connections wait until they are taken; 0: none does, see Intake::sessions_max.
+    std::uint32_t sessions_max = 0;
     std::string verify = "off";  // off | monitor: mail from strangers is verified, none refused
 };
 

@@ -65,6 +65,7 @@ void describe(V& v, Listener& s) {
     v.value("copies", s.copies, between(0, 7));
     v.value("proxies", s.proxies, any());
     v.value("greet_pause", s.greet_pause, between(0, 60'000));
+    v.value("sessions_max", s.sessions_max, between(0, 1'000'000));
     v.value("verify", s.verify, one_of({"off", "monitor"}));
 }
 

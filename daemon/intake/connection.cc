@@ -44,12 +44,12 @@ asio::ip::address plain_address(const asio::ip::address& address) {
 }  // namespace
 
 Connection::Connection(IntakeContext& context,
-                       const Crowd& crowd,
+                       Crowds crowds,
                        const config::Listener& listener,
                        runtime::Stream& stream,
                        const asio::ip::address& client)
     : context_(context),
-      crowd_(crowd),
+      crowds_(crowds),
       listener_(listener),
       stream_(stream),
       peer_(plain_address(client).to_string()),
@@ -98,7 +98,7 @@ asio::awaitable<bool> Connection::implicit_tls() {
 asio::awaitable<runtime::IoResult<runtime::TlsInfo>> Connection::handshake() {
     listening_ = true;
     auto done = co_await stream_.server_handshake(
-        context_.server_tls.get(), crowd_.bounded(context_.config.timeouts.tls_handshake));
+        context_.server_tls.get(), crowds_.bounded(context_.config.timeouts.tls_handshake));
     listening_ = false;
     co_return done;
 }
@@ -180,9 +180,9 @@ asio::awaitable<bool> Connection::read_more() {
 Duration Connection::patience() const {
     const auto& timeouts = context_.config.timeouts;
     const auto now = context_.clock.boot();
-    BootTime until = step_began_ + crowd_.bounded(timeouts.server_command);
+    BootTime until = step_began_ + crowds_.bounded(timeouts.server_command);
     if (acceptance_) {
-        const auto pause = crowd_.bounded(timeouts.server_data);
+        const auto pause = crowds_.bounded(timeouts.server_data);
         const auto owed = std::chrono::seconds{body_bytes_ / body_bytes_per_second_min};
         until = std::min(step_began_ + pause + owed, now + pause);
     }

@@ -30,7 +30,7 @@ public:
 
     // `client`: whom the stream comes from, which is its peer or who stands behind that.
     Connection(IntakeContext& context,
-               const Crowd& crowd,
+               Crowds crowds,
                const config::Listener& listener,
                runtime::Stream& stream,
                const asio::ip::address& client);
@@ -65,7 +65,7 @@ private:
     bool wants_stop() const { return stopping_ && !session_.in_transaction(); }
 
     IntakeContext& context_;
-    const Crowd& crowd_;
+    const Crowds crowds_;
     const config::Listener& listener_;
     runtime::Stream& stream_;
     std::string peer_;  // the client's address, for people

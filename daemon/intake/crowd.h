@@ -36,4 +36,11 @@ private:
     std::atomic<bool> dense_ = false;
 };
 
+// Of the whole node, and of a listener that has a bound of its own.
+struct Crowds {
+    const Crowd& node;
+    const Crowd& listener;
+    Duration bounded(Duration patience) const { return listener.bounded(node.bounded(patience)); }
+};
+
 }  // namespace posthorse::intake

@@ -9,8 +9,9 @@ struct IntakeMetrics {
     explicit IntakeMetrics(runtime::Metrics& metrics)
         : sessions_open(metrics.gauge("posthorse_smtp_sessions", "SMTP sessions open now.")),
           sessions(metrics.counter("posthorse_smtp_sessions_total", "SMTP sessions begun.")),
-          crowded(metrics.gauge("posthorse_smtp_crowded",
-                                "1 while so many sessions are open that slow clients must hurry.")),
+          crowded(metrics.gauge(
+              "posthorse_smtp_crowded",
+              "Listeners, and the node, with so many sessions that slow clients must hurry.")),
           sessions_refused(metrics.counter("posthorse_smtp_sessions_refused_total",
                                            "Connections refused with 421 by a limit.")),
           early_talkers(metrics.counter("posthorse_smtp_early_talkers_total",

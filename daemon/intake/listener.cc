@@ -114,7 +114,8 @@ Result<void> Listeners::listen(const config::Listener& settings) {
     const auto bound = acceptor.local_endpoint();
     auto proxies = AddressSet::parse(settings.proxies);
     if (!proxies) return proxies.error();
-    listening_.push_back({settings, *std::move(proxies), std::move(acceptor)});
+    listening_.emplace_back(settings, *std::move(proxies), std::move(acceptor),
+                            context_.config.timeouts.server_crowded);
     runtime::log::info("listening", {{"listener", settings.name},
                                      {"address", bound.address().to_string()},
                                      {"port", bound.port()}});
@@ -128,8 +129,15 @@ std::uint16_t Listeners::port(const std::string& listener) const {
     return 0;
 }
 
+asio::awaitable<void> Listeners::while_full(Listening& listening) {
+    while (listening.full() && listening.acceptor.is_open())
+        co_await listening.left.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
 asio::awaitable<void> Listeners::accept_loop(Listening& listening) {
     for (;;) {
+        co_await while_full(listening);
+        if (!listening.acceptor.is_open()) co_return;
         auto& carrier = *carriers_[next_carrier_++ % carriers_.size()];
         auto [code, socket] = co_await listening.acceptor.async_accept(
             carrier.shard.context(), asio::as_tuple(asio::use_awaitable));
@@ -149,7 +157,7 @@ asio::awaitable<void> Listeners::accept_loop(Listening& listening) {
     }
 }
 
-void Listeners::admit(const Listening& listening, Carrier& carrier, runtime::tcp::socket socket) {
+void Listeners::admit(Listening& listening, Carrier& carrier, runtime::tcp::socket socket) {
     boost::system::error_code code;
     const auto peer = socket.remote_endpoint(code);
     if (code) return;  // gone already
@@ -161,7 +169,8 @@ void Listeners::admit(const Listening& listening, Carrier& carrier, runtime::tcp
     }
     if (!proxied && !enter(client)) return refuse(socket, too_many_of_client);
     ++sessions_;
-    judge_crowd();
+    ++listening.sessions;
+    judge_crowd(listening);
     context_.metrics.sessions.add();
     context_.metrics.sessions_open.add(1);
     carrier.shard.post([this, &carrier, &listening, socket = std::move(socket),
@@ -199,17 +208,20 @@ void Listeners::refuse(runtime::tcp::socket& socket, std::string_view line) {
 }
 
 asio::awaitable<void> Listeners::serve(Carrier& carrier,
-                                       const Listening& listening,
+                                       Listening& listening,
                                        runtime::tcp::socket socket,
                                        std::string client) {
     // Leaves the books in order however the conversation ends, by an exception too.
     struct Counted {
         Listeners& listeners;
+        Listening& listening;
         std::string client;
         ~Counted() {
-            listeners.home_.post([&all = listeners, name = client] { all.session_ended(name); });
+            listeners.home_.post([&all = listeners, &one = listening, name = client] {
+                all.session_ended(one, name);
+            });
         }
-    } counted{*this, std::move(client)};
+    } counted{*this, listening, std::move(client)};
     runtime::Stream stream(std::move(socket));
     auto address = stream.peer().address();
     if (counted.client.empty()) {
@@ -222,7 +234,7 @@ asio::awaitable<void> Listeners::serve(Carrier& carrier,
         if (!*entered) co_return refuse(stream.socket(), too_many_of_client);
         counted.client = std::move(name);
     }
-    Connection connection(context_, crowd_, listening.settings, stream, address);
+    Connection connection(context_, {crowd_, listening.crowd}, listening.settings, stream, address);
     const Listed listed(carrier.live, connection);
     co_await connection.run();
 }
@@ -258,21 +270,31 @@ asio::awaitable<std::optional<asio::ip::address>> Listeners::announced(Carrier& 
     co_return header.client() ? header.client()->address() : proxy;
 }
 
-void Listeners::session_ended(const std::string& client) {
+void Listeners::session_ended(Listening& listening, const std::string& client) {
     --sessions_;
-    judge_crowd();
+    --listening.sessions;
+    listening.left.cancel();
+    judge_crowd(listening);
     context_.metrics.sessions_open.add(-1);
     const auto found = sessions_by_client_.find(client);
     if (found != sessions_by_client_.end() && --found->second == 0)
         sessions_by_client_.erase(found);
 }
 
-void Listeners::judge_crowd() {
-    if (!crowd_.count(sessions_)) return;
-    const bool dense = crowd_.dense();
-    context_.metrics.crowded.set(dense ? 1 : 0);
+void Listeners::judge_crowd(Listening& listening) {
+    const auto bound = listening.settings.sessions_max;
+    if (crowd_.count(sessions_)) crowd_changed(crowd_, sessions_, sessions_max_);
+    if (bound > 0 && listening.crowd.count(listening.sessions))
+        crowd_changed(listening.crowd, listening.sessions, bound);
+}
+
+void Listeners::crowd_changed(const Crowd& crowd,
+                              std::uint64_t sessions,
+                              std::uint64_t sessions_max) {
+    const bool dense = crowd.dense();
+    context_.metrics.crowded.add(dense ? 1 : -1);
     runtime::log::warning(dense ? "crowd_began" : "crowd_ended",
-                          {{"sessions", sessions_}, {"sessions_max", sessions_max_}});
+                          {{"sessions", sessions}, {"sessions_max", sessions_max}});
     if (!dense) return;
     for (auto& carrier : carriers_) {
         carrier->shard.post([&carrier = *carrier] {
@@ -285,6 +307,7 @@ asio::awaitable<void> Listeners::stop() {
     for (auto& listening : listening_) {
         boost::system::error_code ignored;
         listening.acceptor.close(ignored);
+        listening.left.cancel();
     }
     co_await accepting_.join();
     for (auto& carrier : carriers_) {

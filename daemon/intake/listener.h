@@ -4,7 +4,8 @@
 // Contract  start() binds all addresses or none. Sessions above `sessions_max` (or as many as fit
 //           below the limit of open files, capacity.h), or above
 //           `sessions_per_client_max` from one address, hear 421 and are closed. The address is the
-//           client's, also when a proxy connects for it (proxy_header.h).
+//           client's, also when a proxy connects for it (proxy_header.h). Above a listener's own
+//           `sessions_max` nobody is taken: who connects waits where the system keeps connections.
 //           stop() refuses new connections at once, lets transactions under way end, and returns
 //           when every session is gone; abandon() cuts off what is left.
 // Owner     node.cc, on home. Each shard's connections are touched on that shard alone.
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/intake/connection.h"
 #include "daemon/intake/crowd.h"
@@ -45,9 +47,26 @@ public:
 
 private:
     struct Listening {
+        Listening(const config::Listener& its,
+                  AddressSet theirs,
+                  runtime::tcp::acceptor bound,
+                  Duration hasty)
+            : settings(its),
+              proxies(std::move(theirs)),
+              acceptor(std::move(bound)),
+              crowd(hasty),
+              left(acceptor.get_executor(), runtime::asio::steady_timer::time_point::max()) {
+            crowd.set_room(settings.sessions_max);
+        }
+
         const config::Listener& settings;
         AddressSet proxies;
         runtime::tcp::acceptor acceptor;
+        Crowd crowd;                       // of its own sessions, when it has a bound
+        runtime::asio::steady_timer left;  // never expires; cancelled when one of them leaves
+        std::uint64_t sessions = 0;
+
+        bool full() const { return settings.sessions_max > 0 && sessions >= settings.sessions_max; }
     };
     // The sessions of one shard; touched on that shard alone.
     struct Carrier {
@@ -61,19 +80,21 @@ private:
     Result<void> make_room();
     Result<void> listen(const config::Listener& settings);
     asio::awaitable<void> accept_loop(Listening& listening);
-    void admit(const Listening& listening, Carrier& carrier, runtime::tcp::socket socket);
+    asio::awaitable<void> while_full(Listening& listening);
+    void admit(Listening& listening, Carrier& carrier, runtime::tcp::socket socket);
     bool enter(const std::string& client);
     void log_refusal(const std::string& client, const char* why);
     static void refuse(runtime::tcp::socket& socket, std::string_view line);
     asio::awaitable<void> serve(Carrier& carrier,
-                                const Listening& listening,
+                                Listening& listening,
                                 runtime::tcp::socket socket,
                                 std::string client);
     asio::awaitable<std::optional<asio::ip::address>> announced(Carrier& carrier,
                                                                 const Listening& listening,
                                                                 runtime::Stream& stream);
-    void session_ended(const std::string& client);
-    void judge_crowd();
+    void session_ended(Listening& listening, const std::string& client);
+    void judge_crowd(Listening& listening);
+    void crowd_changed(const Crowd& crowd, std::uint64_t sessions, std::uint64_t sessions_max);
     asio::awaitable<void> each_carrier_joined();
 
     IntakeContext& context_;

@@ -1,6 +1,8 @@
 """Limits of the machine: few open files, and what the node makes of them."""
 
 import contextlib
+import select
+import socket
 
 from harness import wait
 from harness.node import Node
@@ -44,3 +46,29 @@ def test_a_node_without_room_for_sessions_does_not_start():
     assert node.exit_code() == 1
     said = node.log.read_text()
     assert "cannot_start" in said and "limit of open files" in said and "LimitNOFILE" in said
+
+
+def test_a_listener_that_is_full_lets_clients_wait():
+    """Nobody is refused: who is one too many is greeted when another leaves."""
+    node = Node()
+    node.write_config({"listener": [
+        {"name": "mx", "kind": "mx", "address": node.address, "port": node.ports["mx"],
+         "sessions_max": 3}]})
+
+    def connect() -> socket.socket:
+        return open_ones.enter_context(
+            socket.create_connection((node.address, node.ports["mx"]), 10))
+
+    with contextlib.ExitStack() as open_ones, node:
+        clients = [connect() for _ in range(3)]
+        assert all(client.recv(100).startswith(b"220") for client in clients)
+        assert "crowd_began sessions=3 sessions_max=3" in node.log.read_text()
+        waiting, last = connect(), connect()
+        assert not select.select([waiting, last], [], [], 0.5)[0]
+        assert node.metrics()["posthorse_smtp_sessions"] == 3
+        clients[0].close()
+        assert waiting.recv(100).startswith(b"220")
+        assert not select.select([last], [], [], 0.2)[0]
+        node.stop()  # for nobody who waits
+        with contextlib.suppress(ConnectionResetError):
+            assert last.recv(100) == b""

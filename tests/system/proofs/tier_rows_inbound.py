@@ -1,5 +1,7 @@
 """Rows of the MX tier, walked on two nodes from deploy/inbound."""
 
+import contextlib
+import select
 import socket
 import time
 
@@ -71,25 +73,34 @@ def internal_host(side: Side) -> str:
 
 def sessions(side: Side) -> str:
     node = side.nodes[0]
-    source = side.source()
-    kept = [socket.create_connection((node.address, 25), 20, source) for _ in range(40)]
-    answers = []
-    try:
-        wait.until(lambda: node.metrics()["posthorse_smtp_sessions"] == 40, "40 sessions", 20)
-        for _ in range(5):
-            with socket.create_connection((node.address, 25), 20, side.source()) as one:
-                answers.append(one.recv(100).decode()[:9])
-    finally:
-        for one in kept:
-            one.close()
-    lines = node.log.read_text().count("sessions_refused")
-    require(answers == ["421 4.3.2"] * 5 and lines == 1, f"{answers}, {lines} lines in the log")
-    wait.until(lambda: node.metrics()["posthorse_smtp_sessions"] == 0, "they are gone", 20)
-    return "40 sessions; the next ones hear 421 4.3.2, and come again; one line in 3 h in the log"
+    client, another = side.source(), side.source()
+
+    def connect(source: tuple[str, int]) -> socket.socket:
+        return socket.create_connection((node.address, 25), 20, source)
+
+    def has(count: int) -> bool:
+        return node.metrics()["posthorse_smtp_sessions"] == count
+
+    with contextlib.ExitStack() as kept:
+        for _ in range(20):
+            kept.enter_context(connect(client))
+        wait.until(lambda: has(20), "20 sessions", 20)
+        answers = [kept.enter_context(connect(client)).recv(100).decode()[:9] for _ in range(5)]
+        lines = node.log.read_text().count("sessions_refused")
+        require(answers == ["421 4.7.0"] * 5 and lines == 1, f"{answers}, {lines} lines in the log")
+        last = [kept.enter_context(connect(another)) for _ in range(20)][-1]
+        wait.until(lambda: has(40), "40 sessions", 20)
+        waiting = kept.enter_context(connect(side.source()))
+        require(not select.select([waiting], [], [], 7)[0], "the 41st is answered")
+        last.close()
+        waiting.settimeout(20)
+        require(waiting.recv(100).startswith(b"220"), "the 41st is not greeted after another left")
+    wait.until(lambda: has(0), "they are gone", 20)
+    return "40 sessions, the 41st waits; of 20 of one client on: 421, one line in 3 h in the log"
 
 
 def limits(side: Side) -> str:
-    return expect(side, {"intake.sessions_max": "40", "intake.sessions_per_client_max": "40",
+    return expect(side, {"listener.0.sessions_max": "40", "intake.sessions_per_client_max": "20",
                          "limits.client_connections_per_second": "5",
                          "listener.0.greet_pause": "5s"})
 

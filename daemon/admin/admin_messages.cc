@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/admin/member_name.h"
+#include "proto/smtp/parameters.h"
 #include "proto/types/reply.h"
 #include "proto/types/utf8.h"
 
@@ -44,17 +45,7 @@ v1::RecipientState to_proto(RecipientState state) {
 // As a client says it (RFC 3461 section 4).
 std::vector<std::string> parameters(const RecipientWishes& wishes) {
     std::vector<std::string> said;
-    const auto& notify = wishes.notify;
-    if (notify.said) {
-        std::string list;
-        const auto add = [&list](bool wanted, const char* name) {
-            if (wanted) (list += list.empty() ? "" : ",") += name;
-        };
-        add(notify.success, "SUCCESS");
-        add(notify.failure, "FAILURE");
-        add(notify.delay, "DELAY");
-        said.push_back("NOTIFY=" + (list.empty() ? "NEVER" : list));
-    }
+    if (wishes.notify.said) said.push_back(smtp::notify_parameter(wishes.notify));
     if (!wishes.original.empty()) said.push_back("ORCPT=" + safe(wishes.original));
     return said;
 }

@@ -1,7 +1,5 @@
 #include "daemon/intake/capacity.h"
 
-#include <algorithm>
-
 namespace posthorse::intake {
 
 std::uint64_t descriptors_wanted(const config::Config& config) {

@@ -6,6 +6,7 @@
 #include "proto/smtp/address.h"
 #include "proto/smtp/command.h"
 #include "proto/smtp/original_recipient.h"
+#include "proto/smtp/parameters.h"
 #include "proto/types/assert.h"
 #include "proto/types/utf8.h"
 
@@ -37,18 +38,6 @@ OutcomeKind kind_of(const Reply& reply) {
 
 bool is_2yz(const Reply& reply) {
     return reply.code >= 200 && reply.code < 300;
-}
-
-// RFC 3461 section 4.1.
-std::string notify_parameter(const Notify& notify) {
-    std::string list;
-    const auto add = [&list](bool wanted, std::string_view word) {
-        if (wanted) (list += list.empty() ? "" : ",") += word;
-    };
-    add(notify.success, "SUCCESS");
-    add(notify.failure, "FAILURE");
-    add(notify.delay, "DELAY");
-    return " NOTIFY=" + (list.empty() ? "NEVER" : list);
 }
 
 // How many different domains there would be with another recipient.
@@ -198,7 +187,7 @@ const RecipientWishes& ClientTransaction::wishes_of(std::uint32_t recipient) con
 std::string ClientTransaction::rcpt_command(std::uint32_t recipient) const {
     std::string command = "RCPT TO:<" + job_.recipients[recipient] + ">";
     const auto& wishes = wishes_of(recipient);
-    if (offer_.notices && wishes.notify.said) command += notify_parameter(wishes.notify);
+    if (offer_.notices && wishes.notify.said) command += " " + notify_parameter(wishes.notify);
     if (offer_.notices && !wishes.original.empty()) {
         command += " ORCPT=" + (utf8_ ? wishes.original : as_ascii_parameter(wishes.original));
     }

@@ -191,4 +191,15 @@ std::optional<Reply> parse_rcpt_parameters(std::string_view text, RecipientWishe
     return read_all<RecipientWishes>(text, rcpt_readers, wishes);
 }
 
+std::string notify_parameter(const Notify& notify) {
+    std::string list;
+    const auto add = [&list](bool wanted, std::string_view word) {
+        if (wanted) (list += list.empty() ? "" : ",") += word;
+    };
+    add(notify.success, "SUCCESS");
+    add(notify.failure, "FAILURE");
+    add(notify.delay, "DELAY");
+    return "NOTIFY=" + (list.empty() ? "NEVER" : list);
+}
+
 }  // namespace posthorse::smtp

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "proto/types/envelope.h"
@@ -29,6 +30,9 @@ std::optional<Reply> parse_mail_parameters(std::string_view text,
                                            Channel channel,
                                            MailParameters& parameters);
 std::optional<Reply> parse_rcpt_parameters(std::string_view text, RecipientWishes& wishes);
+
+// As a client writes it: "NOTIFY=SUCCESS,DELAY", "NOTIFY=NEVER" (RFC 3461 section 4.1).
+std::string notify_parameter(const Notify& notify);
 
 // RFC 1870 section 3 and RFC 3030 section 2: 1*20DIGIT, the largest number when it has no room.
 std::optional<std::uint64_t> parse_octet_count(std::string_view digits);

@@ -1,22 +1,18 @@
 """Logins on the real binary: other people's SASL clients, PAM, and limits that the pool counts."""
 
 import base64
-import os
 import smtplib
 import ssl
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from harness import wait
+from harness import pam, wait
 from harness.clients import Submission, curl, msmtp, python_smtplib, swaks
 from harness.mail_pool import MailPool
 from harness.mails import HARD_MAIL
 from harness.node import LOGIN, PASSWORD, Node, merged, routes_to, run_posthorse
 from harness.pool import PoolNode
-
-PAM_DIRECTORY = Path("/etc/pam.d")
 
 
 @pytest.fixture
@@ -102,27 +98,21 @@ def test_every_reply_to_a_failed_login_is_the_same(node):
     assert replies == {(535, b"5.7.8 authentication failed")}
 
 
-@pytest.mark.skipif(not os.access(PAM_DIRECTORY, os.W_OK), reason="/etc/pam.d is not ours")
+@pytest.mark.skipif(not pam.WRITABLE, reason="/etc/pam.d is not ours")
 def test_pam_asks_a_program(sink, tmp_path):
-    service = f"posthorse-test-{os.getpid()}"
     program = tmp_path / "ask"
     program.write_text("#!/bin/sh\nread -r password\n[ \"$PAM_USER:$password\" = ann:secret ]\n")
     program.chmod(0o755)
-    rules = PAM_DIRECTORY / service
-    rules.write_text(f"auth required pam_exec.so expose_authtok quiet {program}\n"
-                     "account required pam_permit.so\n")
-    try:
-        with Node(merged(routes_to({"sink.test": sink.port}),
-                         {"auth": {"backend": "pam", "pam_service": service}})) as node, \
-                smtps(node) as client:
-            client.ehlo()
-            assert client.esmtp_features["auth"].split() == ["PLAIN", "LOGIN"]
-            assert auth(client, "ann", "wrong") == 535
-            assert auth(client, "Ann", "secret") == 235
-            client.sendmail("ann@node.posthorse.test", "you@sink.test", HARD_MAIL)
-            wait.until(lambda: sink.received, "the mail arrives")
-    finally:
-        rules.unlink()
+    with pam.pam_service(program) as service, \
+            Node(merged(routes_to({"sink.test": sink.port}),
+                        {"auth": {"backend": "pam", "pam_service": service}})) as node, \
+            smtps(node) as client:
+        client.ehlo()
+        assert client.esmtp_features["auth"].split() == ["PLAIN", "LOGIN"]
+        assert auth(client, "ann", "wrong") == 535
+        assert auth(client, "Ann", "secret") == 235
+        client.sendmail("ann@node.posthorse.test", "you@sink.test", HARD_MAIL)
+        wait.until(lambda: sink.received, "the mail arrives")
 
 
 def test_logins_send_as_the_map_says(sink):

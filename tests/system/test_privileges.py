@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import wait
+from harness import pam, wait
 from harness.clients import Submission, python_smtplib
 from harness.mails import HARD_MAIL
 from harness.node import LOGIN, PASSWORD, Node, answer_of, merged, routes_to
@@ -20,7 +20,6 @@ from harness.node import LOGIN, PASSWORD, Node, answer_of, merged, routes_to
 UNIT = Path("deploy/systemd/posthorse.service").absolute()
 USER = "nobody"
 BIND_LOW_PORTS = 1 << 10
-PAM_DIRECTORY = Path("/etc/pam.d")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
 
@@ -99,32 +98,28 @@ def test_who_is_not_root_cannot_become_another():
     assert "cannot become 'daemon'" in answer.stderr
 
 
-@pytest.mark.skipif(not os.access(PAM_DIRECTORY, os.W_OK), reason="/etc/pam.d is not ours")
+@pytest.mark.skipif(not pam.WRITABLE, reason="/etc/pam.d is not ours")
 @pytest.mark.parametrize("backend", ["file", "pam"])
 def test_what_the_unit_leaves_of_the_kernel_is_enough(sink, tmp_path, backend):
     program = tmp_path / "ask"
     program.write_text(f'#!/bin/sh\nread -r word\n[ "$word" = {PASSWORD} ]\n')
     program.chmod(0o755)
-    service = f"posthorse-test-{os.getpid()}"
-    rules = PAM_DIRECTORY / service
-    rules.write_text(f"auth required pam_exec.so expose_authtok quiet {program}\n"
-                     "account required pam_permit.so\n")
-    node = Node(merged(routes_to({"sink.test": sink.port}),
-                       {"auth": {"backend": backend, "pam_service": service}}))
-    node.add_user()
-    try:
+    with pam.pam_service(program) as service:
+        node = Node(merged(routes_to({"sink.test": sink.port}),
+                           {"auth": {"backend": backend, "pam_service": service}}))
+        node.add_user()
         node.start([sys.executable, "-m", "harness.sandbox", str(UNIT)])
-        assert status(node.pid)["Seccomp"] == "2"
-        send(node)
-        send(node, "submission")
-        wait.until(lambda: len(sink.received) == 2, "both arrive")
-        wait.until(lambda: not node.queue(), "an operator sees an empty queue")
-        reload(node)
-        node.stop()
-    finally:
-        rules.unlink()
-        node.kill()
-        shutil.rmtree(node.folder, ignore_errors=True)
+        try:
+            assert status(node.pid)["Seccomp"] == "2"
+            send(node)
+            send(node, "submission")
+            wait.until(lambda: len(sink.received) == 2, "both arrive")
+            wait.until(lambda: not node.queue(), "an operator sees an empty queue")
+            reload(node)
+            node.stop()
+        finally:
+            node.kill()
+            shutil.rmtree(node.folder, ignore_errors=True)
 
 
 def test_the_sandbox_refuses_what_the_unit_refuses():

@@ -277,11 +277,7 @@ std::uint64_t Election::confirmed_round() const {
     for (const auto& [node, peer] : peers_) rounds.push_back(peer.round);
     std::sort(rounds.rbegin(), rounds.rend());
     for (const auto round : rounds) {
-        std::vector<NodeId> votes{self_};
-        for (const auto& [node, peer] : peers_) {
-            if (peer.round >= round) votes.push_back(node);
-        }
-        if (fsm_.is_quorum(votes)) return round;
+        if (fsm_.is_quorum(answering(round))) return round;
     }
     return 0;
 }
@@ -370,12 +366,12 @@ std::vector<NodeId> Election::away(BootTime now) const {
     return nodes;
 }
 
-bool Election::hears(const Configuration& configuration, BootTime now) const {
-    return std::all_of(configuration.voters.begin(), configuration.voters.end(),
-                       [&](const NodeId& node) {
-                           const auto last = node == self_ ? now : heard(node);
-                           return last && now - *last <= settings_.patience;
-                       });
+std::vector<NodeId> Election::answering(std::uint64_t round) const {
+    std::vector<NodeId> nodes{self_};
+    for (const auto& [node, peer] : peers_) {
+        if (peer.round >= round) add_node(nodes, node);
+    }
+    return nodes;
 }
 
 std::optional<BootTime> Election::heard(const NodeId& node) const {

@@ -83,8 +83,8 @@ public:
     std::uint64_t confirmed_round() const;
     // Members that have not answered for a while.
     std::vector<NodeId> away(BootTime now) const;
-    // All of these answered a moment ago.
-    bool hears(const Configuration& configuration, BootTime now) const;
+    // This node, and who answered that round or a later one.
+    std::vector<NodeId> answering(std::uint64_t round) const;
     std::optional<BootTime> heard(const NodeId& node) const;
     // A majority of the voters have the accepted value and its configuration as committed, on disk.
     bool everywhere_committed() const;

@@ -38,6 +38,7 @@ bool same_but_for_version(PoolState one, const PoolState& other) {
 
 void LeaderDuties::led(const Election& election, BootTime now) {
     book_.lead(newest(election), now);
+    wish_.reset();
     blocked_since_.reset();
 }
 
@@ -276,16 +277,31 @@ Configuration LeaderDuties::choose_voters(const PoolState& next,
                                           const Election& election,
                                           BootTime now) {
     const auto& before = election.durable().accepted.configuration;
-    auto wanted = next_voters(before, next, election.away(now));
-    // Of one more it takes more to decide: nobody of them may be about to be found dead.
-    const bool grows = wanted && wanted->voters.size() > before.voters.size();
-    if (grows && !election.hears(*wanted, now)) wanted.reset();
-    if (!wanted || election.may_publish(*wanted)) {
+    const auto wanted = next_voters(before, next, election.away(now));
+    if (!wanted) {
+        wish_.reset();
+    } else if (!wish_ || wish_->voters != *wanted) {
+        wish_ = {*wanted, election.newest_round() + 1};
+    }
+    const bool ripe = wanted && answer_still(before, election);
+    if (!ripe || election.may_publish(*wanted)) {
         blocked_since_.reset();
-        return wanted.value_or(before);
+        return ripe ? *wanted : before;
     }
     if (!blocked_since_) blocked_since_ = now;
     return before;
+}
+
+// What voters accepted binds them, and one of those who must decide from then on may have died a
+// moment ago with its disk: nothing could be decided any more. So who counts answers a round that
+// began after the wish: most of them, and all when it takes more of them than before.
+bool LeaderDuties::answer_still(const Configuration& before, const Election& election) const {
+    const auto& voters = wish_->voters.voters;
+    const auto answering = election.answering(wish_->round);
+    if (voters.size() <= before.voters.size()) return wish_->voters.is_majority(answering);
+    return std::all_of(voters.begin(), voters.end(), [&](const NodeId& voter) {
+        return std::find(answering.begin(), answering.end(), voter) != answering.end();
+    });
 }
 
 bool LeaderDuties::blocked(BootTime now) const {

@@ -68,6 +68,11 @@ private:
         BootTime heard;
     };
 
+    struct Wish {
+        Configuration voters;
+        std::uint64_t round = 0;  // the first whose answers count
+    };
+
     void hear(const From& from, const Facts& facts, BootTime now);
     Result<void> may_ask(const PoolState& state, const Asked& asked) const;
     void answer(const Asked& asked, std::optional<Error> error, Sends& out) const;
@@ -85,6 +90,7 @@ private:
     void let_go(PoolState& next, const Election& election);
     void place(PoolState& next, const Election& election, BootTime now) const;
     Configuration choose_voters(const PoolState& next, const Election& election, BootTime now);
+    bool answer_still(const Configuration& before, const Election& election) const;
 
     const NodeId self_;
     const std::uint32_t copies_;
@@ -92,6 +98,7 @@ private:
     std::vector<Asked> asked_;
     std::map<NodeId, Waiting> waiting_;
     std::map<NodeId, Incarnation> leaving_;
+    std::optional<Wish> wish_;  // for other voters, and not published yet
     std::optional<BootTime> blocked_since_;
 };
 

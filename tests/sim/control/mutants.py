@@ -36,6 +36,10 @@ MUTANTS = [
         Edit("lease.cc",
              "return accepted.committed.needs(self) && accepted.configuration.needs(self);",
              "return accepted.committed.needs(self);"),)),
+    # A dead voter's vote becomes one without which nothing can be decided.
+    Mutant("voters_unasked", "lost_then_leaves", 100, (
+        Edit("leader_duties.cc", "return wish_->voters.is_majority(answering);",
+             "return true;"),)),
     # Leases go to nodes, whichever of their starts asks.
     Mutant("clone_shares_lease", "unseen_clone", 500, (
         Edit("pool_state.cc", "known->live && known->incarnation == of;", "known->live;"),

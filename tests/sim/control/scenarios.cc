@@ -166,6 +166,28 @@ void replace_all(S& s) {
     }
 }
 
+// A voter is lost with its disk, and before anybody can know it another one leaves: the vote that
+// the lost one had must not become one without which nothing can be decided.
+void lost_then_leaves(S& s) {
+    s.begin(several(s));
+    s.pool.checker().excuse_losses();
+    if (s.failed()) return;
+    auto* lost = s.pool.any();
+    auto* leaver = s.pool.other_than(lost);
+    const auto node = lost->node();
+    s.destroy(*lost);
+    s.go_on(s.world.between(0ms, 500ms));
+    s.leave_for_good(*leaver);
+    s.go_on(s.world.between(0s, s.ttl()));
+    s.join();
+    if (s.world.chance(50)) s.until_left(*leaver);
+    s.go_on(2 * s.ttl());
+    if (s.failed()) return;
+    s.pool.wanted().front()->remove_member(node);
+    s.until_left(*leaver);
+    s.settle();
+}
+
 void rolling_restart(S& s) {
     s.begin(several(s));
     for (auto* machine : s.pool.wanted()) {
@@ -479,6 +501,7 @@ const std::vector<Scenario> all = {
     {"one_two_three", one_two_three},
     {"three_six_three", three_six_three},
     {"replace_all", replace_all},
+    {"lost_then_leaves", lost_then_leaves},
     {"rolling_restart", rolling_restart},
     {"leaves", leaves},
     {"voters_cut", voters_cut},

@@ -47,6 +47,14 @@ class Authority:
                 "key_file": path.with_suffix(".key")}
 
 
+def has_its_votes(pool) -> bool:
+    """A GetPoolResponse: one, two, three, or of seven nodes five vote, and all of them live."""
+    live = {member.id for member in pool.members if member.live and not member.draining}
+    wanted = 5 if len(live) >= 7 else min(len(live), 3)
+    return (not pool.voters_changing and len(pool.voter_ids) == wanted
+            and live.issuperset(pool.voter_ids))
+
+
 class PoolNode(Node):
     """A node on a host; its data may be replaced by an empty disk."""
 
@@ -188,6 +196,19 @@ class Pool:
         except wait.GaveUp as gave_up:
             raise AssertionError(f"{gave_up}\n{self.described()}") from None
 
+    def votes_settled(self, timeout_s: float = 30) -> None:
+        """Waits until who serves has the votes: of a pool of three with two, both are needed."""
+        since = time.monotonic()
+
+        def settled() -> bool:
+            pools = self.watch.answers([node.socket for node in self.nodes], since)
+            return bool(pools) and all(has_its_votes(pool) for pool in pools)
+
+        try:
+            wait.until(settled, "the votes are settled", timeout_s)
+        except wait.GaveUp as gave_up:
+            raise AssertionError(f"{gave_up}\n{self.described()}") from None
+
     def described(self) -> str:
         """How each node sees the pool, for a failure's text."""
         lines = []
@@ -198,6 +219,7 @@ class Pool:
                 continue
             own = pool.this_node
             members = " ".join(f"{m.name}({m.id[:4]}{'' if m.live else ' away'}"
+                               f"{' draining' if m.draining else ''}"
                                f"{' voter' if m.voter else ''})" for m in pool.members)
             lines.append(
                 f"{node.name}: {own.id[:4]}/{own.incarnation} {own.phase} "

@@ -4,7 +4,8 @@ Place     chaos.py lets them happen, alone or on top of each other.
 Contract  A fault is a context manager: what is broken is whole again at its end, or on the way to
           it. What it does is in the pool's log of faults. No two of them choose the same node.
           Those of `LOSING` cost a node its disk: the pool promises nothing about a second one
-          before what the first one lost has its copies again (`Storm.whole`).
+          before what the first one lost has its copies again, nor about a vote while another one
+          is on its way from node to node (`Storm.whole`).
 """
 
 import contextlib
@@ -92,10 +93,11 @@ class Storm:
         pause_until(time.monotonic() + self.lease_s * self.rng.uniform(least, most))
 
     def whole(self) -> None:
-        """All are members, and every message has its copies."""
+        """All are members, every message has its copies, and votes are where they should be."""
         began = time.monotonic()
         self.pool.settled(timeout_s=2 * AGREE_S)
         self.pool.copied(WHOLE_S)
+        self.pool.votes_settled(AGREE_S)
         self.whole_s.append(time.monotonic() - began)
 
     @contextlib.contextmanager

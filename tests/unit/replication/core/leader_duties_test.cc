@@ -471,3 +471,20 @@ TEST_CASE("votes are not added while one of them is silent: then more would have
     pool.run(1s);
     CHECK(pool.voters().voters.size() == 5);
 }
+
+TEST_CASE("a leaver keeps its vote while another voter may just have died with its disk") {
+    Leading pool(3);
+    pool.renewing = {1, 2, 3};
+    pool.silent = {3};
+    pool.duties.take(from(2), LeaveRequest{}, pool.election, pool.sends);
+    pool.run(1s);
+    CHECK(pool.state().member(id_of(2))->draining);
+    CHECK(pool.voters().voters == test_nodes({1, 2, 3}));
+    pool.ask_to_join(4);  // in the place of the dead one
+    pool.renewing.insert(4);
+    pool.run(1s);
+    CHECK(pool.voters().voters == test_nodes({1, 3, 4}));
+    pool.duties.take(from(2), LeaveRequest{}, pool.election, pool.sends);
+    pool.run(1s);
+    CHECK_FALSE(pool.state().is_live(id_of(2)));
+}

@@ -56,6 +56,7 @@ int serve(const Options& options) {
     print(loaded.problems);
     if (!loaded.usable()) return 1;
     runtime::keep_heap_for_chunks();
+    const runtime::HeapTrimmer trimmer;
     return run_node(loaded.config, options.config_file);
 }
 

@@ -196,6 +196,7 @@ Result<void> Node::open() {
     auto store = storage::open_rocks_store(
         {.path = config_.data_dir + "/queue",
          .home = &home(),
+         .clock = &clock_,
          .write_buffer_bytes = config_.queue.write_buffer_bytes,
          .disk_floor_bytes = config_.queue.disk_floor_bytes,
          .report = [](std::string what) { log::error("queue_store", {{"what", what}}); }});

@@ -144,7 +144,7 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
 class RocksDatabase final : public KeyValue {
 public:
     explicit RocksDatabase(const RocksSettings& settings)
-        : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes),
+        : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes, settings.clock),
           home_(*settings.home),
           report_(settings.report) {
         if (settings.file_system) env_ = rocksdb::NewCompositeEnv(settings.file_system);

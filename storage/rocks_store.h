@@ -31,6 +31,8 @@ namespace posthorse::storage {
 struct RocksSettings {
     std::filesystem::path path;
     Executor* home = nullptr;  // where completions run; outlives the store
+    const Clock* clock =
+        nullptr;  // outlives the store; null: the disk's room is asked for each time
     std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
     std::uint64_t block_cache_bytes = 16ull * 1024 * 1024;
     std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;

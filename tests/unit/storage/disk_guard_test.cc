@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+
 #include "tests/unit/storage/print_result.h"
 #include "tests/unit/storage/store_rigs.h"
 
@@ -68,4 +70,20 @@ TEST_CASE("the room of a real directory is measured") {
     CHECK(guard.free_bytes() < UINT64_MAX);
     CHECK(guard.prepare());
     CHECK_FALSE(guard.has_ballast());
+}
+
+TEST_CASE("the file system is not asked again within a moment") {
+    struct Still final : Clock {
+        WallTime wall() const override { return {}; }
+        BootTime boot() const override { return now; }
+        BootTime now{std::chrono::hours{1}};
+    } clock;
+    const TemporaryDirectory directory;
+    const DiskGuard guard(directory.path(), 0, {}, &clock);
+    const auto before = guard.free_bytes();
+    CHECK(before > 0);
+    std::ofstream(directory.path() / "file") << std::string(8 * 1024 * 1024, 'x');
+    CHECK(guard.free_bytes() == before);
+    clock.now += DiskGuard::measured_for;
+    CHECK(guard.free_bytes() != before);
 }

@@ -3,6 +3,9 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <array>
+#include <utility>
+
 #include "proto/types/assert.h"
 
 namespace posthorse::runtime {
@@ -25,10 +28,15 @@ BootTime SystemClock::boot() const {
     return BootTime{read_clock(CLOCK_BOOTTIME)};
 }
 
+// The system is asked for many at once: each message takes several.
 std::uint64_t random_u64() {
-    std::uint64_t value = 0;
-    PH_ASSERT(getrandom(&value, sizeof value, 0) == sizeof value);
-    return value;
+    thread_local std::array<std::uint64_t, 32> drawn;  // 256 octets: always given whole
+    thread_local std::size_t left = 0;
+    if (left == 0) {
+        PH_ASSERT(getrandom(drawn.data(), sizeof drawn, 0) == sizeof drawn);
+        left = drawn.size();
+    }
+    return std::exchange(drawn[--left], 0);
 }
 
 }  // namespace posthorse::runtime

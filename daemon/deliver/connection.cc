@@ -340,7 +340,7 @@ asio::awaitable<void> Connection::end_body() {
         co_return end_session({IoEnd::timed_out, "the body was not taken in time"});
     }
     // A reply that came before its question must not be taken for the answer to the dot.
-    if (!quiet()) co_await read_replies(last_words);
+    if (!stream_->quiet()) co_await read_replies(last_words);
     if (session_->state() != smtp::ClientSession::State::may_end) co_return;
     const auto permitted = co_await runtime::completed<bool>([this](Completion<bool> done) {
         messages_.may_send_dot(job_.id, job_.attempt, std::move(done));
@@ -377,17 +377,7 @@ bool Connection::usable() {
 
 bool Connection::idle() {
     return session_ && session_->state() == smtp::ClientSession::State::ready && !aborted_ &&
-           quiet();
-}
-
-// Nothing came that was not read, and the peer has not closed.
-bool Connection::quiet() {
-    char octet = 0;
-    boost::system::error_code code;
-    auto& socket = stream_->socket();
-    socket.non_blocking(true, code);
-    socket.receive(asio::buffer(&octet, 1), tcp::socket::message_peek, code);
-    return code == asio::error::would_block;
+           stream_->quiet();
 }
 
 asio::awaitable<void> Connection::quit() {

@@ -104,7 +104,6 @@ private:
     void close(bool in_order);
     void break_off(std::string why);
     bool idle();
-    bool quiet();
     Duration patience_for(smtp::Step step) const;
     Duration patience_left() const;
     DeliveryStatus status_of(const Reply& reply) const;

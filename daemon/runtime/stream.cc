@@ -5,6 +5,7 @@
 
 #include <linux/sockios.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -40,55 +41,70 @@ IoError io_error(const boost::system::error_code& code, bool timed_out) {
 }  // namespace
 
 // Cancels the socket's operations when an operation outlasts its time. (Awaiting `operation ||
-// timer` instead would halve the throughput.) The timer's handler may already be queued when the
-// operation ends or the stream dies: it finds the state changed and does nothing.
+// timer` instead would halve the throughput.) One wait serves many operations: when it is over and
+// the operation that is under way by then has time left, it goes on until that is over. So most
+// operations touch no timer. The timer's handler may find the stream dead.
 class Stream::Deadline {
 public:
     explicit Deadline(tcp::socket& socket)
-        : timer_(socket.get_executor()), state_(std::make_shared<State>(State{&socket})) {}
-    ~Deadline() { state_->socket = nullptr; }
+        : state_(std::make_shared<State>(&socket, asio::steady_timer(socket.get_executor()))) {}
+    ~Deadline() {
+        state_->socket = nullptr;
+        state_->timer.cancel();
+    }
 
     void begin(Duration duration) {
         state_->timed_out = false;
-        ++state_->operation;
-        under_way_ = true;
-        wait(duration);
+        state_->under_way = true;
+        state_->ends = clock::now() + duration;
+        watch(state_);
     }
 
     // While an operation is watched: no longer than that.
     void shorten(Duration duration) {
-        const asio::steady_timer bound(timer_.get_executor(), duration);
-        if (under_way_ && bound.expiry() < timer_.expiry()) wait(duration);
+        state_->ends = std::min(state_->ends, clock::now() + duration);
+        if (state_->under_way) watch(state_);
     }
 
     // Ends the watch; true: the deadline had passed.
     bool end() {
-        ++state_->operation;
-        under_way_ = false;
-        timer_.cancel();
+        state_->under_way = false;
         return state_->timed_out;
     }
 
 private:
-    void wait(Duration duration) {
-        timer_.expires_after(duration);  // an earlier wait for the same operation ends
-        timer_.async_wait(
-            [state = state_, operation = state_->operation](const boost::system::error_code& code) {
-                if (code || state->socket == nullptr || state->operation != operation) return;
-                state->timed_out = true;
-                boost::system::error_code ignored;
-                state->socket->cancel(ignored);
-            });
-    }
+    using clock = asio::steady_timer::clock_type;
 
     struct State {
+        State(tcp::socket* one, asio::steady_timer its_timer)
+            : socket(one), timer(std::move(its_timer)) {}
+
         tcp::socket* socket;
-        std::uint64_t operation = 0;
+        asio::steady_timer timer;
+        clock::time_point ends;   // of the operation
+        clock::time_point wakes;  // while it waits
+        bool waits = false;
+        bool under_way = false;
         bool timed_out = false;
     };
-    asio::steady_timer timer_;
+
+    static void watch(const std::shared_ptr<State>& state) {
+        if (state->waits && state->wakes <= state->ends) return;
+        state->waits = true;
+        state->wakes = state->ends;
+        state->timer.expires_at(state->wakes);  // an earlier wait ends
+        state->timer.async_wait([state](const boost::system::error_code& code) {
+            if (code || state->socket == nullptr) return;
+            state->waits = false;
+            if (!state->under_way) return;
+            if (clock::now() < state->ends) return watch(state);
+            state->timed_out = true;
+            boost::system::error_code ignored;
+            state->socket->cancel(ignored);
+        });
+    }
+
     std::shared_ptr<State> state_;
-    bool under_way_ = false;
 };
 
 // OpenSSL on the socket itself, which it reads and writes without blocking; what it cannot do yet
@@ -266,8 +282,20 @@ asio::awaitable<IoResult<bool>> Stream::hears(Duration time) {
     co_return io_error(code ? code : make_error_code(asio::error::eof), false);
 }
 
+// Most of what is said fits into the kernel's buffer: then there is nothing to wait for.
+void Stream::write_at_once(std::string_view& bytes) const {
+    while (!bytes.empty()) {
+        const auto count =
+            ::send(descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count <= 0) return;
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+}
+
 asio::awaitable<IoResult<void>> Stream::write(std::string_view bytes, Duration deadline) {
     boost::system::error_code code;
+    if (!tls_) write_at_once(bytes);
+    if (bytes.empty()) co_return IoResult<void>{};
     write_deadline_->begin(deadline);
     if (tls_) {
         code = co_await tls_->write(bytes);
@@ -302,10 +330,19 @@ asio::awaitable<IoResult<TlsInfo>> Stream::handshake(bool server, Duration deadl
     co_return tls_info_;
 }
 
+int Stream::descriptor() const {
+    return const_cast<tcp::socket&>(socket_).native_handle();
+}
+
 std::size_t Stream::unsent_bytes() const {
     int queued = 0;
-    const int descriptor = const_cast<tcp::socket&>(socket_).native_handle();
-    return ioctl(descriptor, SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
+    return ::ioctl(descriptor(), SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
+}
+
+bool Stream::quiet() const {
+    char octet = 0;
+    const auto count = ::recv(descriptor(), &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+    return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void Stream::hasten(Duration time) {

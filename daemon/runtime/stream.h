@@ -84,6 +84,8 @@ public:
     const TlsInfo& tls_info() const noexcept { return tls_info_; }
     // Octets accepted by write() that the kernel has not yet sent and had acknowledged (SIOCOUTQ).
     std::size_t unsent_bytes() const;
+    // Nothing came that was not read, and the peer has not closed.
+    bool quiet() const;
 
     // The read or handshake that is under way ends within `time`, if its deadline is not sooner.
     void hasten(Duration time);
@@ -105,6 +107,8 @@ private:
     class Deadline;
     asio::awaitable<IoResult<TlsInfo>> handshake(bool server, Duration deadline);
     asio::awaitable<void> drop_unread();
+    int descriptor() const;
+    void write_at_once(std::string_view& bytes) const;
 
     tcp::socket socket_;
     tcp::endpoint peer_;

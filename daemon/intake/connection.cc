@@ -13,8 +13,9 @@ namespace {
 
 using config::ListenerKind;
 
-constexpr std::size_t command_read_bytes = 4 * 1024;  // thousands of sessions may idle here
-constexpr std::size_t body_read_bytes = 64 * 1024;
+constexpr std::size_t command_read_bytes = 4 * 1024;   // thousands of sessions may idle here
+constexpr std::size_t body_read_bytes_min = 8 * 1024;  // doubled while there is more
+constexpr std::size_t body_read_bytes_max = 64 * 1024;
 constexpr std::size_t output_bytes_max = 64 * 1024;
 
 smtp::ServerProfile profile(const IntakeContext& context,
@@ -155,11 +156,14 @@ void Connection::cut_off_out_of_turn() {
 // False: the conversation is over.
 asio::awaitable<bool> Connection::read_more() {
     const auto old_size = input_.size();
-    input_.resize(old_size + (acceptance_ ? body_read_bytes : command_read_bytes));
+    const auto room = acceptance_ ? body_read_bytes_ : command_read_bytes;
+    input_.resize(old_size + room);
     listening_ = true;
     const auto count = co_await stream_.read_some(std::span(input_).subspan(old_size), patience());
     listening_ = false;
     input_.resize(old_size + (count ? *count : 0));
+    if (acceptance_ && count && *count == room)
+        body_read_bytes_ = std::min(2 * room, body_read_bytes_max);
     if (count) co_return true;
     switch (count.error().end) {
         case runtime::IoEnd::timed_out:
@@ -219,6 +223,7 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
         check_recipient(recipient->recipient);
     } else if (std::holds_alternative<smtp::BodyBegin>(effect)) {
         body_bytes_ = 0;
+        body_read_bytes_ = body_read_bytes_min;
         acceptance_ =
             std::make_unique<Acceptance>(context_, client(), origin(), session_.transaction());
     } else if (auto* end = std::get_if<smtp::MessageEnd>(&effect)) {

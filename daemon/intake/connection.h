@@ -75,6 +75,7 @@ private:
     Login login_;
     smtp::Effects effects_;
     std::unique_ptr<Acceptance> acceptance_;  // between BodyBegin and MessageEnd
+    std::size_t body_read_bytes_ = 0;         // at once
     std::string input_;                       // read and not yet taken by the session
     std::string output_;                      // said and not yet sent
     BootTime began_;

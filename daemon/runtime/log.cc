@@ -1,9 +1,16 @@
 #include "daemon/runtime/log.h"
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 
-#include <spdlog/async.h>
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -13,12 +20,64 @@
 namespace posthorse::runtime::log {
 namespace {
 
-constexpr std::size_t queue_lines_max = 65536;
 constexpr std::size_t value_bytes_max = 2048;
+
+// Standard output, on a thread of its own: who logs never waits for a pipe. Lines are gathered for
+// a moment and written together, for a wake-up and a write for each line would cost more than
+// making it. What is not taken in time is dropped, and counted.
+class StdoutSink final : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    StdoutSink() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+    std::uint64_t dropped() const { return dropped_; }
+
+protected:
+    void sink_it_(const spdlog::details::log_msg& line) override {
+        if (gathered_.size() >= gathered_bytes_max) {
+            dropped_ += 1;
+            return;
+        }
+        const bool first = gathered_.size() == 0;
+        formatter_->format(line, gathered_);
+        if (first) come_.notify_one();
+    }
+    void flush_() override {}  // it is on its way
+
+private:
+    static constexpr std::size_t gathered_bytes_max = 16 * 1024 * 1024;
+    static constexpr std::chrono::milliseconds gathers_for{5};
+
+    void run(const std::stop_token& stop) {
+        spdlog::memory_buf_t writing;
+        const auto stopping = [&] { return stop.stop_requested(); };
+        for (std::unique_lock lock(mutex_); !stopping() || gathered_.size() > 0;) {
+            come_.wait(lock, stop, [this] { return gathered_.size() > 0; });
+            std::swap(writing, gathered_);
+            lock.unlock();
+            std::fwrite(writing.data(), 1, writing.size(), stdout);
+            std::fflush(stdout);
+            writing.clear();
+            lock.lock();
+            paused_.wait_for(lock, stop, gathers_for, stopping);
+        }
+    }
+
+    spdlog::memory_buf_t gathered_;  // mutex_
+    std::condition_variable_any come_;
+    std::condition_variable_any paused_;
+    std::atomic<std::uint64_t> dropped_ = 0;
+    std::jthread thread_;  // last: it begins when all else is there
+};
 
 std::shared_ptr<spdlog::logger>& logger() {
     static auto instance = std::make_shared<spdlog::logger>(
         "posthorse", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    return instance;
+}
+
+// While the log runs.
+std::shared_ptr<StdoutSink>& sink() {
+    static std::shared_ptr<StdoutSink> instance;
     return instance;
 }
 
@@ -67,24 +126,20 @@ void append_value(std::string& out, std::string_view raw) {
 
 void start(std::string_view level, Addresses addresses) {
     masking() = addresses == Addresses::masked;
-    spdlog::init_thread_pool(queue_lines_max, 1);
-    auto sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
-    logger() =
-        std::make_shared<spdlog::async_logger>("posthorse", std::move(sink), spdlog::thread_pool(),
-                                               spdlog::async_overflow_policy::overrun_oldest);
+    sink() = std::make_shared<StdoutSink>();
+    logger() = std::make_shared<spdlog::logger>("posthorse", sink());
     logger()->set_formatter(std::make_unique<spdlog::pattern_formatter>(
         "%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
     logger()->set_level(spdlog::level::from_str(std::string(level)));
-    logger()->flush_on(spdlog::level::warn);
     spdlog::set_default_logger(logger());
-    spdlog::flush_every(std::chrono::seconds{1});
 }
 
+// Writes what is gathered.
 void stop() {
-    logger()->flush();
     logger() = std::make_shared<spdlog::logger>("posthorse",
                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    spdlog::shutdown();
+    spdlog::set_default_logger(logger());
+    sink().reset();
 }
 
 std::string format(std::string_view name, Fields fields) {
@@ -110,8 +165,7 @@ void line(Level level, std::string_view text) {
 }
 
 std::uint64_t dropped_lines() {
-    const auto pool = spdlog::thread_pool();
-    return pool ? pool->overrun_counter() : 0;
+    return sink() ? sink()->dropped() : 0;
 }
 
 bool RateLimit::allow(std::int64_t now_ms, std::uint64_t& suppressed) {

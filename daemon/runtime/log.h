@@ -2,8 +2,8 @@
 //
 //   2026-11-22T02:25:00.123Z info accepted id=01M8... sender=a@example.org size=1234
 //
-// Contract  Any thread. Never blocks: lines go through a bounded queue to a writer thread; when
-//           standard output does not keep up the oldest are dropped and counted.
+// Contract  Any thread. Never blocks: lines are gathered for a writer thread, up to a bound; when
+//           standard output does not keep up the newest are dropped and counted.
 //           Values are quoted and escaped: no octet of a stranger can end a line or colour a
 //           terminal.
 #pragma once

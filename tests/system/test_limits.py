@@ -21,8 +21,7 @@ def test_a_low_limit_of_files_bounds_the_sessions():
     node = Node({"intake": {"sessions_per_client_max": 1000}})
     try:
         node.start(limited(FILES))
-        log = node.log.read_text()
-        assert f"open_files_short limit={FILES}" in log and f"sessions={ROOM} " in log
+        assert f"sessions={ROOM} " in node.logged(f"open_files_short limit={FILES}")
         with contextlib.ExitStack() as open_ones:
             for _ in range(ROOM):
                 client = open_ones.enter_context(RawClient(node.ports["mx"]))
@@ -62,7 +61,7 @@ def test_a_listener_that_is_full_lets_clients_wait():
     with contextlib.ExitStack() as open_ones, node:
         clients = [connect() for _ in range(3)]
         assert all(client.recv(100).startswith(b"220") for client in clients)
-        assert "crowd_began sessions=3 sessions_max=3" in node.log.read_text()
+        node.logged("crowd_began sessions=3 sessions_max=3")
         waiting, last = connect(), connect()
         assert not select.select([waiting, last], [], [], 0.5)[0]
         assert node.metrics()["posthorse_smtp_sessions"] == 3

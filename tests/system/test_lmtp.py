@@ -55,7 +55,7 @@ def test_dovecot_answers_for_each_recipient_and_the_sender_hears_what_became_of_
              ("NOTIFY=SUCCESS,FAILURE",))
         wait.until(lambda: len(sink.received) == 2, "both notices arrive")
         wait.until(lambda: node.queue() == [], "the queue is empty")
-        log = node.log.read_text()
+        log = node.logged("delivery_told")
     [mail] = dovecot.mails("ann")
     assert mail.replace(b"\r\n", b"\n").endswith(MAIL.replace(b"\r\n", b"\n"))
     assert not dovecot.mails("bob")

@@ -187,6 +187,14 @@ class Node:
     def reload(self) -> None:
         os.kill(self.pid, signal.SIGHUP)
 
+    def logged(self, text: str) -> str:
+        """The log, once it has the text: lines are written together, a moment later."""
+        def read() -> str:
+            log = self.log.read_text(encoding="utf-8", errors="replace")
+            return log if text in log else ""
+
+        return wait.until(read, f"the log has '{text}'", 10)
+
     def tail(self, lines: int = 30) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])

@@ -86,7 +86,7 @@ def sessions(side: Side) -> str:
             kept.enter_context(connect(client))
         wait.until(lambda: has(20), "20 sessions", 20)
         answers = [kept.enter_context(connect(client)).recv(100).decode()[:9] for _ in range(5)]
-        lines = node.log.read_text().count("sessions_refused")
+        lines = node.logged("sessions_refused").count("sessions_refused")
         require(answers == ["421 4.7.0"] * 5 and lines == 1, f"{answers}, {lines} lines in the log")
         last = [kept.enter_context(connect(another)) for _ in range(20)][-1]
         wait.until(lambda: has(40), "40 sessions", 20)

@@ -113,7 +113,7 @@ void CommitQueue::close() {
 }
 
 // Whatever decides how others of its round are judged, or looks at more than records, goes alone.
-bool CommitQueue::goes_alone(const Request& request) const {
+bool CommitQueue::goes_alone(const Request& request) {
     const auto* operation = std::get_if<Operation>(&request.what);
     if (operation == nullptr)
         return std::holds_alternative<Mend>(request.what) ||
@@ -157,8 +157,13 @@ void CommitQueue::run_round() {
         judge(judged, round);
     }
     write(round);
-    make_visible(round);
-    complete(std::move(round));
+    auto durable = take_durable(round.judged);
+    make_visible(round.judged);
+    complete(std::move(round.judged));
+    if (durable.empty()) return;
+    sync(durable);
+    make_visible(durable);
+    complete(std::move(durable));
 }
 
 void CommitQueue::judge(Judged& judged, Round& round) {
@@ -196,7 +201,7 @@ void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& r
         judged.result = *refusal;
         return;
     }
-    if (is_durable(operation)) round.sync = Sync::yes;
+    judged.durable = is_durable(operation);
     const bool in_order = stamp.sequence != Sequence{0};
     if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
         judged.verdict = Verdict::already_applied;
@@ -237,7 +242,7 @@ void CommitQueue::judge_one(Judged& judged, const Fence& fence, Round& round) {
         judged.result = fenced(fence.partition, fence.epoch, mark.fence);
         return;
     }
-    round.sync = Sync::yes;
+    judged.durable = true;
     judged.verdict = Verdict::apply;
     mark.fence = fence.epoch;
     judged.position = mark.position();
@@ -257,13 +262,13 @@ void CommitQueue::judge_one(Judged& judged, const Drop& drop, Round& round) {
     const KeyRange range = partition_range(drop.partition);
     for (const Family family : {Family::meta, Family::envelope, Family::due, Family::body})
         round.writes.push_back({family, range.from, nullptr, range.to});
-    round.sync = Sync::yes;
+    judged.durable = true;
     judged.verdict = Verdict::apply;
 }
 
 void CommitQueue::judge_one(Judged& judged, const Probe&, Round& round) {
     round.writes.push_back({Family::meta, probe_key(), make_chunk({})});
-    round.sync = Sync::yes;
+    judged.durable = true;
     judged.verdict = Verdict::apply;
 }
 
@@ -279,27 +284,47 @@ PartitionMark& CommitQueue::mark_of(PartitionId partition, Round& round) {
 void CommitQueue::write(Round& round) {
     for (const auto& [partition, mark] : round.marks)
         if (mark != marks_[partition]) append_mark(partition, mark, round.writes);
-    if (round.writes.empty() && round.sync == Sync::no) return;
+    if (round.writes.empty()) return;
 
-    const Result<void> written = disk_.write(round.writes, round.sync);
-    if (!written) {
-        failed_ = true;
-        report("writing the queue failed, this node takes nothing more: " + written.error().what);
-        for (Judged& judged : round.judged) {
-            if (judged.verdict == Verdict::refused) continue;
-            judged.verdict = Verdict::refused;
-            judged.result = written.error();
-        }
-        return;
-    }
-    if (round.sync == Sync::yes) syncs_ += 1;
+    if (const auto written = disk_.write(round.writes, Sync::no); !written)
+        return refuse(round.judged, written.error());
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
+    for (const Judged& judged : round.judged) {
+        const auto* drop = std::get_if<Drop>(&judged.request.what);
+        if (drop != nullptr && judged.verdict == Verdict::apply) marks_.erase(drop->partition);
+    }
 }
 
-void CommitQueue::make_visible(const Round& round) {
-    for (const Judged& judged : round.judged) {
+void CommitQueue::refuse(std::vector<Judged>& all, const Error& error) {
+    if (!failed_.exchange(true))
+        report("writing the queue failed, this node takes nothing more: " + error.what);
+    for (Judged& judged : all) {
         if (judged.verdict == Verdict::refused) continue;
-        if (round.sync == Sync::yes) synced_operations_ += 1;
+        judged.verdict = Verdict::refused;
+        judged.result = error;
+    }
+}
+
+// What is refused waits for nothing.
+std::vector<CommitQueue::Judged> CommitQueue::take_durable(std::vector<Judged>& all) {
+    std::vector<Judged> durable;
+    std::vector<Judged> rest;
+    for (Judged& one : all) {
+        const bool waits = one.durable && one.verdict != Verdict::refused;
+        (waits ? durable : rest).push_back(std::move(one));
+    }
+    all = std::move(rest);
+    return durable;
+}
+
+void CommitQueue::sync(std::vector<Judged>& written) {
+    if (const auto synced = disk_.sync(); !synced) return refuse(written, synced.error());
+    syncs_ += 1;
+    synced_operations_ += written.size();
+}
+
+void CommitQueue::make_visible(const std::vector<Judged>& all) {
+    for (const Judged& judged : all) {
         if (judged.verdict != Verdict::apply) continue;
         std::visit([&](const auto& what) { make_visible(judged, what); }, judged.request.what);
     }
@@ -328,7 +353,6 @@ void CommitQueue::make_visible(const Judged&, const Fence& fence) {
 
 void CommitQueue::make_visible(const Judged& judged, const Drop& drop) {
     set_aside_ += static_cast<std::uint64_t>(judged.effect.set_aside);
-    marks_.erase(drop.partition);
     claims_.drop(drop.partition);
     counts_.drop(drop.partition);
 }
@@ -349,10 +373,10 @@ void CommitQueue::answer(Request& request, const Result<void>& result, const Pos
         request.fenced(result ? Result<Position>(position) : Result<Position>(result.error()));
 }
 
-void CommitQueue::complete(Round round) {
-    if (round.judged.empty()) return;
-    home_.post([judged = std::move(round.judged)]() mutable {
-        for (Judged& one : judged) answer(one.request, one.result, one.position);
+void CommitQueue::complete(std::vector<Judged> all) {
+    if (all.empty()) return;
+    home_.post([all = std::move(all)]() mutable {
+        for (Judged& one : all) answer(one.request, one.result, one.position);
     });
 }
 
@@ -381,7 +405,7 @@ void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
     if (const auto known = disk_.get(Family::meta, aside); known) return;
     round.writes.push_back({Family::meta, aside, make_chunk(raw ? *raw : std::string{})});
     if (raw) round.writes.push_back({Family::envelope, key, nullptr});
-    round.sync = Sync::yes;
+    judged.durable = true;
     judged.report = name_of(mend.id) + " cannot be read and was set aside: " +
                     (envelope ? "its record names another message" : envelope.error().what);
     judged.effect = {.mail = {.messages = -1}, .set_aside = 1};

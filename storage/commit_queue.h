@@ -2,12 +2,12 @@
 //
 // Place     The only writer of the database, driven by storage/record_store.h on one worker.
 // Contract  Each round takes what has gathered since the last one, judges it in order (fence, room,
-//           applied before), writes what passed as one batch, synced when any of it is
-//           durable-class (queue_store.h), and completes all of it. A round takes at most
-//           `round_bytes_max`, so that a large body does not hold up a small commit for long; and
-//           what looks at the disk (copy_batch.h, Mend) waits for the next round when this one
-//           writes what it would look for. After a failed write everything is refused: a failed
-//           sync is never tried again.
+//           applied before), and writes what passed as one batch. What is durable-class
+//           (queue_store.h) is complete when a sync behind it is over; the rest of the round does
+//           not wait for that. A round takes at most `round_bytes_max`, so that a large body does
+//           not hold up a small commit for long; and what looks at the disk (copy_batch.h, Mend)
+//           waits for the next round when this one writes what it would look for. After a failed
+//           write everything is refused: a failed sync is never tried again.
 // Owner     The record store. submit() from any thread, the rest on the worker.
 // Errors    fenced, full, io, cancelled: as queue_store.h says. They reach the completion.
 #pragma once
@@ -87,6 +87,7 @@ private:
     struct Judged {
         Request request;
         Verdict verdict = Verdict::refused;
+        bool durable = false;  // complete when it is synced
         Result<void> result;
         Position position;  // for Fence
         Effect effect;
@@ -97,13 +98,12 @@ private:
         std::vector<Write> writes;
         std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
-        Sync sync = Sync::no;
     };
 
     void enqueue(Request request);
     void run_round();
     std::vector<Request> take();
-    bool goes_alone(const Request& request) const;
+    static bool goes_alone(const Request& request);
     bool copying(PartitionId partition) const;
     void judge(Judged& judged, Round& round);
     void judge_one(Judged& judged, const Operation& operation, Round& round);
@@ -115,7 +115,10 @@ private:
     std::optional<Error> take_room(const Operation& operation, Round& round) const;
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
-    void make_visible(const Round& round);
+    static std::vector<Judged> take_durable(std::vector<Judged>& all);
+    void sync(std::vector<Judged>& written);
+    void refuse(std::vector<Judged>& all, const Error& error);
+    void make_visible(const std::vector<Judged>& all);
     void make_visible(const Judged& judged, const Operation& operation);
     void make_visible(const Judged& judged, const Fence& fence);
     void make_visible(const Judged& judged, const Drop& drop);
@@ -123,7 +126,7 @@ private:
     void make_visible(const Judged& judged, const Mend& mend);
     void add(PartitionId partition, const Effect& effect);
     static void answer(Request& request, const Result<void>& result, const Position& position);
-    void complete(Round round);
+    void complete(std::vector<Judged> all);
     void set_aside(const Mend& mend, Judged& judged, Round& round);
     void report(std::string what);
 

@@ -4,9 +4,10 @@
 //           (rocks_store.cc) and memory that forgets what was not synced (memory_store.h).
 // Contract  write() is atomic over all families. With `Sync::yes` it returns only after this and
 //           every earlier write is on disk; with `Sync::no` it has left the process.
+//           sync() returns only after every write that had returned before is on disk.
 //           Whatever a crash takes, it takes from the end: a later write never survives an earlier.
 //           Reads see every write that has returned.
-// Owner     write() is called by one thread at a time; the reads by any.
+// Owner     write() and sync() are called by one thread at a time; the reads by any.
 // Errors    io: the disk failed. not_found. corrupt: the database knows that the bytes are damaged.
 #pragma once
 
@@ -48,6 +49,7 @@ public:
     virtual ~KeyValue() = default;
 
     virtual Result<void> write(std::span<const Write> writes, Sync sync) = 0;
+    virtual Result<void> sync() = 0;
     virtual Result<std::string> get(Family family, std::string_view key) const = 0;
     // In key order. corrupt: the visits so far were right, the rest of the range is not known.
     virtual Result<void> scan(Family family, const KeyRange& range, const Visitor& visit) const = 0;

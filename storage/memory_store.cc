@@ -22,7 +22,11 @@ Result<void> MemoryDisk::write(std::span<const Write> writes, Sync sync) {
     if (failed_) return Error{Errc::io, "the memory disk has failed before"};
     for (const Write& write : writes) apply(write, now_);
     unsynced_.emplace_back(writes.begin(), writes.end());
-    if (sync == Sync::no) return {};
+    return sync == Sync::yes ? this->sync() : Result<void>{};
+}
+
+Result<void> MemoryDisk::sync() {
+    if (failed_) return Error{Errc::io, "the memory disk has failed before"};
     if (faults.fail_sync == syncs_++) {
         failed_ = true;
         return Error{Errc::io, "the memory disk was told to fail this sync"};
@@ -77,6 +81,7 @@ public:
     Result<void> write(std::span<const Write> writes, Sync sync) override {
         return disk_.write(writes, sync);
     }
+    Result<void> sync() override { return disk_.sync(); }
     Result<std::string> get(Family family, std::string_view key) const override {
         return disk_.get(family, key);
     }

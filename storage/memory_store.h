@@ -36,6 +36,7 @@ public:
     Faults faults;
 
     Result<void> write(std::span<const Write> writes, Sync sync) override;
+    Result<void> sync() override;
     Result<std::string> get(Family family, std::string_view key) const override;
     Result<void> scan(Family family, const KeyRange& range, const Visitor& visit) const override;
     std::uint64_t free_bytes() const override { return faults.free_bytes; }

@@ -175,11 +175,13 @@ public:
         rocksdb::WriteBatch batch;
         for (const Write& write : writes) add(write, batch);
         // A sync with nothing to write still has to cover what was written unsynced before.
-        if (batch.Count() == 0) return check(database_->SyncWAL());
+        if (batch.Count() == 0) return this->sync();
         rocksdb::WriteOptions options;
         options.sync = sync == Sync::yes;
         return check(database_->Write(options, &batch));
     }
+
+    Result<void> sync() override { return check(database_->SyncWAL()); }
 
     Result<std::string> get(Family family, std::string_view key) const override {
         rocksdb::ReadOptions options;

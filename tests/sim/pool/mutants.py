@@ -28,8 +28,8 @@ LISTENS_ON = Edit(
 
 MUTANTS = [
     Mutant("sync_off", "power", 500, (
-        Edit(COMMITS, "disk_.write(round.writes, round.sync)",
-             "disk_.write(round.writes, Sync::no)"),)),
+        Edit(COMMITS, "const auto synced = disk_.sync(); !synced)",
+             "const Result<void> synced; !synced)"),)),
     Mutant("reply_before_holders", "kills", 500, (
         Edit("replication/core/owner_fsm.cc",
              "    if (need == Need::local) return true;\n    return std::all_of",
@@ -55,8 +55,7 @@ MUTANTS = [
              "    return control_.lease_live(BootTime{wall - offset->second},\n"
              "                               settings_.drift_margin);\n"),)),
     Mutant("failed_sync_ignored", "disks", 500, (
-        Edit(COMMITS, "    if (!written) {\n        failed_ = true;\n",
-             "    if (!written && round.judged.empty()) {\n        failed_ = true;\n"),)),
+        Edit(COMMITS, "!synced) return refuse(written, synced.error());", "!synced) return;"),)),
     Mutant("widening_taken_for_failed", "bad_network", 2000, (
         Edit(OWNED,
              "        const bool only_invited = invited() == node && !newcomer_->proposed;\n",

@@ -20,6 +20,7 @@
 #include <boost/asio/write.hpp>
 
 #include "daemon/runtime/tls.h"
+#include "daemon/runtime/tls_sessions.h"
 
 namespace posthorse::runtime {
 namespace {
@@ -318,6 +319,8 @@ asio::awaitable<IoResult<TlsInfo>> Stream::client_handshake(
     std::shared_ptr<asio::ssl::context> context, std::string host, Duration deadline) {
     tls_ = std::make_unique<Tls>(socket_, std::move(context));
     if (!host.empty()) set_server_name(tls_->handle(), host);
+    const auto address = peer_.address().to_string() + ' ' + std::to_string(peer_.port());
+    resume_session(tls_->handle(), host + ' ' + address);
     co_return co_await handshake(false, deadline);
 }
 

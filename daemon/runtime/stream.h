@@ -48,6 +48,7 @@ struct TlsInfo {
     std::string description;  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
     std::string peer_name;    // subject of the peer's certificate; empty: none
     bool verified = false;    // it is of the host that was meant, by the system's authorities
+    bool resumed = false;     // of an earlier connection, without another certificate
     // What both ends know of the connection and nobody between them can; octets, empty: unknown.
     std::string tls_exporter;  // RFC 9266
     std::string tls_unique;    // RFC 5929; TLS 1.2

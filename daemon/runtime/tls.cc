@@ -11,6 +11,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "daemon/runtime/tls_sessions.h"
+
 namespace posthorse::runtime {
 namespace {
 
@@ -104,6 +106,13 @@ bool is_unmistakable(SSL* connection) {
     return SSL_version(connection) >= TLS1_3_VERSION || SSL_get_extms_support(connection) == 1;
 }
 
+// The certificate was judged against a name. A session that is resumed brings the result of its
+// first handshake, which was with the same name (tls_sessions.h).
+bool was_meant(SSL* connection) {
+    if (SSL_session_reused(connection) == 0) return SSL_get0_peername(connection) != nullptr;
+    return SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name) != nullptr;
+}
+
 std::string tls_exporter(SSL* connection) {
     constexpr std::string_view label = "EXPORTER-Channel-Binding";
     constexpr unsigned char no_context = 0;
@@ -154,6 +163,7 @@ std::shared_ptr<asio::ssl::context> make_client_context() {
     // The chain is judged all the same: what must be safe asks TlsInfo::verified.
     context->set_verify_mode(asio::ssl::verify_none);
     SSL_CTX_set_default_verify_paths(context->native_handle());
+    keep_sessions(context->native_handle());
     return context;
 }
 
@@ -165,9 +175,9 @@ TlsInfo describe(SSL* connection) {
         char name[256];
         info.peer_name = X509_NAME_oneline(X509_get_subject_name(peer), name, sizeof name);
         X509_free(peer);
-        info.verified = SSL_get0_peername(connection) != nullptr &&
-                        SSL_get_verify_result(connection) == X509_V_OK;
+        info.verified = was_meant(connection) && SSL_get_verify_result(connection) == X509_V_OK;
     }
+    info.resumed = SSL_session_reused(connection) == 1;
     if (is_unmistakable(connection)) {
         info.tls_exporter = tls_exporter(connection);
         info.tls_unique = tls_unique(connection);

@@ -1,6 +1,6 @@
 // OpenSSL's contexts: what this node shows as a server and accepts as a client.
 //
-// Place     With stream.h the only files that name OpenSSL for connections.
+// Place     With stream.h and tls_sessions.h the only files that name OpenSSL for connections.
 // Contract  TLS 1.2 and 1.3 (RFC 8996 ends the older ones), Mozilla's intermediate ciphers, no
 //           renegotiation, no compression; sessions are resumed both ways. A server refuses clients
 //           that name another protocol than SMTP (ALPN).

@@ -31,6 +31,9 @@ struct Pair {
 
     asio::awaitable<void> connect(Shard& shard) {
         tcp::acceptor acceptor(shard.context(), {asio::ip::address_v4::loopback(), 0});
+        co_await connect(shard, acceptor);
+    }
+    asio::awaitable<void> connect(Shard& shard, tcp::acceptor& acceptor) {
         client = std::make_unique<Stream>(tcp::socket(shard.context()));
         const auto connected = co_await client->connect(acceptor.local_endpoint(), patience);
         REQUIRE(connected.has_value());
@@ -179,6 +182,67 @@ asio::awaitable<void> talk_under_tls(RunningShard& shard,
     CHECK(heard == big);
 }
 
+// A client hears of a session some time after the handshake: with what the server says then.
+asio::awaitable<void> greet_and_close(Stream& stream, std::shared_ptr<asio::ssl::context> context) {
+    const auto shaken = co_await stream.server_handshake(std::move(context), patience);
+    CHECK(shaken.has_value());
+    static_cast<void>(co_await stream.write("220 here\r\n", patience));
+    co_await stream.close_in_order();
+}
+
+using Context = std::shared_ptr<asio::ssl::context>;
+
+struct Server {
+    Server(Shard& shard, Context its_context)
+        : shard_(shard),
+          context_(std::move(its_context)),
+          acceptor_(shard.context(), {asio::ip::address_v4::loopback(), 0}) {}
+
+    asio::awaitable<TlsInfo> meet(Context client, std::string host) {
+        Pair pair;
+        co_await pair.connect(shard_, acceptor_);
+        TaskGroup other(shard_);
+        other.spawn(greet_and_close(*pair.server, context_));
+        const auto info = co_await pair.client->client_handshake(client, host, patience);
+        CHECK(co_await read_all(*pair.client) == "220 here\r\n");
+        co_await pair.client->close_in_order();
+        co_await other.join();
+        co_return info.has_value() ? *info : TlsInfo{};
+    }
+
+private:
+    Shard& shard_;
+    Context context_;
+    tcp::acceptor acceptor_;
+};
+
+asio::awaitable<void> meet_again(Shard& shard, Context context, std::string trusted) {
+    Server server(shard, context);
+    Server another(shard, context);
+    const auto client = make_client_context();
+    client->load_verify_file(trusted);
+    const auto first = co_await server.meet(client, "localhost");
+    CHECK_FALSE(first.resumed);
+    CHECK(first.verified);
+    for (int times = 0; times < 2; ++times) {
+        const auto again = co_await server.meet(client, "localhost");
+        CHECK(again.resumed);
+        CHECK(again.verified);
+        CHECK(again.peer_name == first.peer_name);
+    }
+    const auto misled = co_await server.meet(client, "other.test");
+    CHECK_FALSE(misled.resumed);
+    CHECK_FALSE(misled.verified);
+    const auto still_misled = co_await server.meet(client, "other.test");
+    CHECK(still_misled.resumed);
+    CHECK_FALSE(still_misled.verified);
+    const auto nameless = co_await server.meet(client, "");
+    CHECK_FALSE(nameless.resumed);
+    CHECK_FALSE((co_await server.meet(client, "")).verified);
+    CHECK_FALSE((co_await another.meet(client, "localhost")).resumed);
+    CHECK_FALSE((co_await server.meet(make_client_context(), "localhost")).resumed);
+}
+
 asio::awaitable<void> clear_text_for_tls(Shard& shard,
                                          std::shared_ptr<asio::ssl::context> context) {
     Pair pair;
@@ -235,6 +299,16 @@ TEST_CASE("TLS both ways, in pieces larger than a record") {
     RunningShard shard;
     shard.run(talk_under_tls(shard, *context));
     shard.run(clear_text_for_tls(shard.get(), *context));
+}
+
+TEST_CASE("a server that is met again is not asked for its certificate, and is judged as before") {
+    TemporaryDirectory place;
+    write_test_certificate(place.path());
+    const auto context =
+        make_server_context({place.path() + "/cert.pem", place.path() + "/key.pem"});
+    REQUIRE(context.has_value());
+    RunningShard shard;
+    shard.run(meet_again(shard.get(), *context, place.path() + "/cert.pem"));
 }
 
 TEST_CASE("a certificate that cannot be used is named with its fault") {

@@ -14,9 +14,9 @@
 #include "daemon/admin/old_names.h"
 #include "daemon/auth/user_command.h"
 #include "daemon/config/config.h"
+#include "daemon/heap.h"
 #include "daemon/node.h"
 #include "daemon/pool/ca_command.h"
-#include "daemon/runtime/heap.h"
 #include "daemon/runtime/privileges.h"
 #include "daemon/runtime/system_clock.h"
 #include "daemon/sign/keygen_command.h"
@@ -55,8 +55,7 @@ int serve(const Options& options) {
     const auto loaded = config::load(options.config_file);
     print(loaded.problems);
     if (!loaded.usable()) return 1;
-    runtime::keep_heap_for_chunks();
-    const runtime::HeapTrimmer trimmer;
+    begin_to_give_back_heap();
     return run_node(loaded.config, options.config_file);
 }
 

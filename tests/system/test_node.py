@@ -4,6 +4,7 @@ import json
 import smtplib
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +157,12 @@ def test_config_check_names_file_and_line(tmp_path):
                             text=True, check=False)
     assert answer.returncode != 0
     assert f"{broken}:3:" in answer.stdout + answer.stderr
+
+
+def test_the_heap_gives_back_what_nobody_uses(node):
+    """As daemon/heap.cc wants it; a build without its heap would say nothing."""
+    told = subprocess.run([str(BINARY), "--version"], env={"MALLOC_CONF": "stats_print:true"},
+                          capture_output=True, text=True, check=True).stderr
+    assert "opt.narenas: 2\n" in told and "opt.dirty_decay_ms: 5000 " in told
+    threads = [path.read_text().strip() for path in Path(f"/proc/{node.pid}/task").glob("*/comm")]
+    assert "jemalloc_bg_thd" in threads

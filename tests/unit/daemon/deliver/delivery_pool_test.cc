@@ -201,8 +201,8 @@ TEST_CASE("a connection that the server closed meanwhile costs no attempt") {
         }
         peer.write("354 ok\r\n");
         peer.read_until("\r\n.\r\n");
-        peer.write("250 ok\r\n");
-        ++served;  // and hangs up
+        ++served;
+        peer.write("250 ok\r\n");  // and hangs up
     });
     PoolFixture fixture(server.port());
     fixture.give(make_job({"a@d.example"}));

@@ -225,12 +225,13 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
     if (!envelope.history.empty())
         envelope.history.back().what +=
             copies == 1 ? ", 1 copy" : ", " + std::to_string(copies) + " copies";
+    auto kept = heads_.keep(head);
     auto change = storage::Commit{envelope, std::move(head)};
     submit(id, std::move(change),
-           while_alive([this, envelope = std::move(envelope),
+           while_alive([this, envelope = std::move(envelope), kept = std::move(kept),
                         done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
+                   claimed_.emplace(envelope.id, Claimed{envelope, {}, {}, std::move(kept)});
                    return done({});
                }
                const bool unknown = stored.error().code == Errc::unknown;

@@ -34,6 +34,7 @@
 #include "replication/attempt_book.h"
 #include "replication/control_plane.h"
 #include "replication/doubt_ledger.h"
+#include "replication/head_shelf.h"
 #include "replication/ownership.h"
 #include "storage/queue_store.h"
 
@@ -207,6 +208,7 @@ private:
         Envelope envelope;                    // in its newest state
         std::vector<std::uint32_t> intended;  // attempts begun since it was claimed
         std::set<std::uint32_t> recorded;     // of those, known to every holder
+        Chunk head = nullptr;                 // of one that was accepted just now
     };
 
     template <class Call>
@@ -277,6 +279,7 @@ private:
     Completion<> started_;
     std::unordered_map<QueueId, std::uint32_t> arriving_;  // chunks appended so far
     std::unordered_map<QueueId, Claimed> claimed_;
+    HeadShelf heads_;
     // Born claimed, and nobody knows whether they were accepted: their partition went meanwhile.
     std::map<PartitionId, std::vector<QueueId>> undecided_;
     std::set<PartitionId> claimable_;  // their attempts in doubt are claimed

@@ -115,6 +115,9 @@ void ReplicatedQueue::find(QueueId id, Completion<Envelope> done) {
 }
 
 void ReplicatedQueue::chunk(QueueId id, std::uint32_t index, Completion<Chunk> done) {
+    const auto claimed = claimed_.find(id);
+    if (index == 0 && claimed != claimed_.end() && claimed->second.head)
+        return done(claimed->second.head);
     store_.chunk(id, index,
                  while_alive([this, id, done = std::move(done)](Result<Chunk> bytes) mutable {
                      if (!bytes && bytes.error().code == Errc::corrupt) ownership_.fetch_body(id);

@@ -30,6 +30,36 @@ TEST_CASE("alone: a commit is custody, and the message is born claimed") {
     CHECK(found.front().id == id);
 }
 
+TEST_CASE("the first attempt has the head in memory, later ones read it") {
+    Pool pool;
+    const auto id = pool.accepted();
+    const auto read = [&] {
+        std::string head;
+        pool.queue->chunk(id, 0, [&](Result<Chunk> found) { head = found ? **found : "none"; });
+        pool.home.run();
+        return head;
+    };
+    pool.disk.damage({storage::Family::body, storage::body_key(id, 0), make_chunk("other")});
+    CHECK(read() == Pool::head);
+    pool.restart();
+    REQUIRE(pool.claim().size() == 1);
+    CHECK(read() == "other");
+}
+
+TEST_CASE("there is room for so many heads, and it comes back with the last who has one") {
+    HeadShelf shelf;
+    const auto large = make_chunk(std::string(HeadShelf::bytes_max, 'x'));
+    auto kept = shelf.keep(large);
+    REQUIRE(kept);
+    CHECK(kept->size() == HeadShelf::bytes_max);
+    CHECK_FALSE(shelf.keep(make_chunk("x")));
+    auto another = kept;
+    kept.reset();
+    CHECK_FALSE(shelf.keep(make_chunk("x")));
+    another.reset();
+    CHECK(shelf.keep(make_chunk("x")));
+}
+
 TEST_CASE("250 waits for every in-sync holder's disk (P1)") {
     Pool pool({second, third});
     const auto id = pool.begin();

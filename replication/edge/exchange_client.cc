@@ -50,6 +50,7 @@ public:
     FrameWriter writer;
     bool greeted = false;
     bool reading = true;
+    bool writes_soon = false;  // what home sends in one turn goes together
     bool ended = false;
     std::string problem;  // why this end ended it
 
@@ -218,7 +219,13 @@ void ExchangeClient::send(NodeId node, Frame frame) {
     auto* call = up(node);
     if (call == nullptr) return;
     call->writer.push(std::move(frame));
-    write_next(*call);
+    if (std::exchange(call->writes_soon, true)) return;
+    ports_.home.post([this, number = call->number] {
+        auto* still = find(number);
+        if (still == nullptr) return;
+        still->writes_soon = false;
+        write_next(*still);
+    });
 }
 
 std::size_t ExchangeClient::backlog(NodeId node) const {

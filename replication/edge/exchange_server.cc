@@ -32,6 +32,7 @@ public:
     bool accepted = false;
     bool heard = false;  // the receiver knows of it
     bool reading = true;
+    bool writes_soon = false;  // what home answers in one turn goes together
     bool ended = false;
     std::size_t unread_bytes = 0;  // that home has
 
@@ -188,7 +189,13 @@ void ExchangeServer::answer(LinkId link, Frame frame) {
     auto* call = find(link);
     if (call == nullptr || !call->accepted) return;
     call->writer.push(std::move(frame));
-    write_next(*call);
+    if (std::exchange(call->writes_soon, true)) return;
+    ports_.home.post([this, link] {
+        auto* still = find(link);
+        if (still == nullptr) return;
+        still->writes_soon = false;
+        write_next(*still);
+    });
 }
 
 std::size_t ExchangeServer::backlog(LinkId link) const {

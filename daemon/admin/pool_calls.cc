@@ -5,11 +5,10 @@
 #include "daemon/admin/member_name.h"
 #include "daemon/runtime/log.h"
 #include "proto/types/reply.h"
+#include "replication/core/pool_state.h"
 
 namespace posthorse::admin {
 namespace {
-
-constexpr int members_max = 64;
 
 struct Audited {
     const char* action;
@@ -68,7 +67,7 @@ Result<void> check(const v1::RemoveMemberRequest& request) {
         return Error{Errc::invalid, "removal: give SAFE, GIVE_UP or BEGIN_WITHOUT"};
     }
     const bool several = request.removal() == v1::REMOVAL_BEGIN_WITHOUT;
-    const int most = several ? members_max : 1;
+    const int most = several ? static_cast<int>(replication::members_max) : 1;
     if (request.members_size() >= 1 && request.members_size() <= most) return {};
     return Error{Errc::invalid, several ? "members: name all members but this node"
                                         : "members: name one; each is removed by itself"};

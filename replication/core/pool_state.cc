@@ -78,6 +78,8 @@ void settle_partitions(PoolState& state,
 Result<void> begin(PoolState& state, const Start& start) {
     auto* member = find_member(state, start.node);
     if (member == nullptr) {
+        if (state.members.size() >= members_max)
+            return conflict("a pool has at most " + std::to_string(members_max) + " members");
         const auto at =
             std::lower_bound(state.members.begin(), state.members.end(), start.node,
                              [](const Member& known, const NodeId& id) { return known.id < id; });
@@ -264,6 +266,8 @@ Result<PoolState> change(PoolState state, const OpenPartition& open) {
         if (!state.is_live(node)) return conflict("a holder does not live");
     }
     PH_ASSERT(!open.in_sync.empty());
+    if (state.partitions.size() >= partitions_max)
+        return conflict("a pool has at most " + std::to_string(partitions_max) + " partitions");
     state.partitions.push_back({.id = state.next_partition,
                                 .owner = open.in_sync.front(),
                                 .in_sync = open.in_sync,

@@ -9,7 +9,10 @@
 //           nobody in it lives it stays as it is, and the partition waits, without an owner, for
 //           the first of it to come back.
 //           Sets name nodes, not incarnations: what a node acknowledged is on its disk.
-// Errors    conflict: the change does not fit the value (any more); the text says what.
+// Errors    conflict: the change does not fit the value (any more), or there would be more than the
+//           bounds; the text says what.
+// Bounds    The constants below: a value that peers would not take must not come to be, or nothing
+//           could be agreed on any more.
 #pragma once
 
 #include <optional>
@@ -22,6 +25,9 @@
 #include "replication/core/place.h"
 
 namespace posthorse::replication {
+
+inline constexpr std::size_t members_max = 256;
+inline constexpr std::size_t partitions_max = 4096;
 
 enum class PartitionPhase : std::uint8_t {
     open,     // takes new messages

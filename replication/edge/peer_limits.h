@@ -8,7 +8,8 @@
 
 namespace posthorse::replication {
 
-// --- one message about the pool; a value of 64 members and 1,024 partitions takes a fifth of it
+// --- one message about the pool; a value of 256 members, and 4,096 partitions that two of them
+// hold, takes a quarter of it
 inline constexpr int peer_message_bytes_max = 1024 * 1024;
 
 // --- one message of a stream of mail. Frames that wait go together up to the first; the largest

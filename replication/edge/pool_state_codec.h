@@ -21,8 +21,8 @@
 namespace posthorse::replication {
 
 namespace codec {
-inline constexpr int members_max = 64;
-inline constexpr int partitions_max = 1024;
+inline constexpr int members_max = static_cast<int>(replication::members_max);
+inline constexpr int partitions_max = static_cast<int>(replication::partitions_max);
 inline constexpr int addresses_max = 128;  // known candidates in one message
 inline constexpr std::uint32_t copies_max = 64;
 inline constexpr std::size_t text_bytes_max = 255;  // a name, zone or release

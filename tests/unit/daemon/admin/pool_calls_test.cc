@@ -153,7 +153,7 @@ TEST_CASE("RemoveMember: safe unless told to give up what only the member holds"
 
 TEST_CASE("RemoveMember: counts of members that do not fit are malformed") {
     Pool pool;
-    const std::vector<std::string> many(65, "charlie");
+    const std::vector<std::string> many(replication::members_max + 1, "charlie");
     const auto bad = StatusCode::INVALID_ARGUMENT;
     CHECK(says(pool.remove({}), bad, "name one"));
     CHECK(says(pool.remove({"bravo", "charlie"}), bad, "name one"));

@@ -493,3 +493,24 @@ TEST_CASE("random legal changes keep what must hold of every value") {
     }
     CHECK(legal > 4000);  // the generator is worth its time
 }
+
+// ------------------------------------------------------------------ bounds
+
+TEST_CASE("what would be more than peers take is refused: a member, a partition") {
+    PoolState pool = pool_of(1);
+    NodeId next = two;
+    while (pool.members.size() < members_max) {
+        next.bytes[0] = static_cast<std::uint8_t>(pool.members.size() / 200 + 3);
+        next.bytes[1] = static_cast<std::uint8_t>(pool.members.size() % 200);
+        pool = changed(std::move(pool), Start{next, {1, 1}, {}}).value();
+    }
+    check_refused(pool, start_of(255, 1, ""));
+    CHECK(changed(evicted(pool, {1}), start_of(1, 2, "")).has_value());
+
+    const OpenPartition open{{one}};
+    while (pool.partitions.size() < partitions_max) pool = changed(std::move(pool), open).value();
+    check_refused(pool, open);
+    pool = after(pool, ClosePartition{first});
+    pool = after(pool, RetirePartition{first, {1}});
+    CHECK(changed(pool, open).has_value());
+}

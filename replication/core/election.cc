@@ -276,6 +276,7 @@ std::uint64_t Election::confirmed_round() const {
     std::vector<std::uint64_t> rounds{round_};
     for (const auto& [node, peer] : peers_) rounds.push_back(peer.round);
     std::sort(rounds.rbegin(), rounds.rend());
+    rounds.erase(std::unique(rounds.begin(), rounds.end()), rounds.end());
     for (const auto round : rounds) {
         if (fsm_.is_quorum(answering(round))) return round;
     }

@@ -32,14 +32,15 @@ void Founding::greet(BootTime now, Output& out) {
     if (now < next_hello_) return;
     next_hello_ = now + settings_.hello_every;
     if (promise_ && promise_->coordinator != self_) remind(out);
-    auto addresses = known(now);
+    const auto candidates = known(now);
+    auto addresses = candidates;
     for (const auto& [address, when] : mentioned_) {
         if (now - when <= fresh_for) addresses.push_back(address);
     }
     std::sort(addresses.begin(), addresses.end());
     addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
     for (const auto& address : addresses) {
-        if (!is_own(address)) out.now.push_back({address, {}, Hello{address, known(now)}});
+        if (!is_own(address)) out.now.push_back({address, {}, Hello{address, candidates}});
     }
 }
 

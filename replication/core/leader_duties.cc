@@ -39,6 +39,7 @@ bool same_but_for_version(PoolState one, const PoolState& other) {
 void LeaderDuties::led(const Election& election, BootTime now) {
     book_.lead(newest(election), now);
     wish_.reset();
+    rest_.reset();
     blocked_since_.reset();
 }
 
@@ -72,17 +73,25 @@ void LeaderDuties::act(Election& election, BootTime now, ElectionOutput& publish
         out.push_back({renewal.node, {}, Renewed{renewal.sent, renewal.incarnation, grant.ttl}});
     }
     const auto& before = election.durable().accepted;
-    if (!election.may_publish(before.configuration)) return;
+    if (!election.may_publish(before.configuration) || rests(election, now)) return;
     auto next = newest(election);
     carry_out_asked(next, out);
     end_and_begin(next, election, now, out);
     let_go(next, election);
     place(next, election, now);
     auto configuration = choose_voters(next, election, now);
-    if (configuration == before.configuration && same_but_for_version(next, *before.value))
+    if (configuration == before.configuration && same_but_for_version(next, *before.value)) {
+        rest_ = {election.agreement().accepted(), election.away(now)};
         return answer_published(out);  // asked for what is so already
+    }
     book_.proposed(next);
     election.publish(std::move(next), std::move(configuration), now, published);
+}
+
+// A wish for other voters waits for answers, which any event may bring.
+bool LeaderDuties::rests(const Election& election, BootTime now) const {
+    return rest_ && !wish_ && *rest_ == Rest{election.agreement().accepted(), election.away(now)} &&
+           due_to_end(newest(election), election, now).empty();
 }
 
 // ------------------------------------------------------------------ what nodes ask for
@@ -101,6 +110,7 @@ void LeaderDuties::take(const From& from, const Propose& propose, Sends& out) {
                other.request == propose.request;
     };
     if (std::any_of(asked_.begin(), asked_.end(), again)) return;
+    rest_.reset();
     asked_.push_back(std::move(asked));
 }
 
@@ -141,6 +151,9 @@ void LeaderDuties::carry_out_asked(PoolState& next, Sends& out) {
 void LeaderDuties::hear(const From& from, const Facts& facts, BootTime now) {
     auto& waiting = waiting_[from.node];
     if (from.incarnation.counter < waiting.incarnation.counter) return;
+    const bool known = waiting.incarnation == from.incarnation && waiting.facts == facts &&
+                       now - waiting.heard <= heard_lately;
+    if (!known) rest_.reset();
     waiting = {from.incarnation, facts, now};
 }
 
@@ -243,7 +256,10 @@ void LeaderDuties::take(const From& from,
     if (!book_.leads()) return;
     const auto* member = newest(election).member(from.node);
     const bool known = member != nullptr && member->incarnation.counter <= from.incarnation.counter;
-    if (known) leaving_[from.node] = from.incarnation;
+    if (known) {
+        rest_.reset();
+        leaving_[from.node] = from.incarnation;
+    }
     if ((known && member->live) || votes(election, from.node) || !election.everywhere_committed())
         return;
     leaving_.erase(from.node);

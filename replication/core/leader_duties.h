@@ -6,6 +6,9 @@
 //           incarnations, placement. Whoever asked is answered after that value is committed, or
 //           with `unknown` when this node stopped leading before it knew, or with `conflict` when
 //           the change is not legal (any more).
+//           What is due follows from the accepted value, from who asks, who is heard, and whose
+//           lease ended. As long as none of that changes after nothing was due, nothing is looked
+//           at again: a leader hears of every node many times a second.
 //           A lapsed node whose next incarnation waits and is heard starts in the change that ends
 //           the earlier one. An incarnation never ends an earlier one by itself, but in a pool
 //           where only one node votes, its own.
@@ -68,11 +71,17 @@ private:
         BootTime heard;
     };
 
+    struct Rest {  // nothing was due, of this value, while these were away
+        Place accepted;
+        std::vector<NodeId> away;
+        bool operator==(const Rest&) const = default;
+    };
     struct Wish {
         Configuration voters;
         std::uint64_t round = 0;  // the first whose answers count
     };
 
+    bool rests(const Election& election, BootTime now) const;
     void hear(const From& from, const Facts& facts, BootTime now);
     Result<void> may_ask(const PoolState& state, const Asked& asked) const;
     void answer(const Asked& asked, std::optional<Error> error, Sends& out) const;
@@ -99,6 +108,7 @@ private:
     std::map<NodeId, Waiting> waiting_;
     std::map<NodeId, Incarnation> leaving_;
     std::optional<Wish> wish_;  // for other voters, and not published yet
+    std::optional<Rest> rest_;  // until somebody asks for something
     std::optional<BootTime> blocked_since_;
 };
 

@@ -129,24 +129,41 @@ struct Electorate {
 
 // --- partitions
 
-// Open partitions of the set's owner, its first node, that all of the set and `node` hold.
-std::size_t shared_count(const PoolState& state,
-                         const std::vector<NodeId>& set,
-                         const NodeId& node) {
-    const auto is_shared = [&](const PartitionState& partition) {
-        return !partition.solo && partition.phase == PartitionPhase::open &&
-               partition.owner == set.front() && partition.holds(node) &&
-               std::all_of(set.begin(), set.end(),
-                           [&](const NodeId& other) { return partition.holds(other); });
-    };
-    return static_cast<std::size_t>(
-        std::count_if(state.partitions.begin(), state.partitions.end(), is_shared));
-}
-
 std::size_t held_count(const PoolState& state, const NodeId& node) {
     return static_cast<std::size_t>(
         std::count_if(state.partitions.begin(), state.partitions.end(),
                       [&](const auto& one) { return !one.solo && one.holds(node); }));
+}
+
+// How many partitions a node holds; of these, the open ones of an owner, and those that a whole set
+// holds.
+struct Held {
+    std::size_t all = 0;
+    std::size_t of_owner = 0;
+    std::size_t of_set = 0;
+};
+
+// In the order of the members, by one walk through the partitions: a large pool chooses hundreds of
+// holders in one change. The set's owner is its first node.
+std::vector<Held> count_held(const PoolState& state, const std::vector<NodeId>& set) {
+    std::vector<Held> counts(state.members.size());
+    for (const auto& partition : state.partitions) {
+        if (partition.solo) continue;
+        const bool of_owner =
+            partition.phase == PartitionPhase::open && partition.owner == set.front();
+        const bool of_set =
+            of_owner && std::all_of(set.begin(), set.end(),
+                                    [&](const NodeId& node) { return partition.holds(node); });
+        for (const NodeId& node : partition.in_sync) {
+            const auto* member = state.member(node);
+            if (member == nullptr) continue;
+            auto& held = counts[static_cast<std::size_t>(member - state.members.data())];
+            held.all += 1;
+            held.of_owner += of_owner ? 1 : 0;
+            held.of_set += of_set ? 1 : 0;
+        }
+    }
+    return counts;
 }
 
 // One after another: out of the zones of those before, then together with them least often, then
@@ -157,15 +174,16 @@ std::vector<NodeId> choose_holders(const PoolState& state,
                                    std::size_t wanted) {
     std::vector<NodeId> set{owner};
     while (set.size() < wanted) {
+        const auto counts = count_held(state, set);
         using Rank = std::array<std::size_t, 4>;
         std::optional<std::pair<Rank, NodeId>> best;
-        for (const auto& member : state.members) {
+        for (std::size_t at = 0; at < counts.size(); ++at) {
+            const auto& member = state.members[at];
             const auto& node = member.id;
             if (!takes_part(member) || is_in(set, node) || is_in(away, node)) continue;
+            const auto& held = counts[at];
             const std::pair<Rank, NodeId> candidate{
-                {zone_mates(state, set, node), shared_count(state, set, node),
-                 shared_count(state, {owner}, node), held_count(state, node)},
-                node};
+                {zone_mates(state, set, node), held.of_set, held.of_owner, held.all}, node};
             if (!best || candidate < *best) best = candidate;
         }
         if (!best) break;

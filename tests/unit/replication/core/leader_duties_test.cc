@@ -186,6 +186,16 @@ TEST_CASE("a new leader gives everybody partitions and votes, and is then quiet"
     CHECK(pool.publications.empty());
 }
 
+TEST_CASE("a leader that rests hears who comes again: silent while its earlier start lapsed") {
+    Leading pool(3);
+    pool.renewing = {1, 2};
+    pool.ask_to_join(3, 2);
+    pool.run(ttl + 2s);
+    CHECK_FALSE(pool.state().is_live(id_of(3)));
+    pool.ask_to_join(3, 2);
+    CHECK(pool.state().is_live(id_of(3), {2, 3}));
+}
+
 TEST_CASE("what renews lives, and what does not is evicted at its TTL, all in one change") {
     Leading pool(4);
     pool.renewing = {1, 2};

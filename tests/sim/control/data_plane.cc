@@ -42,7 +42,8 @@ std::optional<Change> DataPlane::wanted(const PartitionState& partition) {
     const auto now = machine_.now();
     const auto handed = handed_.find(partition.id);
     const bool again = handed != handed_.end() && handed->second == partition.epoch;
-    if (again || (partition.in_sync.size() > 1 && world.below(400) == 0)) {
+    if (again ||
+        (machine_.pool_.restless && partition.in_sync.size() > 1 && world.below(400) == 0)) {
         auto to = partition.in_sync;
         std::erase(to, machine_.node());
         if (to.empty()) return std::nullopt;

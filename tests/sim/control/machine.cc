@@ -206,6 +206,18 @@ void Machine::go() {
     if (up()) after(world_.between(300ms, 700ms), [this] { go(); });
 }
 
+std::optional<std::clock_t> Machine::work_begins() const {
+    if (!pool_.measures_work) return std::nullopt;
+    return std::clock();
+}
+
+void Machine::work_ends(std::clock_t began) {
+    const auto took = std::clock() - began;
+    work_.events += 1;
+    work_.processor += took;
+    work_.longest = std::max(work_.longest, took);
+}
+
 void Machine::carry_out(ControlEffects& out) {
     for (const auto& notice : out.notices)
         pool_.journal().note(label() + ": " + notice.event + ": " + notice.what);

@@ -10,10 +10,12 @@
 // Owner     Pool.
 #pragma once
 
+#include <ctime>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "replication/core/control_core.h"
@@ -93,6 +95,14 @@ public:
     bool entitled() const;
     bool owns(PartitionId partition) const;
 
+    // What its core has worked since the last call, of all its processes: Pool::measures_work.
+    struct Work {
+        std::uint64_t events = 0;
+        std::clock_t processor = 0;  // of CLOCKS_PER_SEC
+        std::clock_t longest = 0;    // of one event
+    };
+    Work take_work() { return std::exchange(work_, {}); }
+
     Directory directory;
     bool retired = false;           // it need not be there at the end
     bool held = false;              // off until all trouble ends
@@ -108,9 +118,13 @@ private:
     void step(Event event) {
         if (!up()) return;
         ControlEffects out;
+        const auto began = work_begins();
         event(now(), out);
+        if (began) work_ends(*began);
         carry_out(out);
     }
+    std::optional<std::clock_t> work_begins() const;
+    void work_ends(std::clock_t began);
     void carry_out(ControlEffects& out);
     void operate(Change change);
     void take_changes();
@@ -135,6 +149,7 @@ private:
     DiskHabit habit_ = DiskHabit::good;
     std::uint64_t disks_ = 0;
     std::uint64_t starts_ = 0;
+    Work work_;
     // --- the process
     std::unique_ptr<Life> life_;
     std::unique_ptr<ControlCore> core_;

@@ -12,6 +12,7 @@ void Network::cut(std::size_t from, std::size_t to) {
 
 void Network::send(std::size_t from, Outgoing message) {
     journal_.counts.messages += 1;
+    if (sees) sees(from, message);
     if (swallows && swallows(from, message)) return;
     const auto shared = std::make_shared<Outgoing>(std::move(message));
     if (world_.below(1000) < quality.twice) carry(from, shared);

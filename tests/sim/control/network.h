@@ -43,6 +43,8 @@ public:
     Quality quality;
     // Messages for which it says true are lost: what a scenario aims at.
     UniqueFunction<bool(std::size_t from, const Outgoing&)> swallows;
+    // Sees every message that is sent.
+    UniqueFunction<void(std::size_t from, const Outgoing&)> sees;
 
 private:
     struct End {

@@ -74,6 +74,10 @@ public:
 
     std::optional<std::string> unsettled();
     std::int64_t drift_max = 10'000;  // in a million, either way
+    // Owners hand over now and then, for no reason.
+    bool restless = true;
+    // Looks at the processor's clock around every event of a core; no run depends on what it says.
+    bool measures_work = false;
 
 private:
     std::optional<std::string> unsettled_node(const Machine& machine, const NodeId& leader) const;

@@ -24,13 +24,20 @@ Outcome run(std::uint64_t seed, const Scenario& scenario, Story story) {
 Simulation::Simulation(std::uint64_t seed, Story story)
     : world(seed), journal(world, story), pool(world, journal, settings_of(world)) {}
 
+Simulation::Simulation(std::uint64_t seed, Story story, const replication::PoolSettings& settings)
+    : world(seed), journal(world, story), pool(world, journal, settings) {}
+
 Outcome Simulation::run(const Scenario& scenario) {
+    return run([this, &scenario] { scenario.script(*this); });
+}
+
+Outcome Simulation::run(UniqueFunction<void()> script) {
     pool.on_left = [this](Machine& machine) {
         // Whoever votes alone has not left to others what the pool is.
         if (!machine.votes_alone() && (machine.retired || world.chance(50))) machine.replace_disk();
         if (!machine.retired) world.after(some_time(), [&machine] { machine.boot(); });
     };
-    scenario.script(*this);
+    script();
     settle();
     go_on(2s);  // and stays so, but for what is on its way at the moment
     const bool still = go_on_until([this] { return !pool.unsettled(); }, 3 * ttl());

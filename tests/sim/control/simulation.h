@@ -36,12 +36,15 @@ Outcome run(std::uint64_t seed, const Scenario& scenario, Story story);
 class Simulation {
 public:
     Simulation(std::uint64_t seed, Story story);
+    // A pool with these settings; those of the other come from the seed.
+    Simulation(std::uint64_t seed, Story story, const replication::PoolSettings& settings);
 
     World world;
     Journal journal;
     Pool pool;
 
     Outcome run(const Scenario& scenario);
+    Outcome run(UniqueFunction<void()> script);
 
     // --- beginning
     // A pool of so many machines, by whichever way of beginning; until all is well.

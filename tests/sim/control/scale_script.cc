@@ -95,9 +95,9 @@ void lose_tenth(S& s, Meter& meter) {
 
 void crash_some(S& s, Meter& meter) {
     meter.begin();
-    s.mess(10s, {&S::crash, &S::crash, &S::crash_leader}, 1s);
+    s.mess(5s, {&S::crash, &S::crash, &S::crash_leader}, 1s);
     s.settle();
-    meter.end("crashes for 10 s");
+    meter.end("crashes for 5 s");
 }
 
 void restart_all(S& s, Meter& meter) {

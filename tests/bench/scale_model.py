@@ -74,7 +74,8 @@ OPEN = measured("partitions that a node owns, with its solo partition", "partiti
                 "replication/core/placement.h", 5)
 
 CONSTANTS = [OWNER, SENDER, HOLDER, HOME_OWNER, HOME_SENDER, HOME_HOLDER, WRITER, TLS_IN, TLS_OUT,
-             SIGNATURE, DISK, WIRE, SYNC, PEER, MEMBER, PEER_MEMORY, MEMORY, BUFFERS, DELIVERY, SESSION, LEASE, BEATS, BEYOND, HEAL, OPEN]
+             SIGNATURE, DISK, WIRE, SYNC, PEER, MEMBER, PEER_MEMORY, MEMORY, BUFFERS, DELIVERY,
+             SESSION, LEASE, BEATS, BEYOND, HEAL, OPEN]
 
 
 def assumed(name: str, unit: str, value: float) -> Constant:
@@ -248,6 +249,7 @@ SIMULATED = [
     Members(10, 4326, 16, 27, 49, 15.6, 0.14, 10.95, 9.0, 11, 13.25),
     Members(30, 12_410, 30, 67, 156, 115, 0.6, 10.8, 9.25, 25, 13.0),
     Members(100, 40_972, 131, 207, 535, 1172, 5.4, 10.85, 9.9, 76, 13.25),
+    Members(200, 81_972, 263, 403, 1075, 4591, 22.8, 10.8, 9.55, 128, 13.0),
 ]
 
 

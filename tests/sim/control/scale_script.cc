@@ -141,7 +141,7 @@ void live_with_many(S& s, Meter& meter, std::size_t machines, std::size_t tenths
     for (const auto part : parts) {
         if (!s.failed()) part(s, meter);
     }
-    if (!s.failed()) replace(s, meter, tenths);
+    if (!s.failed() && tenths > 0) replace(s, meter, tenths);
 }
 
 }  // namespace posthorse::sim::control

@@ -1,0 +1,125 @@
+"""load_source and floor_sink of tests/bench, tried on each other and on servers that remember."""
+
+import smtplib
+import socket
+import ssl
+
+import pytest
+
+from harness import wait
+from harness.certificates import make
+from harness.load_tools import FloorSink, Load, Sending, send
+from harness.recording_sink import RecordingSink
+from harness.sinks import Doors, Sink
+
+MESSAGE = b"Subject: a horse\r\n\r\n.. and a dot\r\n"
+EVERYTHING = (b"EHLO client.test\r\n" +
+              2 * (b"MAIL FROM:<me@box.test>\r\nRCPT TO:<you@sink.test>\r\nDATA\r\n" + MESSAGE +
+                   b".\r\n") + b"QUIT\r\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--pipelining",)])
+@pytest.mark.parametrize("kept, connections", [(True, 5), (False, 100)])
+def test_what_is_sent_is_counted(kept, connections, options):
+    with FloorSink() as sink:
+        sent = send(Load(sink.port, 100, 5, 2000, kept, options=options))
+        counts = sink.counts()
+        assert sink.stop()["messages"] == 100
+    assert (sent.messages, sent.failed, sent.connections) == (100, 0, connections)
+    assert counts["messages"] == counts["recipients"] == 100
+    assert counts["connections"] == connections + 1  # the harness looked whether it listens
+    assert counts["bytes"] == 100 * (2000 + len(".\r\n"))
+
+
+def test_messages_are_whole_and_each_its_own():
+    with RecordingSink(keep_content=True) as sink:
+        send(Load(sink.port, 40, 4, 4096, host=sink.host,
+                  options=("--domains", "10", "--recipients", "2", "--name", "mine")))
+        copies = sink.copies()
+        contents = dict(sink.contents)
+    assert set(copies) == {f"mine-{number:010}@load.test" for number in range(40)}
+    assert {len(content) for content in contents.values()} == {4096}
+    domains = [recipient.split("@")[1] for [copy] in copies.values()
+               for recipient in copy.recipients]
+    assert sorted(domains) == sorted(8 * [f"d{number}.test" for number in range(10)])
+
+
+def test_what_is_refused_has_failed():
+    with FloorSink(options=("--defer-all",)) as sink:
+        sent = Sending(Load(sink.port, 10, 2)).sent(failures_max=None)
+        assert sink.counts()["deferred"] == 10
+    assert (sent.messages, sent.failed) == (0, 10)
+    assert sent.first_failure == "450 4.2.1 try later"
+
+
+def test_a_port_that_nobody_listens_at_fails_every_message():
+    with FloorSink() as sink:
+        port = sink.port
+    sent = Sending(Load(port, 1000, 3)).sent(failures_max=None)
+    assert (sent.messages, sent.failed) == (0, 1000)
+
+
+def test_a_rate_is_kept_by_sessions_that_suffice():
+    with FloorSink() as sink:
+        sent = send(Load(sink.port, 50, 5, options=("--rate", "100")))
+    assert sent.messages == 50 and sent.seconds >= 49 / 100  # the last one is due then
+
+
+def test_a_load_without_an_end_is_ended():
+    with FloorSink() as sink:
+        sending = Sending(Load(sink.port, 10**9, 3))
+        wait.until(lambda: sink.count() > 100, "mail comes")
+        sent = sending.end()
+        assert sent.messages == sink.count()
+
+
+@pytest.mark.parametrize("kind, resumed", [("full", 0), ("resumed", 19)])
+def test_tls_is_resumed_or_not(tmp_path, kind, resumed):
+    certificates = make(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.chain, certificates.key)
+    with Sink(doors=Doors(tls=context)) as sink:
+        sent = send(Load(sink.port, 20, 1, kept=False, options=("--tls", kind)))
+        assert all(message.tls == "TLSv1.3" for message in sink.received)
+        assert len(sink.received) == 20
+    assert (sent.connections, sent.resumed) == (20, resumed)
+
+
+def test_a_sink_keeps_what_it_takes(tmp_path):
+    with FloorSink(tmp_path / "bodies") as sink:
+        sent = send(Load(sink.port, 200, 20))
+        report = sink.stop()
+    assert sent.messages == report["messages"] == 200
+    assert (tmp_path / "bodies").stat().st_size == report["bytes"] == 200 * 4099
+    assert 10 <= report["syncs"] <= 200  # 20 wait at the most
+    assert 0 < report["sync_p50_ms"] <= report["sync_p99_ms"] <= report["sync_max_ms"]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_a_sink_reads_octets_as_they_come(tmp_path, step, keeps):
+    with FloorSink(tmp_path / "bodies" if keeps else None) as sink:
+        with socket.create_connection((sink.host, sink.port)) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for begin in range(0, len(EVERYTHING), step):
+                client.sendall(EVERYTHING[begin:begin + step])
+            answers = client.makefile("rb").read()
+        counts = sink.counts()
+    codes = [line[:3] for line in answers.splitlines() if line[3:4] == b" "]
+    assert codes == [b"220", b"250", *2 * [b"250", b"250", b"354", b"250"], b"221"]
+    assert (counts["messages"], counts["bytes"]) == (2, 2 * len(MESSAGE + b".\r\n"))
+    if keeps:
+        assert (tmp_path / "bodies").read_bytes() == 2 * (MESSAGE + b".\r\n")
+
+
+def test_a_sink_defers_what_it_is_told_to():
+    with FloorSink(options=("--defer", "later.test", "--defer-every", "3")) as sink:
+        with smtplib.SMTP(sink.host, sink.port) as client:
+            client.ehlo()
+            client.mail("me@box.test")
+            codes = [client.rcpt(f"you@{domain}.test")[0]
+                     for domain in ("sink", "later", "sink", "sink", "sink", "sink")]
+            assert client.data(MESSAGE)[0] == 250
+        assert sink.counts()["deferred"] == 3
+        assert sink.counts()["recipients"] == 3
+    assert codes == [250, 450, 450, 250, 250, 450]

@@ -104,9 +104,11 @@ class PoolNode(Node):
 
 
 class Pool:
+    folder_parent = "/tmp"
+
     def __init__(self, size: int, settings: dict | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ph-", dir="/tmp"))
-        self.network = Network(size)
+        self.folder = Path(tempfile.mkdtemp(prefix="ph-", dir=self.folder_parent))
+        self.network = self.make_network(size)
         self.servers = self.make_servers()
         self.watch = Watch()
         self.authority = Authority(self.folder / "ca")
@@ -117,6 +119,9 @@ class Pool:
         shared = {"pool": {"join": everybody, "expect": size, "lease_ttl": "3s"}}
         for host in self.network.hosts:
             self.add_node(host, merged(shared, settings or {}))
+
+    def make_network(self, size: int) -> Network:
+        return Network(size)
 
     def make_servers(self) -> dict[str, Sink]:
         """By the domain whose mail they receive."""

@@ -1,6 +1,6 @@
 """`python3 -m proofs [NAME [--full]]`: lists the proofs, or runs one; exits 1 if it falls short.
 
-`--minutes N` and `--seed N` are for those proofs whose `main` takes them.
+`--minutes N`, `--seed N` and `--only POINT` are for those proofs whose `main` takes them.
 """
 
 import importlib
@@ -43,6 +43,8 @@ PROOFS = [
     Proof("isolated-owner", 1, 8, "an owner without its lease sends no dot: one copy arrives"),
     Proof("latency", 2, 4, "250 with two copies takes 1.5 times as long as with one, at most",
           by_hand=True),
+    Proof("speed", 1, 60, "twelve times Postfix, near the disk's speed, flat as work grows",
+          by_hand=True),
     Proof("fuzz", 3, 240, "strange input for every parser and state machine: no finding",
           by_hand=True),
     Proof("deployed", 1, 1, "the compose file without an engine; first 8 minutes of apt",
@@ -57,14 +59,15 @@ def show_list() -> None:
         print(f"{proof.name:<14} {proof.minutes:>7}  {proof.minutes_full:>6}  {proof.shows}")
 
 
-def options_of(arguments: list[str]) -> dict[str, float]:
-    """`--name number`."""
-    return {name.removeprefix("--"): float(value) if "." in value else int(value)
-            for name, value in zip(arguments, arguments[1:])
-            if name in ("--minutes", "--seed")}
+def options_of(arguments: list[str]) -> dict[str, float | str]:
+    """`--name value`."""
+    kinds = {"--minutes": lambda text: float(text) if "." in text else int(text), "--seed": int,
+             "--only": str}
+    return {name.removeprefix("--"): kinds[name](value)
+            for name, value in zip(arguments, arguments[1:]) if name in kinds}
 
 
-def run(proof: Proof, full: bool, options: dict[str, float]) -> int:
+def run(proof: Proof, full: bool, options: dict[str, float | str]) -> int:
     began = time.monotonic()
     try:
         importlib.import_module(f"proofs.{proof.name.replace('-', '_')}").main(

@@ -96,13 +96,10 @@ def test_a_sink_keeps_what_it_takes(tmp_path):
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-@pytest.mark.parametrize("step", [1, 7, 10_000])
-def test_a_sink_reads_octets_as_they_come(tmp_path, step, keeps):
+def test_a_sink_takes_what_comes_at_once(tmp_path, keeps):
     with FloorSink(tmp_path / "bodies" if keeps else None) as sink:
         with socket.create_connection((sink.host, sink.port)) as client:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for begin in range(0, len(EVERYTHING), step):
-                client.sendall(EVERYTHING[begin:begin + step])
+            client.sendall(EVERYTHING)
             answers = client.makefile("rb").read()
         counts = sink.counts()
     codes = [line[:3] for line in answers.splitlines() if line[3:4] == b" "]
@@ -112,9 +109,26 @@ def test_a_sink_reads_octets_as_they_come(tmp_path, step, keeps):
         assert (tmp_path / "bodies").read_bytes() == 2 * (MESSAGE + b".\r\n")
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 7])
+def test_a_sink_sees_an_end_that_comes_in_parts(step):
+    text = MESSAGE + b".\r\n"
+    with FloorSink() as sink, smtplib.SMTP(sink.host, sink.port, timeout=30) as client:
+        client.ehlo()
+        client.mail("me@box.test")
+        client.rcpt("you@sink.test")
+        client.docmd("DATA")
+        for begin in range(0, len(text), step):
+            assert sink.count() == 0
+            client.sock.sendall(text[begin:begin + step])
+            read = min(begin + step, len(text))
+            wait.until(lambda: sink.counts()["bytes"] == read, f"{read} octets are read")
+        assert client.getreply() == (250, b"2.0.0 taken")
+        assert sink.count() == 1
+
+
 def test_a_sink_defers_what_it_is_told_to():
     with FloorSink(options=("--defer", "later.test", "--defer-every", "3")) as sink:
-        with smtplib.SMTP(sink.host, sink.port) as client:
+        with smtplib.SMTP(sink.host, sink.port, timeout=30) as client:
             client.ehlo()
             client.mail("me@box.test")
             codes = [client.rcpt(f"you@{domain}.test")[0]

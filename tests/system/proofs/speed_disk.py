@@ -32,7 +32,7 @@ def floor_case(sink: FloorSink, messages: int) -> Case:
 
 def floor(stage: Stage) -> None:
     """Accepted/s, while what was accepted is delivered."""
-    messages = stage.messages(10_000, 40_000)
+    messages = stage.messages(5000, 40_000)
     with node_and_sink(stage, "node") as (node, sink), floor_of(stage, "floor") as bare:
         medians = in_turn([floor_case(bare, messages),
                            case_of("node", node, sink, Load(node.ports["mx"], messages))],
@@ -72,7 +72,7 @@ def disk(stage: Stage) -> None:
                    log_growth(stage, SIZE_BYTES, 4000), LOG_BYTES_MAX)
     scores.at_most("disk: bytes of the log for each byte of mail, 20 KB",
                    log_growth(stage, 20_000, 1000), LOG_BYTES_MAX)
-    messages = stage.messages(40_000, 100_000)  # several times what the write buffers hold
+    messages = stage.messages(20_000, 100_000)  # more than the write buffers hold
     with node_and_sink(stage, "written") as (node, sink):
         before, lines_before = written_bytes(node), node.log.stat().st_size
         send(Load(node.ports["mx"], messages))
@@ -101,17 +101,19 @@ def disk_p99(stage: Stage, name: str, rate: float, seconds: float) -> tuple[floa
 def latency(stage: Stage) -> None:
     """End of data to 250 at half the load that the node can take, and the disk at the same."""
     scores, seconds = stage.scores, 20.0 if stage.full else 4.0
+    messages = stage.messages(8000, 20_000)
     disks, nodes, bare = [], [], []
     with node_and_sink(stage, "node") as (node, sink):
         port = node.ports["mx"]
-        most = statistics.median(send(Load(port, stage.messages(8000, 20_000))).rate
-                                 for _ in range(3))
-        sink.wait_for(3 * stage.messages(8000, 20_000))
+        most = statistics.median(send(Load(port, messages)).rate for _ in range(3))
+        taken = 3 * messages
         for number in range(stage.rounds):
+            sink.wait_for(taken)
             p99_ms, floor_sent = disk_p99(stage, f"floor-{number}", most / 2, seconds)
             disks.append(p99_ms)
             bare.append(floor_sent.p99_ms)
             nodes.append(paced(port, most / 2, seconds))
+            taken += nodes[-1].messages
     p99 = statistics.median(one.p99_ms for one in nodes)
     disk_ms = statistics.median(disks)
     scores.note("half load: messages a second", f"{most / 2:.0f}")

@@ -28,7 +28,7 @@ def judge_spread(stage: Stage, what: str, medians: dict[str, Round]) -> None:
 def sessions(stage: Stage) -> None:
     with node_and_sink(stage, "node") as (node, sink):
         cases = [case_of(f"{count} sessions", node, sink,
-                         Load(node.ports["mx"], stage.messages(8000, 40_000), count))
+                         Load(node.ports["mx"], stage.messages(4000, 40_000), count))
                  for count in (10, 100, 1000)]
         judge_spread(stage, "10, 100, 1000 sessions", in_turn(cases, stage.rounds))
 

@@ -31,7 +31,7 @@ TlsClients::TlsClients(Tls kind) : context_(SSL_CTX_new(TLS_client_method())) {
 int TlsClients::keep(SSL* connection, SSL_SESSION* session) {
     auto* const clients =
         static_cast<TlsClients*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));
-    clients->last_.reset(session);
+    clients->sessions_.emplace_back(session);
     return 1;  // it is ours now
 }
 
@@ -39,7 +39,12 @@ std::unique_ptr<SSL, CloseSsl> TlsClients::client(const Descriptor& socket) {
     std::unique_ptr<SSL, CloseSsl> made(SSL_new(context_.get()));
     if (!made || SSL_set_fd(made.get(), socket.get()) != 1) throw Broken("no TLS");
     SSL_set_connect_state(made.get());
-    if (last_) SSL_set_session(made.get(), last_.get());
+    if (sessions_.empty()) return made;
+    SSL_SESSION* const session = sessions_.back().get();
+    SSL_set_session(made.get(), session);
+    // Of TLS 1.3 each ticket is for one connection, which brings the next one: OpenSSL lets none
+    // resume that another connection has resumed, nor what comes of it.
+    if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) sessions_.pop_back();
     return made;
 }
 

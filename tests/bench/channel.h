@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/bench/poll.h"
 
@@ -48,7 +49,7 @@ private:
     static int keep(SSL* connection, SSL_SESSION* session);
 
     std::unique_ptr<SSL_CTX, CloseSsl> context_;
-    std::unique_ptr<SSL_SESSION, CloseSsl> last_;  // to be resumed by all that come
+    std::vector<std::unique_ptr<SSL_SESSION, CloseSsl>> sessions_;  // to be resumed
 };
 
 class Channel {

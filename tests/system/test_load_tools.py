@@ -73,16 +73,22 @@ def test_a_load_without_an_end_is_ended():
         assert sent.messages == sink.count()
 
 
-@pytest.mark.parametrize("kind, resumed", [("full", 0), ("resumed", 19)])
-def test_tls_is_resumed_or_not(tmp_path, kind, resumed):
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("kind", ["full", "resumed"])
+def test_tls_is_resumed_or_not(tmp_path, kind, version):
     certificates = make(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.maximum_version = version
     context.load_cert_chain(certificates.chain, certificates.key)
     with Sink(doors=Doors(tls=context)) as sink:
-        sent = send(Load(sink.port, 20, 1, kept=False, options=("--tls", kind)))
-        assert all(message.tls == "TLSv1.3" for message in sink.received)
-        assert len(sink.received) == 20
-    assert (sent.connections, sent.resumed) == (20, resumed)
+        sent = send(Load(sink.port, 100, 5, kept=False, options=("--tls", kind)))
+        assert {message.tls for message in sink.received} == {version.name.replace("_", ".")}
+        assert len(sink.received) == 100
+    assert sent.connections == 100
+    if kind == "full":
+        assert sent.resumed == 0
+    else:
+        assert sent.resumed >= 95  # the first ones have nothing to resume
 
 
 def test_a_sink_keeps_what_it_takes(tmp_path):

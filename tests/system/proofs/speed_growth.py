@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness import wait
 from harness.load_tools import FloorSink, Load, send
-from harness.node import Node, merged
+from harness.node import Node, merged, run_posthorse
 from proofs.speed_rig import Round, Stage, case_of, described, in_turn, node_and_sink, routed
 
 SPREAD_MAX = 1.5
@@ -84,6 +84,8 @@ def asked(stage: Stage, node: Node, count: int) -> None:
     scores = stage.scores
     summary = statistics.median(times_s(lambda: node.cli("queue", "summary")))
     page = statistics.median(times_s(lambda: node.cli("queue", "ls", "--limit", str(PAGE))))
+    nothing = statistics.median(times_s(lambda: run_posthorse("--version")))
+    scores.note("a command that asks nothing, s", f"{nothing:.3g}")
     scores.at_most(f"{count} deferred: `queue summary`, s", summary, SUMMARY_MAX_S)
     scores.at_most(f"{count} deferred: `queue ls`, its first {PAGE}, s", page, PAGE_MAX_S)
 

@@ -11,6 +11,9 @@
 #include <csignal>
 #include <cstdio>
 #include <deque>
+#include <exception>
+#include <map>
+#include <stdexcept>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>

@@ -28,13 +28,13 @@ class Scores:
         self._figures.add(name, value)
 
     def at_least(self, name: str, value: float, bound: float) -> None:
-        self._judge(name, value, f"at least {bound:g}", value >= bound)
+        self._judge(name, value, f"at least {bound:.4g}", value >= bound)
 
     def at_most(self, name: str, value: float, bound: float) -> None:
-        self._judge(name, value, f"at most {bound:g}", value <= bound)
+        self._judge(name, value, f"at most {bound:.4g}", value <= bound)
 
     def _judge(self, name: str, value: float, bound: str, holds: bool) -> None:
-        text = f"{value:.3g} ({bound}): {'holds' if holds else 'FALLS SHORT'}"
+        text = f"{value:.4g} ({bound}): {'holds' if holds else 'FALLS SHORT'}"
         self._figures.add(name, text)
         print(f"  {name}: {text}", flush=True)
         if not holds:

@@ -116,7 +116,9 @@ def latency(stage: Stage) -> None:
             taken += nodes[-1].messages
     p99 = statistics.median(one.p99_ms for one in nodes)
     disk_ms = statistics.median(disks)
-    scores.note("half load: messages a second", f"{most / 2:.0f}")
+    late = statistics.median(one.late_p99_ms for one in nodes)
+    scores.note("half load: messages a second; p99 of how late they are begun",
+                f"{most / 2:.0f}; {late:.2f} ms")
     scores.note("half load: end of data to 250, p50 and p99",
                 f"{statistics.median(one.p50_ms for one in nodes):.2f} ms, {p99:.2f} ms; the "
                 f"floor's p99 {statistics.median(bare):.2f} ms")

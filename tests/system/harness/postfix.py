@@ -169,8 +169,9 @@ class SmtpSink:
     """Postfix's smtp-sink: takes everything, fast, and counts; keeps it when `dump` is set."""
 
     def __init__(self, root: PostfixRoot, log: Path, options: tuple[str, ...] = (),
-                 dump: bool = False) -> None:
+                 dump: bool = False, host: str = "127.0.0.1") -> None:
         self.port = free_port()
+        self._host = host
         self._folder = f"/var/sink-{self.port}"
         self._root, self._log = root, log
         self._options = list(options) + (["-d", f"{self._folder}/%s."] if dump else [])
@@ -181,7 +182,7 @@ class SmtpSink:
         folder.mkdir()
         folder.chmod(0o777)
         command = ["/usr/sbin/smtp-sink", "-c", "-u", "nobody", *self._options,
-                   f"127.0.0.1:{self.port}", "1000"]
+                   f"{self._host}:{self.port}", "1000"]
         self._log.unlink(missing_ok=True)
         self._process = Process(self._root.command(*command), self._log)
         wait.until(lambda: is_open(self.port), f"smtp-sink listens on {self.port}")
@@ -221,13 +222,14 @@ class Load:
     kept: bool = False  # many messages in one connection, or a connection for each
     sender: str = "load@posthorse.test"
     recipient: str = "taker@sink.test"
+    host: str = "127.0.0.1"
 
 
 def smtp_source(root: PostfixRoot, port: int, load: Load, timeout_s: float = 600) -> None:
     """Runs smtp-source to its end; raises when it reports anything."""
     command = ["/usr/sbin/smtp-source", "-4", *(["-d"] if load.kept else []), "-m",
                str(load.messages), "-s", str(load.sessions), "-l", str(load.size_bytes), "-f",
-               load.sender, "-t", load.recipient, f"127.0.0.1:{port}"]
+               load.sender, "-t", load.recipient, f"{load.host}:{port}"]
     answer = subprocess.run(root.command(*command), capture_output=True, text=True, check=False,
                             timeout=timeout_s, stdin=subprocess.DEVNULL)
     if answer.returncode or "fatal" in answer.stderr:

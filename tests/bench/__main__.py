@@ -8,6 +8,7 @@ Errors    Needs root. A peer that fails in a row is named below the table, and h
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -89,9 +90,10 @@ class Bench:
             return
         row = Row(case, self._source, self._ground.receivers, self._plan)
         with ExitStack() as stack:
-            chosen = [peer for peer in peers if peer.running() and
-                      (peer.can_wait or not case.deferred) and
+            chosen = [peer for peer in peers if peer.running() and not peer.lacks(case) and
                       (peer.title == table.REFERENCE or not case.nodes)]
+            self._missing += [f"{case.title}: {peer.title}: {peer.lacks(case)}"
+                              for peer in peers if peer.lacks(case)]
             if case.nodes:
                 chosen.append(stack.enter_context(
                     Posthorse(self._ground, case.nodes, case.copies)))
@@ -109,6 +111,8 @@ def source_of(name: str, root: PostfixRoot):
 
 
 def main() -> int:
+    # So that whoever ends it leaves no server and no mount behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # On the disk, not in a file system of memory: all queues are to sync for real.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         Bench(arguments(), Path(scratch)).run()

@@ -26,7 +26,6 @@ class ForeignPeer(ForeignServer):
     spool: str        # folder of its queue inside the root
     config_file: str  # what `settings` shows
     key_reader = "root"  # the group that may read the keys of signatures
-    can_wait = False  # whether it is filled with deferred mail
 
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground.certificates, ground.receivers.ports["fast"], NO_DNS)
@@ -73,6 +72,10 @@ class ForeignPeer(ForeignServer):
 
     def stop_filters(self) -> None:
         """Likewise."""
+
+    def lacks(self, case: Case) -> str:
+        """Why it has no figures in a row; empty when it has."""
+        return "to fill its queue takes hours" if case.deferred else ""
 
     def doors(self, case: Case) -> list[Door]:
         return [("127.0.0.1", self.doors_by_kind[case.signed])]

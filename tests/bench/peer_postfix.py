@@ -1,6 +1,6 @@
 """Postfix, tuned: the ratios of the table are to it."""
 
-from cases import SIGNATURES
+from cases import SIGNATURES, Case
 from foreign_peer import SignedByMilters
 from ground import Ground
 from harness import postfix
@@ -29,7 +29,6 @@ class Postfix(SignedByMilters):
     title = "Postfix"
     selections = MAILER
     packages = ("postfix", "opendkim")
-    can_wait = True
 
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground)
@@ -77,6 +76,9 @@ class Postfix(SignedByMilters):
 
     def flush_command(self) -> list[str]:
         return ["/usr/sbin/postqueue", "-c", self._instance.config, "-f"]
+
+    def lacks(self, case: Case) -> str:
+        return ""
 
     def queue_length(self) -> int:
         return sum(self._count(queue) for queue in ("incoming", "active", "deferred"))

@@ -23,7 +23,6 @@ class Posthorse:
         self.title = "Posthorse"
         if node_count > 1:
             self.title += f", {node_count} nodes, copies = {copies}"
-        self.can_wait = node_count == 1
         self._ground = ground
         self.group = CpuGroup(f"Posthorse-{node_count}-{copies}")
         self._stack = ExitStack()
@@ -73,6 +72,9 @@ class Posthorse:
             node.terminate()
         for node in self.nodes:
             node.wait_ended(120)
+
+    def lacks(self, _: Case) -> str:
+        return ""
 
     def doors(self, _: Case) -> list[Door]:
         return [(node.address, node.ports["mx"]) for node in self.nodes]

@@ -20,7 +20,7 @@ from harness import wait
 from receivers import Receivers
 from sources import Load
 
-FIRST_MESSAGES, MESSAGES_MIN = 300, 200
+FIRST_MESSAGES, MESSAGES_MIN = 100, 100
 QUIET_SESSIONS = 8
 PATIENCE_S = 900
 FILLER = Case("fill", "fill", size_bytes=1000, receiver="later")

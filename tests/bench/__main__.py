@@ -59,6 +59,15 @@ class Bench:
         self._missing: list[str] = []
 
     def run(self) -> None:
+        """Shows what it has, also when it is ended early."""
+        try:
+            self._measure()
+        finally:
+            if self._results:
+                print("\n" + table.heading(self._source.name, self._plan, self._load_before))
+                print("\n".join(["", table.markdown(self._results), "", *self._missing]))
+
+    def _measure(self) -> None:
         with ExitStack() as stack:
             root = stack.enter_context(PostfixRoot())
             receivers = stack.enter_context(Receivers(root, self._scratch))
@@ -71,8 +80,6 @@ class Bench:
             for case in ROWS:
                 if self._has_row(case):
                     self._row(case, peers)
-        print("\n" + table.heading(self._source.name, self._plan, self._load_before))
-        print("\n".join(["", table.markdown(self._results), "", *self._missing]))
 
     def _wanted(self, title: str) -> bool:
         names = self._options.server

@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass, replace
 from cases import SESSIONS, SIGNATURES, Case
 from harness import wait
 from receivers import Receivers
-from sources import Load
+from sources import Load, parts
 
 FIRST_MESSAGES, MESSAGES_MIN = 100, 100
 QUIET_SESSIONS = 8
@@ -39,6 +39,10 @@ class Figures:
 
 def median(rounds: list[Figures]) -> Figures:
     return Figures(*(statistics.median(column) for column in zip(*map(astuple, rounds))))
+
+
+def arriving(load: Load, doors: int) -> int:
+    return sum(part.case.arriving(part.messages) for part in parts(load, doors))
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,17 @@ class Row:
         doors, answered = peer.doors(self.case), self._receivers.answered
         cpu, there = peer.group.seconds_when_idle(), answered()
         began = time.monotonic()
-        self._source.send(doors, Load(self.case, messages, SESSIONS))
+        load = Load(self.case, messages, SESSIONS)
+        self._source.send(doors, load)
         accepted = time.monotonic()
-        there += self.case.arriving(messages)
+        there += arriving(load, len(doors))
         wait.until(lambda: answered() >= there, f"{peer.title} delivers all", PATIENCE_S, 0.005)
         delivered = time.monotonic()
         cpu = peer.group.seconds_when_idle() - cpu
         waited = max(MESSAGES_MIN, messages // 4)
-        waits = self._source.waits(doors, Load(self.case, waited, QUIET_SESSIONS))
-        there += self.case.arriving(waited)
+        load = Load(self.case, waited, QUIET_SESSIONS)
+        waits = self._source.waits(doors, load)
+        there += arriving(load, len(doors))
         wait.until(lambda: answered() >= there, f"{peer.title} delivers the rest", PATIENCE_S)
         return Figures(messages / (accepted - began), messages / (delivered - began),
                        cpu / messages * 1e6, waits.p50_ms, waits.p99_ms)

@@ -117,9 +117,15 @@ def source_of(name: str, root: PostfixRoot):
     return OwnSource() if name == "own" and BINARY.exists() else PostfixSource(root)
 
 
+def leave(*_) -> None:
+    """Once: what is sent again, as `timeout` does, would end the cleaning up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main() -> int:
     # So that whoever ends it leaves no server and no mount behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, leave)
     # On the disk, not in a file system of memory: all queues are to sync for real.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         Bench(arguments(), Path(scratch)).run()

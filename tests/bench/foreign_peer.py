@@ -5,6 +5,7 @@ Contract  As `Peer` says. Its queue is on the disk of all others, not in the mem
           signs.
 """
 
+import contextlib
 import shutil
 import subprocess
 from abc import abstractmethod
@@ -40,8 +41,10 @@ class ForeignPeer(ForeignServer):
         return self
 
     def __exit__(self, kind, *rest) -> None:
-        super().__exit__(kind, *rest)
-        self.group.__exit__(kind, *rest)
+        try:
+            super().__exit__(kind, *rest)
+        finally:
+            self.group.__exit__(kind, *rest)
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -64,7 +67,8 @@ class ForeignPeer(ForeignServer):
             super().start()
 
     def stop(self) -> None:
-        super().stop()
+        with contextlib.suppress(AssertionError):  # it did not end in time, and was killed
+            super().stop()
         self.stop_filters()
 
     def start_filters(self) -> None:

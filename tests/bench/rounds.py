@@ -22,7 +22,7 @@ from sources import Load, parts
 
 FIRST_MESSAGES, MESSAGES_MIN = 100, 100
 QUIET_SESSIONS = 8
-PATIENCE_S = 900
+PATIENCE_S = 180
 FILLER = Case("fill", "fill", size_bytes=1000, receiver="later")
 ONE_MAIL = "From: <{0}>\r\nTo: <look@look.test>\r\nSubject: look\r\nMessage-ID: <{1}@look.test>" \
     "\r\nDate: Sun, 22 Nov 2026 02:00:00 +0000\r\n\r\nIs it signed?\r\n"

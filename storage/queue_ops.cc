@@ -40,7 +40,7 @@ bool is_in_doubt(const Envelope& envelope, std::uint32_t attempt) {
 
 Envelope changed(Envelope envelope, WallTime due) {
     envelope.version += 1;
-    envelope.due_at = envelope.held ? never : due;
+    envelope.due_at = envelope.held ? never : std::max(due, envelope.release_at);
     return envelope;
 }
 
@@ -52,7 +52,8 @@ bool legal_recipient(const Recipient& before, const Recipient& after) {
 bool legal_change(const Envelope& before, const Envelope& after) {
     return before.id == after.id && after.version > before.version &&
            before.sender == after.sender && before.chunk_count == after.chunk_count &&
-           before.accepted_at == after.accepted_at && after.in_doubt >= before.in_doubt &&
+           before.accepted_at == after.accepted_at && before.release_at == after.release_at &&
+           after.in_doubt >= before.in_doubt &&
            std::ranges::equal(before.recipients, after.recipients, legal_recipient);
 }
 

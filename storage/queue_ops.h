@@ -7,7 +7,7 @@
 //           parts of one.
 //           A recipient that is final (delivered, failed) stays as it
 //           is, whatever is said about it later (P2, P4). A held message is due `never`: only
-//           resume() makes it due again.
+//           resume() makes it due again. No message is due before its release (RFC 4865).
 // Errors    Misuse (a recipient that does not exist, an illegal change) is a bug and aborts.
 #pragma once
 

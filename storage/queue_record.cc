@@ -11,6 +11,7 @@
 namespace posthorse::storage {
 namespace {
 
+constexpr auto record_format_newest = record_format_with_times;
 constexpr std::size_t header_length = 1 + 4;
 constexpr std::size_t number_length = 8;
 constexpr std::size_t old_mark_length = 2 * number_length;  // fence, last sequence in its epoch
@@ -33,9 +34,10 @@ Result<std::string_view> unseal(std::string_view record) {
     if (record.size() < header_length)
         return corrupt(std::to_string(record.size()) + " bytes are too short for any record");
     const auto version = static_cast<std::uint8_t>(record[0]);
-    if (version < record_format || version > record_format_with_wishes)
+    if (version != record_format && version != record_format_with_wishes &&
+        version != record_format_newest)
         return corrupt("format " + std::to_string(version) + ", this release reads up to " +
-                       std::to_string(record_format_with_wishes));
+                       std::to_string(record_format_newest));
     const std::string_view payload = record.substr(header_length);
     if (read_big_endian<std::uint32_t>(record, 1) != crc32c(payload))
         return corrupt("the checksum does not match");
@@ -149,6 +151,8 @@ void write_wishes(const MailWishes& wishes, v1::EnvelopeRecord::Wishes& out) {
     out.set_tls_optional(wishes.tls_optional);
     out.set_ret(static_cast<v1::EnvelopeRecord::ReturnContent>(wishes.ret));
     out.set_envelope_id(wishes.envelope_id);
+    out.set_release_after_s(static_cast<std::uint32_t>(wishes.release.after.count()));
+    out.set_release_at_ms(to_ms(wishes.release.at));
 }
 
 MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
@@ -158,6 +162,8 @@ MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
         .tls_optional = in.tls_optional(),
         .ret = static_cast<ReturnContent>(in.ret()),
         .envelope_id = in.envelope_id(),
+        .release = {.after = std::chrono::seconds{in.release_after_s()},
+                    .at = from_ms(in.release_at_ms())},
     };
 }
 
@@ -175,9 +181,17 @@ bool has_wishes(const AttemptOutcome& outcome) {
         outcome.outcomes, [](const RecipientOutcome& one) { return one.status.notices_passed_on; });
 }
 
-template <class Value>
-std::uint8_t format_of(const Value& value) {
-    return has_wishes(value) ? record_format_with_wishes : record_format;
+bool has_times(const Envelope& envelope) {
+    return envelope.wishes.release.asked() || envelope.release_at != WallTime{};
+}
+
+std::uint8_t format_of(const Envelope& envelope) {
+    if (has_times(envelope)) return record_format_with_times;
+    return has_wishes(envelope) ? record_format_with_wishes : record_format;
+}
+
+std::uint8_t format_of(const AttemptOutcome& outcome) {
+    return has_wishes(outcome) ? record_format_with_wishes : record_format;
 }
 
 void write_origin(const Origin& origin, v1::EnvelopeRecord::Origin& out) {
@@ -271,6 +285,7 @@ std::string encode(const Envelope& envelope) {
     record.set_expires_at_ms(to_ms(envelope.expires_at));
     record.set_warn_at_ms(to_ms(envelope.warn_at));
     record.set_due_at_ms(to_ms(envelope.due_at));
+    record.set_release_at_ms(to_ms(envelope.release_at));
     record.set_held(envelope.held);
     record.set_held_why(envelope.held_why);
     record.set_in_doubt(envelope.in_doubt);
@@ -350,6 +365,7 @@ Result<Envelope> decode_envelope(std::string_view record) {
         .expires_at = from_ms(parsed->expires_at_ms()),
         .warn_at = from_ms(parsed->warn_at_ms()),
         .due_at = from_ms(parsed->due_at_ms()),
+        .release_at = from_ms(parsed->release_at_ms()),
         .held = parsed->held(),
         .held_why = parsed->held_why(),
         .in_doubt = parsed->in_doubt(),

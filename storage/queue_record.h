@@ -20,10 +20,12 @@
 
 namespace posthorse::storage {
 
-// Of a record. The first is written as long as it says everything; the second holds what only later
-// releases know and an older one must not forget: wishes for notices, for UTF-8, for TLS.
+// Of a record. The lowest is written that says everything; a higher one holds what only later
+// releases know and an older one must not forget: the second wishes for notices, for UTF-8, for
+// TLS, the third a time before which the message must not go.
 inline constexpr std::uint8_t record_format = 1;
 inline constexpr std::uint8_t record_format_with_wishes = 2;
+inline constexpr std::uint8_t record_format_with_times = 4;  // a flipped bit makes no other: not 3
 // Of the store as a whole (the meta key `format`), and the older one that is read, too: marks of 16
 // bytes, which told no position apart from the fence.
 inline constexpr std::uint8_t store_format = 2;

@@ -57,6 +57,7 @@ std::vector<std::string> parameters(const MailWishes& wishes) {
     if (wishes.ret != ReturnContent::unsaid)
         said.emplace_back(wishes.ret == ReturnContent::full ? "RET=FULL" : "RET=HDRS");
     if (!wishes.envelope_id.empty()) said.push_back("ENVID=" + safe(wishes.envelope_id));
+    if (wishes.release.asked()) said.push_back(smtp::release_parameter(wishes.release));
     return said;
 }
 
@@ -144,6 +145,8 @@ v1::Message to_message(const Envelope& envelope,
     out.set_size_bytes(envelope.size_bytes);
     *out.mutable_accept_time() = to_timestamp(envelope.accepted_at);
     if (envelope.due_at < never) *out.mutable_due_time() = to_timestamp(envelope.due_at);
+    if (envelope.release_at != WallTime{})
+        *out.mutable_release_time() = to_timestamp(envelope.release_at);
     *out.mutable_expire_time() = to_timestamp(envelope.expires_at);
     out.set_held_reason(safe(envelope.held_why));
     out.set_attempts_in_doubt(envelope.in_doubt);

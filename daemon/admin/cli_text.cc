@@ -170,6 +170,10 @@ std::string QueueTable::row(const v1::Message& message) {
     if (!message.held_reason().empty()) {
         text += fmt::format("{:>27}held: {}\n", "", message.held_reason());
     }
+    if (message.has_release_time() && to_wall(message.release_time()) > now_) {
+        text += fmt::format("{:>27}waits for its release: {}\n", "",
+                            format_time(message.release_time()));
+    }
     if (message.attempts_in_doubt() > 0) {
         text += fmt::format("{:>27}in doubt: {}\n", "", in_doubt_text(message));
     }
@@ -200,6 +204,7 @@ std::string message_text(const v1::Message& message) {
                        field("message-id", message.message_id()) +
                        field("accepted", format_time(message.accept_time()));
     if (message.has_due_time()) text += field("next attempt", format_time(message.due_time()));
+    if (message.has_release_time()) text += field("release", format_time(message.release_time()));
     text += field("expires", format_time(message.expire_time()));
     text += field("listener", origin.listener()) + field("client", origin.client_address()) +
             field("helo", origin.helo()) + field("login", origin.login()) +

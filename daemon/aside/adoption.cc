@@ -1,5 +1,6 @@
 #include "daemon/aside/adoption.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/queue_ops.h"
@@ -15,7 +16,7 @@ Envelope adopted(const Envelope& old, const Adopting& adopting) {
     });
     fresh.expires_at = adopting.now + (old.expires_at - old.accepted_at);
     if (old.warn_at != never) fresh.warn_at = adopting.now + (old.warn_at - old.accepted_at);
-    fresh.due_at = old.held ? never : adopting.now;
+    fresh.due_at = old.held ? never : std::max(adopting.now, old.release_at);
     fresh.in_doubt += adopting.open_attempts;
     fresh.doubts.clear();  // there is nobody left to ask
     return storage::note(std::move(fresh),

@@ -118,6 +118,8 @@ struct Intake {
     std::uint32_t sessions_max = 1000;
     std::uint32_t sessions_per_client_max = 50;
     bool add_missing_headers = true;  // submissions only (RFC 6409 section 8)
+    // How long submissions may be held for a later release (RFC 4865); 0: they may not.
+    Duration future_release_max{};
 };
 
 // The nodes that share one queue. Without `join` a node is a pool of itself and opens no peer port.

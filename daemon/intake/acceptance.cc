@@ -9,11 +9,18 @@
 #include "proto/mail/address_list.h"
 #include "proto/mail/header_fix.h"
 #include "proto/mail/trace_header.h"
+#include "proto/smtp/date_time.h"
 #include "proto/types/assert.h"
 #include "proto/types/utf8.h"
 
 namespace posthorse::intake {
 namespace {
+
+// 1970: at once.
+WallTime release_time(const Envelope& envelope) {
+    const auto& asked = envelope.wishes.release;
+    return asked.after.count() == 0 ? asked.at : envelope.accepted_at + asked.after;
+}
 
 Reply reply_to(const Error& error) {
     if (error.code == Errc::invalid)
@@ -309,6 +316,11 @@ void Acceptance::log_accepted(const Envelope& envelope) const {
                                     {"login", origin_.login},
                                     {"listener", origin_.listener},
                                     {"message_id", envelope.message_id}});
+    if (envelope.release_at != WallTime{}) {
+        runtime::log::info(
+            "release_awaited",
+            {{"id", id_.to_string()}, {"release", smtp::format_date_time(envelope.release_at)}});
+    }
     if (findings_) log_verified();
 }
 
@@ -339,11 +351,12 @@ Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
     envelope.wishes = transaction_.wishes;
     envelope.origin = origin_;
     envelope.accepted_at = context_.clock.wall();
-    envelope.due_at = envelope.accepted_at;
-    envelope.expires_at = envelope.accepted_at +
-                          (transaction_.sender.empty() ? queue.bounce_lifetime : queue.lifetime);
+    envelope.release_at = release_time(envelope);
+    envelope.due_at = std::max(envelope.accepted_at, envelope.release_at);
+    envelope.expires_at =
+        envelope.due_at + (transaction_.sender.empty() ? queue.bounce_lifetime : queue.lifetime);
     const bool warns = queue.delay_warning > Duration::zero() && !transaction_.sender.empty();
-    envelope.warn_at = warns ? envelope.accepted_at + queue.delay_warning : never;
+    envelope.warn_at = warns ? envelope.due_at + queue.delay_warning : never;
     // Without chunks the head holds everything; with them size_bytes_ went into the chunks.
     envelope.size_bytes = chunk_count_ == 0 ? head_bytes : head_bytes + size_bytes_;
     envelope.chunk_count = chunk_count_;

@@ -71,6 +71,11 @@ Reply admit_recipient(const config::Config& config,
     return {550, {5, 7, 1}, "relaying denied"};
 }
 
+std::optional<Reply> refuse_times(const FutureRelease& release, WallTime now) {
+    if (release.at == WallTime{} || release.at > now) return std::nullopt;
+    return Reply{501, {5, 5, 4}, "HOLDUNTIL is over: it must be in the future"};
+}
+
 std::string qualified(const config::Config& config, std::string recipient) {
     if (smtp::domain_of(recipient).empty()) recipient += '@' + config.host_name;
     return recipient;

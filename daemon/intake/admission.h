@@ -5,6 +5,7 @@
 //           may know (RFC 5321 section 7.3).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "daemon/auth/sender_policy.h"
@@ -12,7 +13,9 @@
 #include "daemon/intake/recipient_map.h"
 #include "proto/mail/header.h"
 #include "proto/smtp/server_session.h"
+#include "proto/types/envelope.h"
 #include "proto/types/reply.h"
+#include "proto/types/time.h"
 
 namespace posthorse::intake {
 
@@ -41,6 +44,9 @@ Reply admit_recipient(const config::Config& config,
                       const RecipientMap* map,
                       const Client& client,
                       const std::string& recipient);
+
+// What only a clock tells of the times that MAIL names: a release that is past (RFC 4865).
+std::optional<Reply> refuse_times(const FutureRelease& release, WallTime now);
 
 // "postmaster" without a domain is this host's (RFC 5321 section 4.5.1).
 std::string qualified(const config::Config& config, std::string recipient);

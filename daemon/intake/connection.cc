@@ -31,6 +31,12 @@ smtp::ServerProfile profile(const IntakeContext& context,
     offered.auth_in_clear = submission && trusted;
     offered.require_auth = submission && !trusted;
     offered.require_tls = submission && !trusted;
+    const auto held_for_max =
+        std::chrono::floor<std::chrono::seconds>(context.config.intake.future_release_max);
+    if (submission && held_for_max.count() > 0) {
+        offered.release = {.after_max = held_for_max,
+                           .at_max = context.clock.wall() + held_for_max};
+    }
     offered.limits = context.config.limits;
     return offered;
 }
@@ -218,7 +224,7 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
     } else if (std::holds_alternative<smtp::AuthAbort>(effect)) {
         login_.abort();
     } else if (auto* mail = std::get_if<smtp::CheckMail>(&effect)) {
-        co_await check_mail(std::move(mail->sender));
+        co_await check_mail(std::move(*mail));
     } else if (auto* recipient = std::get_if<smtp::CheckRcpt>(&effect)) {
         check_recipient(recipient->recipient);
     } else if (std::holds_alternative<smtp::BodyBegin>(effect)) {
@@ -254,7 +260,8 @@ void Connection::offer_logins() {
     session_.offer(login_.mechanisms());
 }
 
-asio::awaitable<void> Connection::check_mail(std::string sender) {
+asio::awaitable<void> Connection::check_mail(smtp::CheckMail mail) {
+    const auto& sender = mail.sender;
     switch (context_.door.load(std::memory_order_relaxed)) {
         case Door::full:
             co_return answer({452, {4, 3, 1}, "the queue's disk is nearly full; try later"});
@@ -266,6 +273,8 @@ asio::awaitable<void> Connection::check_mail(std::string sender) {
     }
     if (stopping_ || context_.door.load(std::memory_order_relaxed) == Door::draining)
         co_return answer({421, {4, 3, 2}, "this server stops; try another"});
+    if (const auto refusal = refuse_times(mail.release, context_.clock.wall()))
+        co_return answer(*refusal);
     const auto policy = context_.sender_policy.get();
     const auto judged = admit_sender(*policy, client(), sender);
     const bool exhausted = judged.positive() && co_await limits_.sender_is_exhausted(
@@ -290,6 +299,7 @@ asio::awaitable<void> Connection::end_message(std::optional<Reply> fault) {
     const auto reply = co_await acceptance->finish();
     if (reply.positive()) {
         context_.metrics.messages.add();
+        if (session_.transaction().wishes.release.asked()) context_.metrics.future_releases.add();
         limits_.accepted_from(
             counted_sender(*context_.sender_policy.get(), client(), session_.transaction().sender));
         context_.metrics.bytes.add(static_cast<double>(acceptance->size_bytes()));

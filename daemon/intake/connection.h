@@ -52,7 +52,7 @@ private:
     asio::awaitable<void> log_in(asio::awaitable<LoginStep> step);
     void offer_logins();
     asio::awaitable<void> delay_greeting();
-    asio::awaitable<void> check_mail(std::string sender);
+    asio::awaitable<void> check_mail(smtp::CheckMail mail);
     void check_recipient(const std::string& recipient);
     asio::awaitable<void> end_message(std::optional<Reply> fault);
     asio::awaitable<void> start_tls();

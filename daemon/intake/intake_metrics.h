@@ -32,6 +32,8 @@ struct IntakeMetrics {
                                             "their client.")),
           messages(metrics.counter("posthorse_messages_accepted_total",
                                    "Messages taken into custody (250 after the end of data).")),
+          future_releases(metrics.counter("posthorse_future_releases_total",
+                                          "Messages taken into custody for a later release.")),
           bytes(metrics.counter("posthorse_accepted_bytes_total",
                                 "Octets of the messages taken into custody.")),
           refused_temporarily(refused(metrics, "4xx")),
@@ -54,6 +56,7 @@ struct IntakeMetrics {
     runtime::Counter delayed_logins;
     runtime::Counter delayed_greetings;
     runtime::Counter messages;
+    runtime::Counter future_releases;
     runtime::Counter bytes;
     runtime::Counter refused_temporarily;
     runtime::Counter refused_for_good;

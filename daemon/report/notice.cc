@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/xtext.h"
 #include "proto/types/assert.h"
@@ -43,6 +44,13 @@ std::string original_recipient(const std::string& parameter, mail::DsnCharset ch
     if (!decoded) return {};
     const bool shown = charset == mail::DsnCharset::utf8 || is_ascii(decoded->address);
     return shown ? decoded->type + ';' + decoded->address : smtp::as_ascii_parameter(parameter);
+}
+
+// As RFC 4865 section 5.1.2 has it.
+std::string release_request(const FutureRelease& release) {
+    if (!release.asked()) return {};
+    if (release.at != WallTime{}) return "until;" + smtp::format_date_time(release.at);
+    return "for;" + std::to_string(release.after.count());
 }
 
 // RFC 6533 section 4: UTF-8 goes only to who uses it.
@@ -93,6 +101,7 @@ std::string notice_text(mail::DsnKind kind,
     facts.unique = unique_name(kind, envelope, about.front());
     facts.now = now;
     facts.arrived = envelope.accepted_at;
+    facts.release = release_request(envelope.wishes.release);
     facts.retry_until = envelope.expires_at;
     facts.original_header = original_head;
     if (returns_all(kind, envelope, original_head)) facts.original_message = original_head;

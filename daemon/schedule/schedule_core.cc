@@ -47,6 +47,11 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
         out.push_back(Park{id, again ? now.wall + limits_.retry.retry_min : at_once});
         return;
     }
+    // Fresh from its client, and for later (RFC 4865): until then it is in the queue alone.
+    if (envelope.release_at > now.wall) {
+        out.push_back(Park{id, envelope.release_at});
+        return;
+    }
     const auto batches = pending_by_destination(envelope);
     const auto message = active_.emplace(id, Message{}).first;
     message->second.envelope = std::move(envelope);

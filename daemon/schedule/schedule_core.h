@@ -93,7 +93,7 @@ public:
     // Counts for what is offered from now on.
     void set_routes(RouteTable routes) { routes_ = std::move(routes); }
 
-    // A claimed message. Without room it goes back as it was.
+    // A claimed message. Without room, or before its release, it goes back as it was.
     void offer(Envelope envelope, Now now, Effects& out);
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);
     // A worker without a job is no more.

@@ -137,6 +137,7 @@ std::string message_fields(const DsnFacts& facts) {
     text.field("Reporting-MTA", "dns; " + facts.host_name)
         .field("X-Posthorse-Queue-ID", facts.queue_id)
         .field("Arrival-Date", format_date(facts.arrived));
+    if (!facts.release.empty()) text.field("Future-Release-Request", facts.release);
     return text.take();
 }
 

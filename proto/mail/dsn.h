@@ -48,6 +48,7 @@ struct DsnFacts {
     std::string unique;       // never given twice: makes the Message-ID and the boundary
     WallTime now{};
     WallTime arrived{};
+    std::string release;  // Future-Release-Request (RFC 4865 section 5.1.2); empty: none was made
     WallTime retry_until{};
     std::vector<DsnRecipient> recipients;  // those that this notice is about
     std::string_view original_header;      // perhaps only the beginning of it

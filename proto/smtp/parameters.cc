@@ -9,6 +9,7 @@
 
 #include "proto/smtp/address.h"
 #include "proto/smtp/command.h"
+#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/xtext.h"
 
@@ -48,18 +49,20 @@ struct Reader {
     std::string_view keyword;
     bool (*read)(const Parameter&, Into&);
     std::string_view wanted;  // of the client
+    bool (*offered)(const MailOffer&) = [](const MailOffer&) { return true; };
 };
 
 template <class Into>
 std::optional<Reply> read_all(std::string_view text,
                               std::span<const Reader<Into>> readers,
+                              const MailOffer& offer,
                               Into& into) {
     std::vector<const Reader<Into>*> seen;
     while (!text.empty()) {
         const auto parameter = take_parameter(text);
         if (!parameter) return malformed("A space must follow the address");
         const auto reader = std::ranges::find_if(readers, [&](const Reader<Into>& one) {
-            return equal_ignoring_case(one.keyword, parameter->keyword);
+            return equal_ignoring_case(one.keyword, parameter->keyword) && one.offered(offer);
         });
         if (reader == readers.end()) return not_offered();
         const bool again = std::ranges::find(seen, &*reader) != seen.end();
@@ -117,6 +120,30 @@ bool read_envelope_id(const Parameter& parameter, MailParameters& into) {
     return std::ranges::all_of(*decoded, [](char c) { return c >= 32 && c < 127; });
 }
 
+bool read_hold_for(const Parameter& parameter, MailParameters& into) {
+    const auto digits = value_of(parameter);
+    const auto seconds = parse_octet_count(digits);
+    const bool first = !into.wishes.release.asked();
+    if (!first || !seconds || digits.front() == '0' || digits.size() > 9) return false;
+    into.wishes.release.after = std::chrono::seconds{*seconds};
+    return true;
+}
+
+bool read_hold_until(const Parameter& parameter, MailParameters& into) {
+    const auto at = parse_date_time(value_of(parameter));
+    const bool first = !into.wishes.release.asked();
+    if (!first || !at || *at <= WallTime{}) return false;
+    into.wishes.release.at = *at;
+    return true;
+}
+
+bool offers_tls(const MailOffer& offer) {
+    return offer.channel == Channel::tls;
+}
+bool offers_release(const MailOffer& offer) {
+    return offer.release.has_value();
+}
+
 constexpr std::array mail_readers{
     Reader<MailParameters>{"SIZE", read_size, "SIZE must be one number"},
     Reader<MailParameters>{"BODY", read_body, "BODY must be 7BIT or 8BITMIME"},
@@ -125,10 +152,20 @@ constexpr std::array mail_readers{
     Reader<MailParameters>{"RET", read_ret, "RET must be FULL or HDRS"},
     Reader<MailParameters>{"ENVID", read_envelope_id,
                            "ENVID must be one xtext of at most 100 printable characters"},
-    // The last one: offered inside TLS alone.
     Reader<MailParameters>{"REQUIRETLS", read_require_tls,
-                           "REQUIRETLS has no value and is said once"},
+                           "REQUIRETLS has no value and is said once", offers_tls},
+    Reader<MailParameters>{"HOLDFOR", read_hold_for,
+                           "HOLDFOR must be a number of seconds, without HOLDUNTIL",
+                           offers_release},
+    Reader<MailParameters>{"HOLDUNTIL", read_hold_until,
+                           "HOLDUNTIL must be a date and time in UTC, without HOLDFOR",
+                           offers_release},
 };
+
+// RFC 4865 section 4.2 (7, 8).
+bool is_too_far(const FutureRelease& release, const ReleaseBounds& bounds) {
+    return release.after > bounds.after_max || release.at > bounds.at_max;
+}
 
 // --- of RCPT
 
@@ -180,15 +217,18 @@ std::optional<std::uint64_t> parse_octet_count(std::string_view digits) {
 }
 
 std::optional<Reply> parse_mail_parameters(std::string_view text,
-                                           Channel channel,
+                                           const MailOffer& offer,
                                            MailParameters& parameters) {
-    const std::span readers(mail_readers);
-    const auto offered = channel == Channel::tls ? readers.size() : readers.size() - 1;
-    return read_all<MailParameters>(text, readers.first(offered), parameters);
+    auto refusal = read_all<MailParameters>(text, mail_readers, offer, parameters);
+    if (refusal) return refusal;
+    if (offer.release && is_too_far(parameters.wishes.release, *offer.release)) {
+        return malformed("Messages are not held for so long: see FUTURERELEASE of EHLO");
+    }
+    return std::nullopt;
 }
 
 std::optional<Reply> parse_rcpt_parameters(std::string_view text, RecipientWishes& wishes) {
-    return read_all<RecipientWishes>(text, rcpt_readers, wishes);
+    return read_all<RecipientWishes>(text, rcpt_readers, {}, wishes);
 }
 
 std::string notify_parameter(const Notify& notify) {
@@ -200,6 +240,11 @@ std::string notify_parameter(const Notify& notify) {
     add(notify.failure, "FAILURE");
     add(notify.delay, "DELAY");
     return "NOTIFY=" + (list.empty() ? "NEVER" : list);
+}
+
+std::string release_parameter(const FutureRelease& release) {
+    if (release.at != WallTime{}) return "HOLDUNTIL=" + format_date_time(release.at);
+    return "HOLDFOR=" + std::to_string(release.after.count());
 }
 
 }  // namespace posthorse::smtp

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proto/smtp/base64.h"
+#include "proto/smtp/date_time.h"
 #include "proto/types/assert.h"
 
 namespace posthorse::smtp {
@@ -305,6 +306,10 @@ std::string ServerSession::ehlo_text() const {
     text += "\n8BITMIME\nSMTPUTF8\nDSN\nCHUNKING\nLIMITS RCPTMAX=";
     text += std::to_string(profile_.limits.recipients_max);
     if (facts_.tls) text += "\nREQUIRETLS";  // RFC 8689 section 4.1
+    if (const auto& release = profile_.release) {
+        text += "\nFUTURERELEASE " + std::to_string(release->after_max.count()) + ' ' +
+                format_date_time(release->at_max);
+    }
     if (profile_.starttls && !facts_.tls) text += "\nSTARTTLS";
     if (auth_offered() && !profile_.mechanisms.empty()) {
         text += "\nAUTH";
@@ -316,6 +321,10 @@ std::string ServerSession::ehlo_text() const {
 bool ServerSession::auth_offered() const {
     if (profile_.require_tls && !facts_.tls) return false;
     return profile_.auth && (facts_.tls || profile_.auth_in_clear);
+}
+
+MailOffer ServerSession::mail_offer() const {
+    return {.channel = facts_.tls ? Channel::tls : Channel::clear, .release = profile_.release};
 }
 
 std::optional<Reply> ServerSession::before_mail() const {
@@ -330,10 +339,11 @@ std::optional<Reply> ServerSession::before_mail() const {
 
 void ServerSession::mail(std::string_view argument, Effects& out) {
     if (const auto refusal = before_mail()) return respond(*refusal, out);
-    auto read = read_mail(argument, facts_.tls ? Channel::tls : Channel::clear, profile_.limits);
+    auto read = read_mail(argument, mail_offer(), profile_.limits);
     if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
     offered_ = std::get<Transaction>(std::move(read));
-    ask(Question::mail, CheckMail{offered_.sender, offered_.declared_bytes}, out);
+    ask(Question::mail,
+        CheckMail{offered_.sender, offered_.declared_bytes, offered_.wishes.release}, out);
 }
 
 std::optional<Reply> ServerSession::before_rcpt() const {

@@ -41,6 +41,8 @@ struct ServerProfile {
     bool auth_in_clear = false;  // the client's network is trusted
     bool require_auth = false;   // submission: no MAIL without AUTH (RFC 6409 section 4.3)
     bool require_tls = false;    // no MAIL and no AUTH without TLS
+    // Submission alone (RFC 4865 section 4.2): messages are held for a later release.
+    std::optional<ReleaseBounds> release{};
     std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
     Limits limits;
 };
@@ -71,6 +73,7 @@ struct AuthAbort {};  // the exchange will not go on: forget it. No answer.
 struct CheckMail {
     std::string sender;
     std::uint64_t declared_bytes;
+    FutureRelease release;
 };  // answer with verdict()
 struct CheckRcpt {
     std::string recipient;
@@ -201,6 +204,7 @@ private:
     std::optional<Reply> before_chunk() const;
     std::optional<Reply> before_auth() const;
     bool auth_offered() const;
+    MailOffer mail_offer() const;
     bool greet(std::string_view argument, Effects& out);
     std::string ehlo_text() const;
 

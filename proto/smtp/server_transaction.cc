@@ -45,7 +45,7 @@ std::optional<Reply> utf8_refusal(std::string_view argument) {
 }  // namespace
 
 std::variant<Transaction, Reply> read_mail(std::string_view argument,
-                                           Channel channel,
+                                           const MailOffer& offer,
                                            const Limits& limits) {
     if (auto refusal = utf8_refusal(argument)) return *refusal;
     const auto text = after_keyword(argument, "FROM:");
@@ -55,7 +55,7 @@ std::variant<Transaction, Reply> read_mail(std::string_view argument,
     if (path.fault != PathFault::none) return path_refusal(path.fault, {5, 1, 7});
     MailParameters parameters;
     const auto rest = text->substr(path.length);
-    if (auto refusal = parse_mail_parameters(rest, channel, parameters)) return *refusal;
+    if (auto refusal = parse_mail_parameters(rest, offer, parameters)) return *refusal;
     if (!parameters.wishes.utf8 && !is_ascii(argument)) return eight_bit_refusal();
     const auto most = limits.message_bytes_max;
     if (most != 0 && parameters.size_bytes > most) return too_large;

@@ -45,7 +45,7 @@ struct ChunkCommand {
 // "FROM:<ann@example.org> SIZE=7" and "TO:<bob@example.net>": the transaction that it opens, the
 // recipient that it adds.
 std::variant<Transaction, Reply> read_mail(std::string_view argument,
-                                           Channel channel,
+                                           const MailOffer& offer,
                                            const Limits& limits);
 std::variant<AcceptedRecipient, Reply> read_rcpt(std::string_view argument,
                                                  const Transaction& transaction);

@@ -5,6 +5,7 @@
 // Contract  Plain values; no invariant that a default-constructed one breaks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -70,13 +71,24 @@ enum class BodyKind : std::uint8_t { seven_bit, eight_bit };
 // RET= of MAIL FROM (RFC 3461 section 4.3): what of the message a notice of failure returns.
 enum class ReturnContent : std::uint8_t { unsaid, headers, full };
 
-// What MAIL FROM, or the header, asks of every server on the way.
+// HOLDFOR= or HOLDUNTIL= of MAIL FROM (RFC 4865): when the message may leave the server that it is
+// submitted to. At most one of both is there.
+struct FutureRelease {
+    std::chrono::seconds after{};  // its acceptance
+    WallTime at{};
+
+    bool asked() const { return after.count() != 0 || at != WallTime{}; }
+    bool operator==(const FutureRelease&) const = default;
+};
+
+// What MAIL FROM, or the header, asks of every server on the way; `release` of this one alone.
 struct MailWishes {
     bool utf8 = false;          // SMTPUTF8 (RFC 6531)
     bool require_tls = false;   // REQUIRETLS (RFC 8689)
     bool tls_optional = false;  // "TLS-Required: No" (RFC 8689 section 3)
     ReturnContent ret = ReturnContent::unsaid;
     std::string envelope_id{};  // ENVID= (RFC 3461 section 4.4), in xtext as it came; empty: none
+    FutureRelease release{};
     bool operator==(const MailWishes&) const = default;
 };
 
@@ -122,9 +134,10 @@ struct Envelope {
     MailWishes wishes{};
     Origin origin;
     WallTime accepted_at{};
-    WallTime expires_at{};  // accepted_at + queue_lifetime
-    WallTime warn_at{};     // accepted_at + delay_warning; never: warned already or not wanted
-    WallTime due_at{};      // next attempt; `never` while held
+    WallTime expires_at{};  // accepted_at, or release_at, + queue_lifetime
+    WallTime warn_at{};     // the same + delay_warning; never: warned already or not wanted
+    WallTime due_at{};      // next attempt; `never` while held; not before `release_at`
+    WallTime release_at{};  // no attempt before it (RFC 4865), whatever happens; 1970: at once
     bool held = false;      // by an operator or a guard; `held_why` says
     std::string held_why;
     std::uint32_t in_doubt = 0;  // attempts whose end nobody knew when their node died (P4)

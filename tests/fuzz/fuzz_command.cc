@@ -28,12 +28,26 @@ void check_printable(std::string_view text) {
     for (const char c : text) PH_ASSERT(static_cast<unsigned char>(c) >= 32 && c != 127);
 }
 
+void check_release(const FutureRelease& release, const ReleaseBounds& bounds) {
+    PH_ASSERT(release.after <= bounds.after_max && release.at <= bounds.at_max);
+    PH_ASSERT(release.after.count() == 0 || release.at == WallTime{});
+    if (!release.asked()) return;
+    MailParameters again;
+    PH_ASSERT(!parse_mail_parameters(' ' + release_parameter(release), {.release = bounds}, again));
+    const auto lost = release.at - again.wishes.release.at;  // a fraction of a second
+    PH_ASSERT(lost.count() >= 0 && lost < std::chrono::seconds{1});
+}
+
 void check_parameters(std::string_view text) {
+    const MailOffer offer{.channel = Channel::tls,
+                          .release = ReleaseBounds{.after_max = std::chrono::days{30},
+                                                   .at_max = WallTime{std::chrono::days{40'000}}}};
     MailParameters parameters;
-    if (const auto refusal = parse_mail_parameters(text, Channel::tls, parameters)) {
+    if (const auto refusal = parse_mail_parameters(text, offer, parameters)) {
         PH_ASSERT(refusal->permanent());
-    } else if (!parameters.wishes.envelope_id.empty()) {
+    } else {
         check_printable(decode_xtext(parameters.wishes.envelope_id).value());
+        check_release(parameters.wishes.release, *offer.release);
     }
     RecipientWishes wishes;
     if (const auto refusal = parse_rcpt_parameters(text, wishes)) {

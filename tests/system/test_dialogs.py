@@ -18,7 +18,7 @@ SINGLE_RECIPIENTS = re.compile(r"(nobody|later|busy)@example\.org")
 SETTINGS = {
     "host_name": "mx.example.org",
     "auth": {"mechanisms": ["PLAIN", "LOGIN"]},
-    "intake": {"relay_domains": ["example.org"]},
+    "intake": {"relay_domains": ["example.org"], "future_release_max": "1d"},
     "limits": {"message_bytes_max": 100_000, "recipients_max": 100, "errors_max": 10,
                "idle_commands_max": 20},
 }

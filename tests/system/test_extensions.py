@@ -1,8 +1,9 @@
-"""SMTPUTF8, DSN, CHUNKING and LIMITS on the real binary, with other people's programs."""
+"""The extensions of SMTP on the real binary, with other people's programs."""
 
 import re
 import smtplib
 import ssl
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -169,6 +170,43 @@ def test_8_bit_octets_go_nowhere_without_8bitmime(home):
             wait.until(lambda: home.received, "the notice arrives")
     assert report_of(home.received[0].content)["Status"] == "5.6.3"
     assert not old.heard
+
+
+def release_of(message: dict) -> datetime:
+    return datetime.fromisoformat(message["release_time"].replace("Z", "+00:00"))
+
+
+def test_a_message_for_later_waits_through_a_restart_and_an_operators_retry(home):
+    settings = merged(routes_to({"home.test": home.port}), TRUSTING)
+    node = Node(merged(settings, {"intake": {"future_release_max": "1d"}}))
+    with node:
+        send(node, PLAIN, "ann@home.test", ["bob@home.test"], ("HOLDFOR=4",))
+        [message] = node.queue()
+        release = release_of(message)
+        assert f"waits for its release: {release:%Y-%m-%dT%H:%M:%S}Z" in node.cli("queue", "ls")
+        assert "asks         HOLDFOR=4\n" in node.cli("queue", "show", message["id"])
+        node.kill()
+        node.start()
+        assert "retry: done" in node.cli("queue", "retry", message["id"])
+        assert "0 made due now" in node.cli("queue", "flush")
+        wait.until(lambda: home.received, "the mail arrives")
+        assert datetime.now(timezone.utc) >= release
+        wait.until(lambda: node.queue() == [], "the queue is empty")
+
+
+def test_what_is_for_later_may_be_bounced_before(home):
+    settings = merged(routes_to({"home.test": home.port}), TRUSTING)
+    with Node(merged(settings, {"intake": {"future_release_max": "1d"}})) as node:
+        until = datetime.now(timezone.utc) + timedelta(hours=1)
+        send(node, PLAIN, "ann@home.test", ["bob@home.test"],
+             (f"HOLDUNTIL={until:%Y-%m-%dT%H:%M:%SZ}",))
+        assert node.metrics()["posthorse_future_releases_total"] == 1
+        [message] = node.queue()
+        node.cli("queue", "bounce", message["id"])
+        wait.until(lambda: home.received, "the notice arrives")
+    report = report_of(home.received[0].content)
+    assert report["Future-Release-Request"] == f"until;{until:%Y-%m-%dT%H:%M:%SZ}"
+    assert "Arrival-Date" in report and report["Status"] == "5.0.0"
 
 
 def server_tls(certificates: Certificates) -> ssl.SSLContext:

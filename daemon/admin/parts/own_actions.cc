@@ -164,7 +164,8 @@ void OwnPart::ask(v1::NodeFlushRequest request, Completion<v1::NodeFlushResponse
     flushing->first = request.after().empty();
     flushing->done = std::move(done);
     const auto visit = [this, flushing, now = clock_.wall()](const Envelope& envelope) {
-        const bool waits = !envelope.held && envelope.due_at > now;
+        const bool may_go = !envelope.held && envelope.release_at <= now;
+        const bool waits = may_go && envelope.due_at > now;
         if (waits && !ports_.delivering(envelope.id)) flushing->batch.push_back(envelope.id);
         return flushing->batch.size() < page_messages ? Visited::go_on : Visited::enough;
     };

@@ -77,6 +77,18 @@ TEST_CASE("a held message is due never, whatever happens to it, until it is resu
     CHECK(resumed.held_why.empty());
 }
 
+TEST_CASE("no change makes a message due before its release") {
+    Envelope later = before;
+    later.release_at = later.due_at = at_ms(50'000);
+    CHECK(retry(later, at_ms(1)).due_at == at_ms(50'000));
+    CHECK(park(later, at_ms(1)).due_at == at_ms(50'000));
+    CHECK(park(later, at_ms(60'000)).due_at == at_ms(60'000));
+    const Envelope held = hold(later, "asked for");
+    CHECK(held.due_at == never);
+    CHECK(resume(held, at_ms(1)).due_at == at_ms(50'000));
+    CHECK(resume(held, at_ms(60'000)).due_at == at_ms(60'000));
+}
+
 TEST_CASE("every change has a higher version") {
     const Intent intent{before.id, 1, {0}, "mx", at_ms(1), {}};
     for (const Envelope& after :

@@ -95,6 +95,19 @@ TEST_CASE("each wish alone raises the format: an older release must not forget i
     }
 }
 
+TEST_CASE("a release alone raises the format once more, and older records are read") {
+    std::vector<Envelope> each(3, envelope_with_wishes());
+    each[0].wishes.release.after = std::chrono::hours{1};
+    each[1].wishes.release.at = at_ms(1'800'000'000'000);
+    each[2].release_at = at_ms(1'800'000'000'000);
+    for (const auto& envelope : each) {
+        CHECK(encode(envelope).front() == record_format_with_times);
+        CHECK(*decode_envelope(encode(envelope)) == envelope);
+    }
+    CHECK(decode_envelope(encode(envelope_with_wishes()))->release_at == WallTime{});
+    CHECK_FALSE(decode_envelope(encode(full_envelope()))->wishes.release.asked());
+}
+
 TEST_CASE("what an older release may forget does not raise the record's format") {
     Envelope envelope = full_envelope();
     envelope.cut_off = 2;
@@ -162,8 +175,8 @@ TEST_CASE("every cut is seen") {
 
 TEST_CASE("a record of another release is refused by its format") {
     std::string other = encode(full_envelope());
-    other[0] = static_cast<char>(record_format_with_wishes + 1);
-    CHECK(decode_envelope(other).error().what.find("format 3") != std::string::npos);
+    other[0] = static_cast<char>(record_format_with_times + 1);
+    CHECK(decode_envelope(other).error().what.find("format 5") != std::string::npos);
 }
 
 TEST_CASE("a record of one kind is none of another") {

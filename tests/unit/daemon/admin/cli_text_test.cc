@@ -141,6 +141,20 @@ TEST_CASE("what a message asks of every server is shown as it was said") {
     has("             NOTIFY=NEVER\n");
 }
 
+TEST_CASE("a message for later says when it goes, as long as it waits") {
+    Envelope envelope;
+    envelope.wishes.release.after = std::chrono::hours{1};
+    envelope.release_at = envelope.due_at = noon + std::chrono::hours{1};
+    envelope.recipients = {{.address = "bob@example.net"}};
+    const auto message = to_message(envelope, false, {});
+    CHECK(message_text(message).find("asks         HOLDFOR=3600\n") != std::string::npos);
+    const auto release = format_time(message.release_time());
+    CHECK(message_text(message).find("release      " + release + '\n') != std::string::npos);
+    CHECK(QueueTable(noon).row(message).ends_with("waits for its release: " + release + '\n'));
+    QueueTable afterwards(noon + std::chrono::hours{1});
+    CHECK(afterwards.row(message).find("release") == std::string::npos);
+}
+
 TEST_CASE("the summary: a column for each age, the total first") {
     QueueSummary summary;
     summary.add(test::message(1, 7min, "a@b", {"x@example.org", "y@example.org"}), noon);
@@ -172,7 +186,7 @@ TEST_CASE("JSON: every field, numbers as numbers, null for what is absent") {
           R"("recipients":[{"address":"\"a\\b\"@test","state":"unspecified","attempts":0,)"
           R"("last_reply":"one\u000atwo","last_remote":"","last_tls":"",)"
           R"("last_attempt_time":null,"parameters":[]}],"undecided":[],"history":[],)"
-          R"("parameters":[]})");
+          R"("parameters":[],"release_time":null})");
 }
 
 TEST_CASE("JSON: repeated numbers, durations and booleans") {

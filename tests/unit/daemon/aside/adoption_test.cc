@@ -57,6 +57,13 @@ TEST_CASE("a held message stays held") {
     CHECK(fresh.due_at == never);
 }
 
+TEST_CASE("a message for later is adopted as one") {
+    auto old = sample_envelope(sample_id(1));
+    old.release_at = now + 1h;
+    CHECK(adopted(old, adopting()).due_at == now + 1h);
+    CHECK(adopted(old, adopting()).release_at == now + 1h);
+}
+
 TEST_CASE("attempts without an end are in doubt, and nobody is asked about them") {
     auto old = sample_envelope(sample_id(1));
     old.in_doubt = 1;

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "proto/smtp/date_time.h"
 #include "tests/unit/daemon/intake/intake_fixture.h"
 
 using namespace posthorse;
@@ -75,6 +76,53 @@ TEST_CASE("TLS-Required: No is kept (RFC 8689 section 3)") {
     const std::string rcpt = "<bob@example.org>";
     CHECK(accepted_with(mail, rcpt, "tls-required:\r\n NO\r\n" + plain).wishes.tls_optional);
     CHECK_FALSE(accepted_with(mail, rcpt, "TLS-Required: Yes\r\n" + plain).wishes.tls_optional);
+}
+
+namespace {
+
+config::Config with_future_release() {
+    auto config = IntakeFixture::default_config();
+    config.intake.future_release_max = std::chrono::days{1};
+    return config;
+}
+
+std::string after_hello(Client& client) {
+    client.greeting();
+    return client.say("EHLO client.example.org");
+}
+
+}  // namespace
+
+TEST_CASE("a message for later is due then, and lives from then on (RFC 4865)") {
+    IntakeFixture intake(with_future_release());
+    Client client(intake.port("submissions"), true);
+    CHECK(after_hello(client).find("FUTURERELEASE 86400 2") != std::string::npos);
+    REQUIRE(client.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").starts_with("235"));
+    REQUIRE(client.say("MAIL FROM:<ann@example.org> HOLDFOR=3600").starts_with("250"));
+    REQUIRE(client.say("RCPT TO:<bob@example.net>").starts_with("250"));
+    REQUIRE(client.say("DATA").starts_with("354"));
+    client.send(plain + "\r\n.\r\n");
+    REQUIRE(client.reply().starts_with("250"));
+    const auto envelope = intake.accepted().at(0);
+    const auto release = envelope.accepted_at + std::chrono::hours{1};
+    CHECK(envelope.release_at == release);
+    CHECK(envelope.due_at == release);
+    CHECK(envelope.expires_at == release + intake.config.queue.lifetime);
+    CHECK(envelope.warn_at == release + intake.config.queue.delay_warning);
+    CHECK(client.say("MAIL FROM:<ann@example.org> HOLDUNTIL=2001-01-01T00:00:00Z") ==
+          "501 5.5.4 HOLDUNTIL is over: it must be in the future");
+    const auto soon = smtp::format_date_time(intake.clock.wall() + std::chrono::hours{2});
+    CHECK(client.say("MAIL FROM:<ann@example.org> HOLDUNTIL=" + soon).starts_with("250"));
+}
+
+TEST_CASE("messages for later are taken where they are submitted, and where the setting says so") {
+    IntakeFixture intake(with_future_release());
+    Client stranger(intake.port("mx"));
+    CHECK(after_hello(stranger).find("FUTURERELEASE") == std::string::npos);
+    CHECK(stranger.say("MAIL FROM:<x@example.net> HOLDFOR=1").starts_with("555 5.5.4"));
+    IntakeFixture without;
+    Client submitter(without.port("submissions"), true);
+    CHECK(after_hello(submitter).find("FUTURERELEASE") == std::string::npos);
 }
 
 TEST_CASE("a message in chunks is in custody like any other") {

@@ -47,6 +47,15 @@ TEST_CASE("what the sender called message and recipient comes back decoded, and 
     CHECK_FALSE(has(text_for(envelope), "\nX-Evil"));
 }
 
+TEST_CASE("a notice repeats what release was asked for (RFC 4865 section 5.1.2)") {
+    auto envelope = sample_envelope();
+    CHECK_FALSE(has(text_for(envelope), "Future-Release-Request"));
+    envelope.wishes.release.after = std::chrono::hours{1};
+    CHECK(has(text_for(envelope), "\r\nFuture-Release-Request: for;3600\r\n"));
+    envelope.wishes.release = {.at = WallTime{std::chrono::days{20'000}}};
+    CHECK(has(text_for(envelope), "\r\nFuture-Release-Request: until;2024-10-04T00:00:00Z\r\n"));
+}
+
 TEST_CASE("RET decides what of a failed message is returned (RFC 3461 section 4.3)") {
     auto envelope = sample_envelope();
     CHECK_FALSE(has(text_for(envelope), "the body"));

@@ -45,6 +45,20 @@ TEST_CASE("one message, one connection, one report") {
     CHECK(driver.core.counters().active == 0);
 }
 
+TEST_CASE("a message for later goes back to the queue, and goes once its time has come") {
+    CoreDriver driver;
+    auto message = CoreDriver::envelope(1, {"a@a.example"});
+    message.release_at = message.due_at = driver.now.wall + 1h;
+    driver.offer(message);
+    CHECK(driver.running.empty());
+    CHECK(driver.core.counters().active == 0);
+    REQUIRE(driver.parked.size() == 1);
+    CHECK(driver.parked[0].due == message.release_at);
+    driver.pass(1h);
+    driver.offer(message);
+    CHECK(driver.running.size() == 1);
+}
+
 TEST_CASE("recipients are grouped by destination; those that ended are left out") {
     CoreDriver driver;
     auto message =

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "proto/smtp/base64.h"
+#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/parameters.h"
 #include "proto/smtp/server_offer.h"
@@ -58,13 +59,12 @@ TEST_CASE("a HELO name holds nothing that a Received field could misread (attack
 
 TEST_CASE("MAIL parameters that are offered") {
     MailParameters parameters;
-    CHECK_FALSE(parse_mail_parameters("", Channel::clear, parameters));
-    CHECK_FALSE(
-        parse_mail_parameters(" size=12345 BODY=8bitmime AUTH=<>", Channel::clear, parameters));
+    CHECK_FALSE(parse_mail_parameters("", {}, parameters));
+    CHECK_FALSE(parse_mail_parameters(" size=12345 BODY=8bitmime AUTH=<>", {}, parameters));
     CHECK(parameters.size_bytes == 12345);
     CHECK(parameters.body == BodyKind::eight_bit);
-    CHECK_FALSE(parse_mail_parameters(" AUTH=user+2Btag@example.org", Channel::clear, parameters));
-    CHECK_FALSE(parse_mail_parameters(" SIZE=99999999999999999999", Channel::clear, parameters));
+    CHECK_FALSE(parse_mail_parameters(" AUTH=user+2Btag@example.org", {}, parameters));
+    CHECK_FALSE(parse_mail_parameters(" SIZE=99999999999999999999", {}, parameters));
     CHECK(parameters.size_bytes == UINT64_MAX);
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("MAIL parameters that are not, and those that are malformed (attacks: 
           Case{">", 501}}) {
         CAPTURE(text);
         MailParameters parameters;
-        const auto refusal = parse_mail_parameters(text, Channel::clear, parameters);
+        const auto refusal = parse_mail_parameters(text, {}, parameters);
         REQUIRE(refusal);
         CHECK(refusal->code == code);
         CHECK(refusal->enhanced == EnhancedCode{5, 5, 4});
@@ -92,15 +92,54 @@ TEST_CASE("MAIL parameters that are not, and those that are malformed (attacks: 
 
 TEST_CASE("what MAIL asks of the servers on the way") {
     MailParameters parameters;
-    CHECK_FALSE(parse_mail_parameters(" SMTPUTF8 requiretls RET=full ENVID=QQ+2B1", Channel::tls,
-                                      parameters));
+    CHECK_FALSE(parse_mail_parameters(" SMTPUTF8 requiretls RET=full ENVID=QQ+2B1",
+                                      {.channel = Channel::tls}, parameters));
     CHECK(parameters.wishes == MailWishes{.utf8 = true,
                                           .require_tls = true,
                                           .ret = ReturnContent::full,
                                           .envelope_id = "QQ+2B1"});
     MailParameters headers;
-    CHECK_FALSE(parse_mail_parameters(" RET=HDRS", Channel::clear, headers));
+    CHECK_FALSE(parse_mail_parameters(" RET=HDRS", {}, headers));
     CHECK(headers.wishes == MailWishes{.ret = ReturnContent::headers});
+}
+
+namespace {
+
+MailOffer with_release() {
+    return {.release = ReleaseBounds{.after_max = std::chrono::days{1},
+                                     .at_max = *parse_date_time("2026-12-31T00:00:00Z")}};
+}
+
+}  // namespace
+
+TEST_CASE("a message for later (RFC 4865)") {
+    MailParameters after;
+    CHECK_FALSE(parse_mail_parameters(" holdfor=86400 SIZE=7", with_release(), after));
+    CHECK(after.wishes.release == FutureRelease{.after = std::chrono::days{1}});
+    CHECK(release_parameter(after.wishes.release) == "HOLDFOR=86400");
+    MailParameters at;
+    CHECK_FALSE(parse_mail_parameters(" HOLDUNTIL=2026-12-31T01:00:00+01:00", with_release(), at));
+    CHECK(at.wishes.release == FutureRelease{.at = *parse_date_time("2026-12-31T00:00:00Z")});
+    CHECK(release_parameter(at.wishes.release) == "HOLDUNTIL=2026-12-31T00:00:00Z");
+}
+
+TEST_CASE("a release that is too far, malformed or said twice is refused (attacks: S25)") {
+    for (const auto* text :
+         {" HOLDFOR", " HOLDFOR=", " HOLDFOR=0", " HOLDFOR=01", " HOLDFOR=-1", " HOLDFOR=1s",
+          " HOLDFOR=86401", " HOLDFOR=1000000000", " HOLDFOR=18446744073709551615", " HOLDUNTIL",
+          " HOLDUNTIL=", " HOLDUNTIL=tomorrow", " HOLDUNTIL=2026-12-31T00:00:01Z",
+          " HOLDUNTIL=1970-01-01T00:00:00Z", " HOLDUNTIL=9999-12-31T23:59:59Z",
+          " HOLDFOR=1 HOLDFOR=1", " HOLDFOR=1 HOLDUNTIL=2026-12-30T00:00:00Z",
+          " HOLDUNTIL=2026-12-30T00:00:00Z HOLDFOR=1"}) {
+        CAPTURE(text);
+        MailParameters parameters;
+        const auto refusal = parse_mail_parameters(text, with_release(), parameters);
+        REQUIRE(refusal);
+        CHECK(refusal->code == 501);
+        CHECK(refusal->enhanced == EnhancedCode{5, 5, 4});
+    }
+    MailParameters parameters;
+    CHECK(parse_mail_parameters(" HOLDFOR=1", {}, parameters)->code == 555);
 }
 
 TEST_CASE("what RCPT asks of the servers on the way") {

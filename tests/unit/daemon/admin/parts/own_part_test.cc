@@ -275,6 +275,15 @@ TEST_CASE("a flush leaves a line for what it did; a dry one counts and leaves no
           "operator_action action=flush operator=olga asked=\"n2 (02020202)\" flushed=1 failed=0");
 }
 
+TEST_CASE("a flush leaves alone what waits for its release") {
+    Rig rig;
+    const auto id = rig.queue.add({1}, noon, 0).id;
+    rig.queue.messages[id].release_at = noon + 1h;
+    CHECK(rig.ask<v1::NodeFlushResponse>(v1::NodeFlushRequest{}).value().flushed() == 0);
+    rig.queue.messages[id].release_at = noon;
+    CHECK(rig.ask<v1::NodeFlushResponse>(v1::NodeFlushRequest{}).value().flushed() == 1);
+}
+
 TEST_CASE("malformed requests of other nodes are refused with the field's name") {
     Rig rig;
     const auto names = [](const auto& answer, const char* field) {

@@ -101,6 +101,7 @@ void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out)
     out.set_at_ms(to_ms(status.at));
     out.set_notices_passed_on(status.notices_passed_on);
     out.set_final_delivery(status.final_delivery);
+    out.set_tell_relay(status.tell_relay);
 }
 
 DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
@@ -115,6 +116,7 @@ DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
         .at = from_ms(in.at_ms()),
         .notices_passed_on = in.notices_passed_on(),
         .final_delivery = in.final_delivery(),
+        .tell_relay = in.tell_relay(),
     };
 }
 
@@ -153,6 +155,11 @@ void write_wishes(const MailWishes& wishes, v1::EnvelopeRecord::Wishes& out) {
     out.set_envelope_id(wishes.envelope_id);
     out.set_release_after_s(static_cast<std::uint32_t>(wishes.release.after.count()));
     out.set_release_at_ms(to_ms(wishes.release.at));
+    const auto& by = wishes.deliver_by;
+    out.set_deliver_by(static_cast<v1::EnvelopeRecord::Otherwise>(by.otherwise));
+    out.set_trace(by.trace);
+    out.set_deliver_by_left_s(static_cast<std::int32_t>(by.left.count()));
+    out.set_deliver_by_at_ms(to_ms(by.at));
 }
 
 MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
@@ -164,6 +171,10 @@ MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
         .envelope_id = in.envelope_id(),
         .release = {.after = std::chrono::seconds{in.release_after_s()},
                     .at = from_ms(in.release_at_ms())},
+        .deliver_by = {.otherwise = static_cast<DeliverBy::Otherwise>(in.deliver_by()),
+                       .trace = in.trace(),
+                       .left = std::chrono::seconds{in.deliver_by_left_s()},
+                       .at = from_ms(in.deliver_by_at_ms())},
     };
 }
 
@@ -182,16 +193,21 @@ bool has_wishes(const AttemptOutcome& outcome) {
 }
 
 bool has_times(const Envelope& envelope) {
-    return envelope.wishes.release.asked() || envelope.release_at != WallTime{};
+    return envelope.wishes.release.asked() || envelope.release_at != WallTime{} ||
+           envelope.wishes.deliver_by.asked() ||
+           std::ranges::any_of(envelope.recipients,
+                               [](const Recipient& one) { return one.last.tell_relay; });
 }
 
-std::uint8_t format_of(const Envelope& envelope) {
-    if (has_times(envelope)) return record_format_with_times;
-    return has_wishes(envelope) ? record_format_with_wishes : record_format;
+bool has_times(const AttemptOutcome& outcome) {
+    return std::ranges::any_of(outcome.outcomes,
+                               [](const RecipientOutcome& one) { return one.status.tell_relay; });
 }
 
-std::uint8_t format_of(const AttemptOutcome& outcome) {
-    return has_wishes(outcome) ? record_format_with_wishes : record_format;
+template <class Value>
+std::uint8_t format_of(const Value& value) {
+    if (has_times(value)) return record_format_with_times;
+    return has_wishes(value) ? record_format_with_wishes : record_format;
 }
 
 void write_origin(const Origin& origin, v1::EnvelopeRecord::Origin& out) {
@@ -246,6 +262,7 @@ bool valid(const v1::EnvelopeRecord& record) {
     if (record.id().size() != QueueId::byte_length) return false;
     if (!v1::EnvelopeRecord::BodyKind_IsValid(record.body())) return false;
     if (!v1::EnvelopeRecord::ReturnContent_IsValid(record.wishes().ret())) return false;
+    if (!v1::EnvelopeRecord::Otherwise_IsValid(record.wishes().deliver_by())) return false;
     for (const auto& recipient : record.recipients())
         if (!v1::EnvelopeRecord::State_IsValid(recipient.state())) return false;
     for (const auto& doubt : record.doubts())
@@ -267,6 +284,8 @@ static_assert(static_cast<int>(RecipientState::failed) == v1::EnvelopeRecord::FA
 static_assert(static_cast<int>(BodyKind::eight_bit) == v1::EnvelopeRecord::EIGHT_BIT);
 static_assert(static_cast<int>(ReturnContent::headers) == v1::EnvelopeRecord::HEADERS);
 static_assert(static_cast<int>(ReturnContent::full) == v1::EnvelopeRecord::FULL);
+static_assert(static_cast<int>(DeliverBy::Otherwise::notify) == v1::EnvelopeRecord::NOTIFY);
+static_assert(static_cast<int>(DeliverBy::Otherwise::give_back) == v1::EnvelopeRecord::GIVE_BACK);
 static_assert(static_cast<int>(OutcomeKind::deferred) == v1::OutcomeRecord::DEFERRED);
 static_assert(static_cast<int>(OutcomeKind::failed) == v1::OutcomeRecord::FAILED);
 

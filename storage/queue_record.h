@@ -22,7 +22,7 @@ namespace posthorse::storage {
 
 // Of a record. The lowest is written that says everything; a higher one holds what only later
 // releases know and an older one must not forget: the second wishes for notices, for UTF-8, for
-// TLS, the third a time before which the message must not go.
+// TLS, the third times: before which the message must not go, until which it is to be delivered.
 inline constexpr std::uint8_t record_format = 1;
 inline constexpr std::uint8_t record_format_with_wishes = 2;
 inline constexpr std::uint8_t record_format_with_times = 4;  // a flipped bit makes no other: not 3

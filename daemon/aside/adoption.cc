@@ -16,6 +16,11 @@ Envelope adopted(const Envelope& old, const Adopting& adopting) {
     });
     fresh.expires_at = adopting.now + (old.expires_at - old.accepted_at);
     if (old.warn_at != never) fresh.warn_at = adopting.now + (old.warn_at - old.accepted_at);
+    // Times that the sender named do not begin anew.
+    const auto& by = old.wishes.deliver_by;
+    if (by.otherwise == DeliverBy::Otherwise::give_back)
+        fresh.expires_at = std::min(fresh.expires_at, by.at);
+    if (by.asked() && old.warn_at == by.at) fresh.warn_at = old.warn_at;
     fresh.due_at = old.held ? never : std::max(adopting.now, old.release_at);
     fresh.in_doubt += adopting.open_attempts;
     fresh.doubts.clear();  // there is nobody left to ask

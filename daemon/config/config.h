@@ -120,6 +120,8 @@ struct Intake {
     bool add_missing_headers = true;  // submissions only (RFC 6409 section 8)
     // How long submissions may be held for a later release (RFC 4865); 0: they may not.
     Duration future_release_max{};
+    // The least time in which mail must be delivered, or comes back (RFC 2852); 0: any.
+    Duration deliver_by_min = std::chrono::minutes{1};
 };
 
 // The nodes that share one queue. Without `join` a node is a pool of itself and opens no peer port.

@@ -155,6 +155,7 @@ void describe(V& v, Intake& s) {
     v.value("sessions_per_client_max", s.sessions_per_client_max, between(1, 1'000'000));
     v.value("add_missing_headers", s.add_missing_headers, any());
     v.value("future_release_max", s.future_release_max, between(0, 31'536'000'000));  // a year
+    v.value("deliver_by_min", s.deliver_by_min, between(0, 31'536'000'000));
 }
 
 template <class V>

@@ -158,6 +158,7 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
             {job_.recipients[result->recipient], result->kind, status_of(result->reply)});
         outcomes_.back().status.notices_passed_on = result->notices_passed_on;
         outcomes_.back().status.final_delivery = result->final_delivery;
+        outcomes_.back().status.tell_relay = result->tell_relay;
         replied_ = replied_ || result->reply.code != 0;
         in_doubt_ = in_doubt_ || result->lost_after_dot;
     } else if (std::holds_alternative<smtp::ClientClose>(effect)) {
@@ -252,6 +253,8 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
     Intent intent{job_.id, job_.attempt, job_.recipients, remote_, clock_.wall()};
     intent_.emplace(
         shard_, [&](Completion<> done) { messages_.intend(std::move(intent), std::move(done)); });
+    auto& by = job_.wishes.deliver_by;
+    if (by.asked()) by.left = std::chrono::floor<std::chrono::seconds>(by.at - clock_.wall());
     smtp::ClientEffects out;
     session_->deliver({.sender = job_.sender,
                        .recipients = job_.addresses,

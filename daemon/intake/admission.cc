@@ -71,9 +71,14 @@ Reply admit_recipient(const config::Config& config,
     return {550, {5, 7, 1}, "relaying denied"};
 }
 
-std::optional<Reply> refuse_times(const FutureRelease& release, WallTime now) {
-    if (release.at == WallTime{} || release.at > now) return std::nullopt;
-    return Reply{501, {5, 5, 4}, "HOLDUNTIL is over: it must be in the future"};
+std::optional<Reply> refuse_times(const MailWishes& wishes, WallTime now) {
+    const auto& release = wishes.release;
+    if (!release.asked()) return std::nullopt;
+    const auto at = release.after.count() == 0 ? release.at : now + release.after;
+    if (at <= now) return Reply{501, {5, 5, 4}, "HOLDUNTIL is over: it must be in the future"};
+    const auto& by = wishes.deliver_by;
+    if (!by.asked() || at <= now + by.left) return std::nullopt;
+    return Reply{501, {5, 5, 4}, "BY would be over before the message is released"};
 }
 
 std::string qualified(const config::Config& config, std::string recipient) {

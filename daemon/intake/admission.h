@@ -45,8 +45,9 @@ Reply admit_recipient(const config::Config& config,
                       const Client& client,
                       const std::string& recipient);
 
-// What only a clock tells of the times that MAIL names: a release that is past (RFC 4865).
-std::optional<Reply> refuse_times(const FutureRelease& release, WallTime now);
+// What only a clock tells of the times that MAIL names: a release that is past, or would come after
+// the time until which the message is to be delivered (RFC 4865 section 5.2).
+std::optional<Reply> refuse_times(const MailWishes& wishes, WallTime now);
 
 // "postmaster" without a domain is this host's (RFC 5321 section 4.5.1).
 std::string qualified(const config::Config& config, std::string recipient);

@@ -31,6 +31,8 @@ smtp::ServerProfile profile(const IntakeContext& context,
     offered.auth_in_clear = submission && trusted;
     offered.require_auth = submission && !trusted;
     offered.require_tls = submission && !trusted;
+    offered.deliver_by_min =
+        std::chrono::ceil<std::chrono::seconds>(context.config.intake.deliver_by_min);
     const auto held_for_max =
         std::chrono::floor<std::chrono::seconds>(context.config.intake.future_release_max);
     if (submission && held_for_max.count() > 0) {
@@ -230,8 +232,11 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
     } else if (std::holds_alternative<smtp::BodyBegin>(effect)) {
         body_bytes_ = 0;
         body_read_bytes_ = body_read_bytes_min;
+        auto transaction = session_.transaction();
+        auto& by = transaction.wishes.deliver_by;
+        if (by.asked()) by.at = mail_at_ + by.left;  // RFC 2852 section 4: from MAIL on
         acceptance_ =
-            std::make_unique<Acceptance>(context_, client(), origin(), session_.transaction());
+            std::make_unique<Acceptance>(context_, client(), origin(), std::move(transaction));
     } else if (auto* end = std::get_if<smtp::MessageEnd>(&effect)) {
         co_await end_message(std::move(end->fault));
     } else if (std::holds_alternative<smtp::BodyAbort>(effect)) {
@@ -262,6 +267,7 @@ void Connection::offer_logins() {
 
 asio::awaitable<void> Connection::check_mail(smtp::CheckMail mail) {
     const auto& sender = mail.sender;
+    mail_at_ = context_.clock.wall();
     switch (context_.door.load(std::memory_order_relaxed)) {
         case Door::full:
             co_return answer({452, {4, 3, 1}, "the queue's disk is nearly full; try later"});
@@ -273,8 +279,7 @@ asio::awaitable<void> Connection::check_mail(smtp::CheckMail mail) {
     }
     if (stopping_ || context_.door.load(std::memory_order_relaxed) == Door::draining)
         co_return answer({421, {4, 3, 2}, "this server stops; try another"});
-    if (const auto refusal = refuse_times(mail.release, context_.clock.wall()))
-        co_return answer(*refusal);
+    if (const auto refusal = refuse_times(mail.wishes, mail_at_)) co_return answer(*refusal);
     const auto policy = context_.sender_policy.get();
     const auto judged = admit_sender(*policy, client(), sender);
     const bool exhausted = judged.positive() && co_await limits_.sender_is_exhausted(

@@ -78,6 +78,7 @@ private:
     std::size_t body_read_bytes_ = 0;         // at once
     std::string input_;                       // read and not yet taken by the session
     std::string output_;                      // said and not yet sent
+    WallTime mail_at_{};                      // when MAIL was said
     BootTime began_;
     BootTime step_began_;  // of the command or body that is awaited
     std::uint64_t body_bytes_ = 0;

@@ -102,6 +102,7 @@ std::string notice_text(mail::DsnKind kind,
     facts.now = now;
     facts.arrived = envelope.accepted_at;
     facts.release = release_request(envelope.wishes.release);
+    if (envelope.wishes.deliver_by.asked()) facts.deliver_by = envelope.wishes.deliver_by.at;
     facts.retry_until = envelope.expires_at;
     facts.original_header = original_head;
     if (returns_all(kind, envelope, original_head)) facts.original_message = original_head;

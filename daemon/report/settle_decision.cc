@@ -86,18 +86,20 @@ std::vector<std::uint32_t> told_of_failure(const Envelope& envelope, const Outco
 
 enum class Success : std::uint8_t { relayed, delivered };
 
-// RFC 3461 sections 5.2.2 (c) and 5.2.3: the duty ends here, and the sender must hear it.
+// RFC 3461 sections 5.2.2 (c) and 5.2.3: the duty ends here, and the sender must hear it. Or it
+// asked to hear of relays (RFC 2852 section 4.1.4).
 std::vector<std::uint32_t> told_of_success(const Envelope& envelope,
                                            const Outcomes& outcomes,
                                            Success of) {
     if (envelope.sender.empty()) return {};
     auto kept = outcomes;
-    std::erase_if(kept, [of](const RecipientOutcome& one) {
+    std::erase_if(kept, [&](const RecipientOutcome& one) {
+        const auto& notify = envelope.recipients[one.recipient].wishes.notify;
+        const bool owed = notify.wants_success() && !one.status.notices_passed_on;
         const auto was = one.status.final_delivery ? Success::delivered : Success::relayed;
-        return one.status.notices_passed_on || was != of;
+        return was != of || !(owed || one.status.tell_relay);
     });
-    return only(now_of_kind(envelope, kept, OutcomeKind::delivered), envelope,
-                &Notify::wants_success);
+    return now_of_kind(envelope, kept, OutcomeKind::delivered);
 }
 
 bool is_doubtful(const Envelope& envelope, std::uint32_t index) {

@@ -23,8 +23,8 @@ struct Decision {
     std::vector<RecipientOutcome> outcomes;
     std::vector<std::uint32_t> bounced;  // recipients that a bounce is owed for; indices
     std::vector<std::uint32_t> delayed;  // recipients that a delay warning is owed for; indices
-    // Recipients whose sender wants to hear of success, delivered to servers that send no notices;
-    // indices.
+    // Recipients whose sender wants to hear of success, delivered to servers that send no notices,
+    // or of every relay; indices.
     std::vector<std::uint32_t> relayed;
     std::vector<std::uint32_t> delivered;  // the same, delivered to their mailboxes
     bool warned = false;                   // the time of the warning has come, told or not

@@ -24,6 +24,29 @@ WallTime no_later_than(WallTime due, WallTime limit, WallTime now) {
     return limit > now ? std::min(due, limit) : due;
 }
 
+// When its sender hears of it, whatever attempts there were, because it named that time (RFC 2852).
+WallTime told_at(const Envelope& envelope) {
+    switch (envelope.wishes.deliver_by.otherwise) {
+        case DeliverBy::Otherwise::give_back:
+            return envelope.wishes.deliver_by.at;
+        case DeliverBy::Otherwise::notify:
+            return envelope.warn_at;
+        case DeliverBy::Otherwise::unsaid:
+            break;
+    }
+    return never;
+}
+
+// Not sooner after the last attempt because a notice came between.
+WallTime earliest_attempt(const Envelope& envelope, Duration retry_min, WallTime now) {
+    WallTime earliest = now;
+    for (const auto& recipient : envelope.recipients) {
+        if (recipient.state == RecipientState::pending)
+            earliest = std::max(earliest, recipient.last.at + retry_min);
+    }
+    return std::min(earliest, now + retry_min);
+}
+
 bool overdue(const Envelope& envelope, WallTime now) {
     return now >= envelope.expires_at || now >= envelope.warn_at;
 }
@@ -50,6 +73,11 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
     // Fresh from its client, and for later (RFC 4865): until then it is in the queue alone.
     if (envelope.release_at > now.wall) {
         out.push_back(Park{id, envelope.release_at});
+        return;
+    }
+    if (now.wall >= told_at(envelope)) {
+        const auto due = earliest_attempt(envelope, limits_.retry.retry_min, now.wall);
+        out.push_back(Report{{.envelope = std::move(envelope), .next_due = due}});
         return;
     }
     const auto batches = pending_by_destination(envelope);
@@ -199,7 +227,9 @@ WallTime ScheduleCore::next_due(const Message& message, Now now) {
         return message.put_off == never ? now.wall : std::max(message.put_off, now.wall);
     const auto earliest = now.wall + limits_.retry.retry_min;
     const auto due = now.wall + retry_delay(limits_.retry, failures, random());
-    return std::max(earliest, no_later_than(due, message.envelope.expires_at, now.wall));
+    const auto attempt =
+        std::max(earliest, no_later_than(due, message.envelope.expires_at, now.wall));
+    return no_later_than(attempt, told_at(message.envelope), now.wall);
 }
 
 void ScheduleCore::remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job) {

@@ -93,7 +93,8 @@ public:
     // Counts for what is offered from now on.
     void set_routes(RouteTable routes) { routes_ = std::move(routes); }
 
-    // A claimed message. Without room, or before its release, it goes back as it was.
+    // A claimed message. Without room, or before its release, it goes back as it was. When the time
+    // has come that its sender named (RFC 2852), it is reported without an attempt.
     void offer(Envelope envelope, Now now, Effects& out);
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);
     // A worker without a job is no more.

@@ -43,14 +43,15 @@ struct Words {
     std::string_view subject;
 };
 
-Words words_of(DsnKind kind) {
+Words words_of(DsnKind kind, bool deadline = false) {
     switch (kind) {
         case DsnKind::failed:
             return {5, "failed", "Undelivered mail returned to sender"};
         case DsnKind::delayed:
             return {4, "delayed", "Delayed mail: still being tried"};
         case DsnKind::relayed:
-            return {2, "relayed", "Mail handed on: no further notice will come"};
+            return {2, "relayed",
+                    deadline ? "Mail handed on" : "Mail handed on: no further notice will come"};
         case DsnKind::delivered:
             break;
     }
@@ -64,6 +65,11 @@ std::string status_of(DsnKind kind, const Reply& reply) {
     if (reply.enhanced.klass == klass) return reply.enhanced.to_string();
     if (reply.code / 100 == klass) return EnhancedCode{klass, 0, 0}.to_string();
     return EnhancedCode{klass, 4, 7}.to_string();
+}
+
+// A delay that its sender hears of because it named the time (RFC 2852 section 4.1.3).
+bool is_late(const DsnFacts& facts) {
+    return facts.kind == DsnKind::delayed && facts.deliver_by && facts.now >= *facts.deliver_by;
 }
 
 std::string reason_of(const Reply& reply) {
@@ -109,6 +115,11 @@ void explain(const DsnFacts& facts, Text& text) {
                       format_date(facts.retry_until) + '.');
             return;
         case DsnKind::relayed:
+            if (facts.deliver_by) {
+                text.line("Your message was handed on for the recipients below, to another mail")
+                    .line("server. You may hear again of its delivery, of a delay, or of its end.");
+                return;
+            }
             text.line("Your message was handed on for the recipients below, to a mail server that")
                 .line("does not tell when it delivers. You will hear again only if it fails.");
             return;
@@ -137,6 +148,7 @@ std::string message_fields(const DsnFacts& facts) {
     text.field("Reporting-MTA", "dns; " + facts.host_name)
         .field("X-Posthorse-Queue-ID", facts.queue_id)
         .field("Arrival-Date", format_date(facts.arrived));
+    if (facts.deliver_by) text.field("Deliver-By-Date", format_date(*facts.deliver_by));
     if (!facts.release.empty()) text.field("Future-Release-Request", facts.release);
     return text.take();
 }
@@ -151,7 +163,7 @@ std::string recipient_fields(const DsnFacts& facts, const DsnRecipient& recipien
     const auto* type = is_ascii(recipient.address) ? "rfc822; " : "utf-8; ";
     text.field("Final-Recipient", type + recipient.address)
         .field("Action", words_of(facts.kind).action)
-        .field("Status", status_of(facts.kind, last.reply));
+        .field("Status", is_late(facts) ? "4.4.7" : status_of(facts.kind, last.reply));
     const bool socket = last.remote.starts_with('/');  // of this machine: no name to tell
     if (!last.remote.empty() && !socket) text.field("Remote-MTA", "dns; " + host_of(last.remote));
     const auto* source = last.reply.code == 0 ? "x-posthorse; " : "smtp; ";
@@ -168,7 +180,7 @@ std::string top_header(const DsnFacts& facts,
     Text text(facts.charset);
     text.field("From", "Mail Delivery System <MAILER-DAEMON@" + facts.host_name + '>')
         .field("To", '<' + facts.sender + '>')
-        .field("Subject", words_of(facts.kind).subject)
+        .field("Subject", words_of(facts.kind, facts.deliver_by.has_value()).subject)
         .field("Date", format_date(facts.now))
         .field("Message-ID", '<' + facts.unique + '@' + facts.host_name + '>')
         .field("Auto-Submitted", "auto-replied")  // RFC 3834 section 5: nobody answers this

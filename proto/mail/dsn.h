@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,7 @@ struct DsnFacts {
     std::string unique;       // never given twice: makes the Message-ID and the boundary
     WallTime now{};
     WallTime arrived{};
+    std::optional<WallTime> deliver_by;  // Deliver-By-Date (RFC 2852 section 5)
     std::string release;  // Future-Release-Request (RFC 4865 section 5.1.2); empty: none was made
     WallTime retry_until{};
     std::vector<DsnRecipient> recipients;  // those that this notice is about

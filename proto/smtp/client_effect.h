@@ -19,7 +19,7 @@ struct Job {
     std::uint64_t size_bytes = 0;
     BodyKind body = BodyKind::seven_bit;
     bool utf8_header = false;
-    MailWishes wishes{};
+    MailWishes wishes{};                              // deliver_by.left: from now on
     std::vector<RecipientWishes> recipient_wishes{};  // none, or one for each recipient
 };
 
@@ -45,6 +45,7 @@ struct RecipientResult {
     bool lost_after_dot = false;
     bool notices_passed_on = false;  // as DeliveryStatus::notices_passed_on
     bool final_delivery = false;     // as DeliveryStatus::final_delivery
+    bool tell_relay = false;         // as DeliveryStatus::tell_relay
 };
 struct JobDone {
     bool connection_usable = false;

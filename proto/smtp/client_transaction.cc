@@ -92,12 +92,31 @@ std::optional<Reply> ClientTransaction::refusal_of_message() const {
     if (job_.wishes.require_tls && !offer_.require_tls) {
         return Reply{0, {5, 7, 30}, "TLS is required, and this server does not vouch for it"};
     }
+    if (auto refusal = refusal_of_time()) return refusal;
     const bool utf8 = !is_ascii(job_.sender) || (job_.wishes.utf8 && job_.utf8_header);
     if (utf8 && !offer_.smtp_utf8) {
         return Reply{0, {5, 6, 7}, "sender or header is not ASCII: the server lacks SMTPUTF8"};
     }
     if (job_.body == BodyKind::eight_bit && !offer_.eight_bit_mime) {
         return Reply{0, {5, 6, 3}, "the message holds 8-bit octets: the server lacks 8BITMIME"};
+    }
+    return std::nullopt;
+}
+
+// RFC 2852 section 4.1.4.1. Who speaks LMTP delivers, and relays nothing.
+std::optional<Reply> ClientTransaction::refusal_of_time() const {
+    const auto& by = job_.wishes.deliver_by;
+    if (by.otherwise != DeliverBy::Otherwise::give_back) return std::nullopt;
+    if (by.left.count() <= 0) return Reply{0, {5, 4, 7}, "the time for its delivery is over"};
+    if (protocol_ == Protocol::lmtp) return std::nullopt;
+    if (!offer_.deliver_by) {
+        return Reply{0, {5, 3, 3}, "it must not be late, and the server lacks DELIVERBY"};
+    }
+    if (static_cast<std::uint64_t>(by.left.count()) < offer_.deliver_by_seconds_min) {
+        return Reply{0,
+                     {5, 4, 7},
+                     "too little time is left: the server wants " +
+                         std::to_string(offer_.deliver_by_seconds_min) + " seconds"};
     }
     return std::nullopt;
 }
@@ -170,6 +189,8 @@ std::string ClientTransaction::mail_command() const {
     if (offer_.eight_bit_mime && job_.body == BodyKind::eight_bit) command += " BODY=8BITMIME";
     if (utf8_) command += " SMTPUTF8";
     if (job_.wishes.require_tls) command += " REQUIRETLS";
+    if (const auto& by = job_.wishes.deliver_by; by.asked() && offer_.deliver_by)
+        command += ' ' + deliver_by_parameter(by);
     if (offer_.notices) {
         const auto ret = job_.wishes.ret;
         if (ret != ReturnContent::unsaid)
@@ -177,6 +198,22 @@ std::string ClientTransaction::mail_command() const {
         if (!job_.wishes.envelope_id.empty()) command += " ENVID=" + job_.wishes.envelope_id;
     }
     return command + "\r\n";
+}
+
+// It goes where nobody knows of its time, which is not over yet (RFC 2852 section 4.1.4.2).
+bool ClientTransaction::drops_deadline() const {
+    const auto& by = job_.wishes.deliver_by;
+    return by.otherwise == DeliverBy::Otherwise::notify && by.left.count() > 0 &&
+           !offer_.deliver_by && protocol_ == Protocol::smtp;
+}
+
+// Who does not know of the time shall tell of delays at least.
+Notify ClientTransaction::notify_for(std::uint32_t recipient) const {
+    auto notify = wishes_of(recipient).notify;
+    if (!drops_deadline() || notify.wants_nothing()) return notify;
+    if (!notify.said) notify.failure = true;
+    notify.said = notify.delay = true;
+    return notify;
 }
 
 const RecipientWishes& ClientTransaction::wishes_of(std::uint32_t recipient) const {
@@ -187,7 +224,8 @@ const RecipientWishes& ClientTransaction::wishes_of(std::uint32_t recipient) con
 std::string ClientTransaction::rcpt_command(std::uint32_t recipient) const {
     std::string command = "RCPT TO:<" + job_.recipients[recipient] + ">";
     const auto& wishes = wishes_of(recipient);
-    if (offer_.notices && wishes.notify.said) command += " " + notify_parameter(wishes.notify);
+    const auto notify = notify_for(recipient);
+    if (offer_.notices && notify.said) command += " " + notify_parameter(notify);
     if (offer_.notices && !wishes.original.empty()) {
         command += " ORCPT=" + (utf8_ ? wishes.original : as_ascii_parameter(wishes.original));
     }
@@ -286,10 +324,12 @@ void ClientTransaction::settle(std::uint32_t recipient,
     if (standing_[recipient] == Standing::accepted) --accepted_count_;
     standing_[recipient] = Standing::settled;
     result.recipient = recipient;
-    const bool asked = wishes_of(recipient).notify.success;
+    const auto& notify = wishes_of(recipient).notify;
     const bool delivered = result.kind == OutcomeKind::delivered;
-    result.notices_passed_on = asked && offer_.notices && delivered;
+    result.notices_passed_on = notify.success && offer_.notices && delivered;
     result.final_delivery = delivered && protocol_ == Protocol::lmtp;
+    const bool told = job_.wishes.deliver_by.trace || drops_deadline();
+    result.tell_relay = told && delivered && protocol_ == Protocol::smtp && !notify.wants_nothing();
     result.reply = abridged(std::move(result.reply));
     out.emplace_back(std::move(result));
 }

@@ -11,7 +11,9 @@
 // Errors    What the server cannot be told, and what it said that it cannot take, fails here,
 //           before anything is sent: an address that is none; a message too large (5.3.4); 8-bit
 //           octets without 8BITMIME (5.6.3: a rewrite would break its signatures); UTF-8 without
-//           SMTPUTF8 (5.6.7); a message that requires TLS and would not be safe (5.7.30).
+//           SMTPUTF8 (5.6.7); a message that requires TLS and would not be safe (5.7.30);
+//           one that must be given back when it is late, and is late, or might be there (5.4.7), or
+//           would not be given back by a server without DELIVERBY (5.3.3).
 #pragma once
 
 #include <cstddef>
@@ -64,6 +66,7 @@ private:
     enum class Standing : std::uint8_t { open, accepted, settled };
 
     std::optional<Reply> refusal_of_message() const;
+    std::optional<Reply> refusal_of_time() const;
     std::optional<Reply> refusal_of_recipient(const std::string& address) const;
     void settle(std::uint32_t recipient, RecipientResult result, ClientEffects& out);
     void settle_with(const Reply& reply,
@@ -75,6 +78,8 @@ private:
     Progress after_reply() const;
     bool may_send_data(bool rcpt_in_group) const;
     bool needs_utf8() const;
+    bool drops_deadline() const;
+    Notify notify_for(std::uint32_t recipient) const;
     const RecipientWishes& wishes_of(std::uint32_t recipient) const;
     std::string mail_command() const;
     std::string rcpt_command(std::uint32_t recipient) const;

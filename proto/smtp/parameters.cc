@@ -18,6 +18,7 @@ namespace posthorse::smtp {
 namespace {
 
 constexpr std::size_t envelope_id_bytes_max = 100;  // RFC 3461 section 4.4
+constexpr std::size_t deliver_by_digits_max = 9;    // RFC 2852 section 4
 
 struct Parameter {
     std::string_view keyword;
@@ -137,6 +138,25 @@ bool read_hold_until(const Parameter& parameter, MailParameters& into) {
     return true;
 }
 
+// RFC 2852 section 4: seconds, ";", N or R, and perhaps T.
+bool read_deliver_by(const Parameter& parameter, MailParameters& into) {
+    auto value = value_of(parameter);
+    const bool negative = value.starts_with('-');
+    if (negative || value.starts_with('+')) value.remove_prefix(1);
+    const auto end = std::min(value.find(';'), value.size());
+    const auto seconds = parse_octet_count(value.substr(0, end));
+    const auto mode = value.substr(std::min(end + 1, value.size()));
+    if (!seconds || end > deliver_by_digits_max || mode.empty()) return false;
+    auto& by = into.wishes.deliver_by;
+    by.left = std::chrono::seconds{*seconds} * (negative ? -1 : 1);
+    by.trace = mode.size() > 1;
+    if (by.trace && !equal_ignoring_case(mode.substr(1), "T")) return false;
+    const bool gives_back = equal_ignoring_case(mode.substr(0, 1), "R");
+    by.otherwise = gives_back ? DeliverBy::Otherwise::give_back : DeliverBy::Otherwise::notify;
+    if (gives_back) return by.left.count() > 0;
+    return equal_ignoring_case(mode.substr(0, 1), "N");
+}
+
 bool offers_tls(const MailOffer& offer) {
     return offer.channel == Channel::tls;
 }
@@ -160,6 +180,8 @@ constexpr std::array mail_readers{
     Reader<MailParameters>{"HOLDUNTIL", read_hold_until,
                            "HOLDUNTIL must be a date and time in UTC, without HOLDFOR",
                            offers_release},
+    Reader<MailParameters>{"BY", read_deliver_by,
+                           "BY must be seconds, above 0 with R, and ;N or ;R or ;NT or ;RT"},
 };
 
 // RFC 4865 section 4.2 (7, 8).
@@ -224,6 +246,10 @@ std::optional<Reply> parse_mail_parameters(std::string_view text,
     if (offer.release && is_too_far(parameters.wishes.release, *offer.release)) {
         return malformed("Messages are not held for so long: see FUTURERELEASE of EHLO");
     }
+    const auto& by = parameters.wishes.deliver_by;
+    if (by.otherwise == DeliverBy::Otherwise::give_back && by.left < offer.deliver_by_min) {
+        return Reply{555, {5, 5, 4}, "So little time cannot be kept: see DELIVERBY of EHLO"};
+    }
     return std::nullopt;
 }
 
@@ -240,6 +266,14 @@ std::string notify_parameter(const Notify& notify) {
     add(notify.failure, "FAILURE");
     add(notify.delay, "DELAY");
     return "NOTIFY=" + (list.empty() ? "NEVER" : list);
+}
+
+std::string deliver_by_parameter(const DeliverBy& by) {
+    constexpr std::chrono::seconds most{999'999'999};
+    const auto left = std::clamp(by.left, -most, most);
+    const bool gives_back = by.otherwise == DeliverBy::Otherwise::give_back;
+    return "BY=" + std::to_string(left.count()) + (gives_back ? ";R" : ";N") +
+           (by.trace ? "T" : "");
 }
 
 std::string release_parameter(const FutureRelease& release) {

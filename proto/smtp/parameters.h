@@ -2,8 +2,9 @@
 //
 // Contract  Of MAIL: SIZE (RFC 1870), BODY (RFC 6152), AUTH (RFC 4954 section 5, checked and not
 //           used), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), REQUIRETLS (RFC 8689), HOLDFOR
-//           and HOLDUNTIL (RFC 4865). Of RCPT: NOTIFY and ORCPT (RFC 3461). A parameter that is not
-//           offered: 555 5.5.4; one that is malformed or there twice: 501 5.5.4.
+//           and HOLDUNTIL (RFC 4865), BY (RFC 2852). Of RCPT: NOTIFY and ORCPT (RFC 3461). A
+//           parameter that is not offered: 555 5.5.4; one that is malformed or there twice:
+//           501 5.5.4.
 #pragma once
 
 #include <chrono>
@@ -37,6 +38,7 @@ struct ReleaseBounds {
 struct MailOffer {
     Channel channel = Channel::clear;
     std::optional<ReleaseBounds> release{};  // nullopt: FUTURERELEASE is not offered
+    std::chrono::seconds deliver_by_min{};   // for BY=...;R, as DELIVERBY says it
 };
 
 // `text` is empty or begins with the space behind the path. Returns the refusal, if any.
@@ -50,6 +52,9 @@ std::string notify_parameter(const Notify& notify);
 
 // As a client writes it: "HOLDFOR=3600". Requires asked().
 std::string release_parameter(const FutureRelease& release);
+
+// The same: "BY=120;RT". Requires asked().
+std::string deliver_by_parameter(const DeliverBy& by);
 
 // RFC 1870 section 3 and RFC 3030 section 2: 1*20DIGIT, the largest number when it has no room.
 std::optional<std::uint64_t> parse_octet_count(std::string_view digits);

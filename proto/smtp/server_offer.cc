@@ -26,6 +26,13 @@ std::uint64_t limit_of(std::string_view digits) {
     return digits.size() <= 6 && parsed.ec == std::errc{} && parsed.ptr == end ? limit : 0;
 }
 
+// "120", "120,OTHER": only the first is specified (RFC 2852 section 2).
+void add_deliver_by(std::string_view argument, ServerOffer& offer) {
+    offer.deliver_by = true;
+    const auto end = std::min(argument.find(','), argument.size());
+    std::from_chars(argument.data(), argument.data() + end, offer.deliver_by_seconds_min);
+}
+
 // "RCPTMAX=100 MAILMAX=20"
 void add_limits(std::string_view argument, ServerOffer& offer) {
     while (!argument.empty()) {
@@ -52,6 +59,7 @@ void add_keyword(std::string_view line, ServerOffer& offer) {
     if (equal_ignoring_case(keyword, "SMTPUTF8")) offer.smtp_utf8 = true;
     if (equal_ignoring_case(keyword, "DSN")) offer.notices = true;
     if (equal_ignoring_case(keyword, "REQUIRETLS")) offer.require_tls = true;
+    if (equal_ignoring_case(keyword, "DELIVERBY")) add_deliver_by(argument, offer);
     if (equal_ignoring_case(keyword, "SIZE")) add_size(argument, offer);
     if (equal_ignoring_case(keyword, "LIMITS")) add_limits(argument, offer);
 }

@@ -13,10 +13,12 @@ struct ServerOffer {
     bool eight_bit_mime = false;
     bool enhanced_codes = false;
     bool size = false;
-    std::uint64_t size_bytes_max = 0;  // 0: no limit stated
-    bool smtp_utf8 = false;            // RFC 6531
-    bool notices = false;              // DSN, RFC 3461
-    bool require_tls = false;          // REQUIRETLS, RFC 8689
+    std::uint64_t size_bytes_max = 0;          // 0: no limit stated
+    bool smtp_utf8 = false;                    // RFC 6531
+    bool notices = false;                      // DSN, RFC 3461
+    bool require_tls = false;                  // REQUIRETLS, RFC 8689
+    bool deliver_by = false;                   // DELIVERBY, RFC 2852
+    std::uint64_t deliver_by_seconds_min = 0;  // for mail that is given back else; 0: none stated
     // LIMITS (RFC 9422); 0: none stated.
     std::uint64_t mails_max = 0;              // in a connection
     std::uint64_t recipients_max = 0;         // in a message

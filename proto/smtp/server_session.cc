@@ -305,6 +305,9 @@ std::string ServerSession::ehlo_text() const {
         text += ' ' + std::to_string(most);
     text += "\n8BITMIME\nSMTPUTF8\nDSN\nCHUNKING\nLIMITS RCPTMAX=";
     text += std::to_string(profile_.limits.recipients_max);
+    text += "\nDELIVERBY";
+    if (const auto least = profile_.deliver_by_min.count(); least > 0)
+        text += ' ' + std::to_string(least);
     if (facts_.tls) text += "\nREQUIRETLS";  // RFC 8689 section 4.1
     if (const auto& release = profile_.release) {
         text += "\nFUTURERELEASE " + std::to_string(release->after_max.count()) + ' ' +
@@ -324,7 +327,9 @@ bool ServerSession::auth_offered() const {
 }
 
 MailOffer ServerSession::mail_offer() const {
-    return {.channel = facts_.tls ? Channel::tls : Channel::clear, .release = profile_.release};
+    return {.channel = facts_.tls ? Channel::tls : Channel::clear,
+            .release = profile_.release,
+            .deliver_by_min = profile_.deliver_by_min};
 }
 
 std::optional<Reply> ServerSession::before_mail() const {
@@ -342,8 +347,7 @@ void ServerSession::mail(std::string_view argument, Effects& out) {
     auto read = read_mail(argument, mail_offer(), profile_.limits);
     if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
     offered_ = std::get<Transaction>(std::move(read));
-    ask(Question::mail,
-        CheckMail{offered_.sender, offered_.declared_bytes, offered_.wishes.release}, out);
+    ask(Question::mail, CheckMail{offered_.sender, offered_.declared_bytes, offered_.wishes}, out);
 }
 
 std::optional<Reply> ServerSession::before_rcpt() const {

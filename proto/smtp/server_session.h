@@ -43,6 +43,7 @@ struct ServerProfile {
     bool require_tls = false;    // no MAIL and no AUTH without TLS
     // Submission alone (RFC 4865 section 4.2): messages are held for a later release.
     std::optional<ReleaseBounds> release{};
+    std::chrono::seconds deliver_by_min{};  // the least of BY=...;R (RFC 2852); 0: any
     std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
     Limits limits;
 };
@@ -73,7 +74,7 @@ struct AuthAbort {};  // the exchange will not go on: forget it. No answer.
 struct CheckMail {
     std::string sender;
     std::uint64_t declared_bytes;
-    FutureRelease release;
+    MailWishes wishes;
 };  // answer with verdict()
 struct CheckRcpt {
     std::string recipient;

@@ -25,6 +25,7 @@ struct DeliveryStatus {
     WallTime at{};
     bool notices_passed_on = false;  // the server took over what RFC 3461 asks for
     bool final_delivery = false;     // it lies in its mailbox: the server spoke LMTP
+    bool tell_relay = false;         // RFC 2852 wants its sender to hear of this relay
     bool operator==(const DeliveryStatus&) const = default;
 };
 
@@ -45,6 +46,7 @@ struct Notify {
     bool wants_failure() const { return failure || !said; }
     bool wants_delay() const { return delay || !said; }
     bool wants_success() const { return success; }
+    bool wants_nothing() const { return said && !success && !failure && !delay; }
     bool operator==(const Notify&) const = default;
 };
 
@@ -81,6 +83,22 @@ struct FutureRelease {
     bool operator==(const FutureRelease&) const = default;
 };
 
+// BY= of MAIL FROM (RFC 2852): until when the message is to be delivered.
+struct DeliverBy {
+    enum class Otherwise : std::uint8_t {
+        unsaid,     // there is no such time
+        notify,     // N: its sender is told, and it is tried on
+        give_back,  // R: it fails
+    };
+    Otherwise otherwise = Otherwise::unsaid;
+    bool trace = false;           // T: its sender hears of each relay
+    std::chrono::seconds left{};  // when MAIL was said; 0 or less: it was over then
+    WallTime at{};                // the same as a time
+
+    bool asked() const { return otherwise != Otherwise::unsaid; }
+    bool operator==(const DeliverBy&) const = default;
+};
+
 // What MAIL FROM, or the header, asks of every server on the way; `release` of this one alone.
 struct MailWishes {
     bool utf8 = false;          // SMTPUTF8 (RFC 6531)
@@ -89,6 +107,7 @@ struct MailWishes {
     ReturnContent ret = ReturnContent::unsaid;
     std::string envelope_id{};  // ENVID= (RFC 3461 section 4.4), in xtext as it came; empty: none
     FutureRelease release{};
+    DeliverBy deliver_by{};
     bool operator==(const MailWishes&) const = default;
 };
 

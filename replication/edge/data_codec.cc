@@ -70,6 +70,7 @@ void put_outcome(const RecipientOutcome& outcome, v1::ToldOutcomeRecord& to) {
     status.set_at_ms(to_ms(outcome.status.at));
     status.set_notices_passed_on(outcome.status.notices_passed_on);
     status.set_final_delivery(outcome.status.final_delivery);
+    status.set_tell_relay(outcome.status.tell_relay);
 }
 
 RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameScope& scope) {
@@ -86,7 +87,8 @@ RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameSc
                        .tls = status.tls(),
                        .at = from_ms(status.at_ms()),
                        .notices_passed_on = status.notices_passed_on(),
-                       .final_delivery = status.final_delivery()}};
+                       .final_delivery = status.final_delivery(),
+                       .tell_relay = status.tell_relay()}};
 }
 
 // ------------------------------------------------------------------ changes

@@ -19,7 +19,12 @@ std::vector<smtp::Job> jobs() {
                     .body = BodyKind::eight_bit};
     smtp::Job wishing{.sender = "\xC3\xB6@example.org",
                       .recipients = {"c@example.net", "\xC3\xB6@example.com"},
-                      .wishes = {.utf8 = true, .ret = ReturnContent::full, .envelope_id = "x"},
+                      .wishes = {.utf8 = true,
+                                 .ret = ReturnContent::full,
+                                 .envelope_id = "x",
+                                 .deliver_by = {.otherwise = DeliverBy::Otherwise::notify,
+                                                .trace = true,
+                                                .left = std::chrono::seconds{7}}},
                       .recipient_wishes = {{{.said = true, .success = true}, "rfc822;x@y"},
                                            {{.said = true}, "utf-8;\xC3\xB6@y"}}};
     smtp::Job one{.sender = {}, .recipients = {"d@example.net"}, .size_bytes = 100};
@@ -37,6 +42,7 @@ void check_results(const ClientPeer& peer, Protocol protocol) {
             const bool at_home =
                 protocol == Protocol::lmtp && result.kind == OutcomeKind::delivered;
             PH_ASSERT(result.final_delivery == at_home);
+            PH_ASSERT(!result.tell_relay || result.kind == OutcomeKind::delivered);
         }
     }
 }

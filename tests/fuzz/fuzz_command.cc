@@ -38,6 +38,13 @@ void check_release(const FutureRelease& release, const ReleaseBounds& bounds) {
     PH_ASSERT(lost.count() >= 0 && lost < std::chrono::seconds{1});
 }
 
+void check_deliver_by(const DeliverBy& by) {
+    if (!by.asked()) return;
+    MailParameters again;
+    PH_ASSERT(!parse_mail_parameters(' ' + deliver_by_parameter(by), {}, again));
+    PH_ASSERT(again.wishes.deliver_by == by);
+}
+
 void check_parameters(std::string_view text) {
     const MailOffer offer{.channel = Channel::tls,
                           .release = ReleaseBounds{.after_max = std::chrono::days{30},
@@ -48,6 +55,7 @@ void check_parameters(std::string_view text) {
     } else {
         check_printable(decode_xtext(parameters.wishes.envelope_id).value());
         check_release(parameters.wishes.release, *offer.release);
+        check_deliver_by(parameters.wishes.deliver_by);
     }
     RecipientWishes wishes;
     if (const auto refusal = parse_rcpt_parameters(text, wishes)) {

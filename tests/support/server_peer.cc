@@ -21,6 +21,7 @@ ServerProfile server_profile(std::string_view name) {
     profile.auth_in_clear = name == "trusted";
     profile.require_auth = name != "mx";
     profile.require_tls = name == "submission" || name == "submissions";
+    profile.deliver_by_min = std::chrono::minutes{1};
     if (profile.auth) {  // for a day, and not after this century
         profile.release = {.after_max = std::chrono::days{1},
                            .at_max = std::chrono::sys_days{std::chrono::year{2100} / 1 / 1}};

@@ -209,6 +209,59 @@ def test_what_is_for_later_may_be_bounced_before(home):
     assert "Arrival-Date" in report and report["Status"] == "5.0.0"
 
 
+def quick_to(ports: dict[str, int]) -> Node:
+    """It takes any time of delivery, and tries again after minutes, not before."""
+    return Node(merged(merged(routes_to(ports), TRUSTING), {"intake": {"deliver_by_min": "0s"}}))
+
+
+def test_the_time_of_delivery_goes_on_with_what_is_left_of_it(home):
+    with Speaker("DELIVERBY 60") as next_hop:
+        with quick_to({"next.test": next_hop.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@next.test"], ("BY=900;RT",))
+            wait.until(lambda: home.received, "the notice of relay arrives")
+    [by] = re.findall(r" BY=(\d+);RT$", next_hop.heard[0].commands[0])
+    assert 800 < int(by) <= 900
+    assert report_of(home.received[0].content)["Action"] == "relayed"
+
+
+def test_what_must_not_be_late_comes_back_in_time_and_is_not_tried_again(home):
+    with Speaker("DELIVERBY", refuses={"MAIL": "451 4.3.0 later"}) as busy:
+        with quick_to({"busy.test": busy.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@busy.test"], ("BY=3;R",))
+            wait.until(lambda: home.received, "the notice arrives")
+            assert node.queue() == []
+    report = report_of(home.received[0].content)
+    assert (report["Action"], report["Status"]) == ("failed", "5.4.7")
+    assert "Deliver-By-Date" in report and "Arrival-Date" in report
+
+
+def test_what_must_not_be_late_does_not_go_where_nobody_knows_of_it(home):
+    with Speaker("DSN") as old:
+        with quick_to({"old.test": old.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@old.test"], ("BY=900;R",))
+            wait.until(lambda: home.received, "the notice arrives")
+            assert not old.heard
+            assert report_of(home.received[0].content)["Status"] == "5.3.3"
+            send(node, PLAIN, "ann@home.test", ["bob@old.test"], ("BY=900;N",))
+            wait.until(lambda: len(home.received) == 2, "the notice of relay arrives")
+    assert old.heard[0].commands[:2] == [old.heard[0].commands[0],
+                                         "RCPT TO:<bob@old.test> NOTIFY=FAILURE,DELAY"]
+    assert "BY=" not in old.heard[0].commands[0]
+    assert report_of(home.received[1].content)["Action"] == "relayed"
+
+
+def test_a_sender_hears_of_a_delay_when_it_wanted_to(home):
+    with Speaker(refuses={"MAIL": "451 4.3.0 later"}) as busy:
+        with quick_to({"busy.test": busy.port, "home.test": home.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@busy.test"], ("BY=3;N",))
+            wait.until(lambda: home.received, "the notice arrives")
+            [message] = node.queue()
+            assert message["recipients"][0]["attempts"] == 1
+            assert "asks         BY=3;N\n" in node.cli("queue", "show", message["id"])
+    report = report_of(home.received[0].content)
+    assert (report["Action"], report["Status"]) == ("delayed", "4.4.7")
+
+
 def server_tls(certificates: Certificates) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain, certificates.key)

@@ -95,11 +95,16 @@ TEST_CASE("each wish alone raises the format: an older release must not forget i
     }
 }
 
-TEST_CASE("a release alone raises the format once more, and older records are read") {
-    std::vector<Envelope> each(3, envelope_with_wishes());
+TEST_CASE("each time alone raises the format once more, and older records are read") {
+    std::vector<Envelope> each(5, envelope_with_wishes());
     each[0].wishes.release.after = std::chrono::hours{1};
     each[1].wishes.release.at = at_ms(1'800'000'000'000);
     each[2].release_at = at_ms(1'800'000'000'000);
+    each[3].wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::give_back,
+                                 .trace = true,
+                                 .left = std::chrono::seconds{-7},
+                                 .at = at_ms(1'800'000'000'000)};
+    each[4].recipients[0].last.tell_relay = true;
     for (const auto& envelope : each) {
         CHECK(encode(envelope).front() == record_format_with_times);
         CHECK(*decode_envelope(encode(envelope)) == envelope);
@@ -126,6 +131,9 @@ TEST_CASE("an outcome comes back as it went") {
     CHECK(encode(outcome).front() == record_format);
     outcome.outcomes[0].status.notices_passed_on = true;
     CHECK(encode(outcome).front() == record_format_with_wishes);
+    CHECK(*decode_outcome(encode(outcome)) == outcome);
+    outcome.outcomes[2].status.tell_relay = true;
+    CHECK(encode(outcome).front() == record_format_with_times);
     CHECK(*decode_outcome(encode(outcome)) == outcome);
 }
 

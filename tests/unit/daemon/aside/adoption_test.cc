@@ -64,6 +64,16 @@ TEST_CASE("a message for later is adopted as one") {
     CHECK(adopted(old, adopting()).release_at == now + 1h);
 }
 
+TEST_CASE("a time that the sender named does not begin anew") {
+    auto old = sample_envelope(sample_id(1));
+    old.wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::give_back, .at = now + 1min};
+    old.expires_at = now + 1min;
+    CHECK(adopted(old, adopting()).expires_at == now + 1min);
+    old.wishes.deliver_by.otherwise = DeliverBy::Otherwise::notify;
+    old.warn_at = now + 1min;
+    CHECK(adopted(old, adopting()).warn_at == now + 1min);
+}
+
 TEST_CASE("attempts without an end are in doubt, and nobody is asked about them") {
     auto old = sample_envelope(sample_id(1));
     old.in_doubt = 1;

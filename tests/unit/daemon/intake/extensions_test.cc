@@ -115,6 +115,36 @@ TEST_CASE("a message for later is due then, and lives from then on (RFC 4865)") 
     CHECK(client.say("MAIL FROM:<ann@example.org> HOLDUNTIL=" + soon).starts_with("250"));
 }
 
+TEST_CASE("a time of delivery stands for the queue's own (RFC 2852)") {
+    const std::string rcpt = "<bob@example.org>";
+    const auto given_back = accepted_with("<ann@example.net> BY=120;R", rcpt, plain);
+    CHECK(given_back.expires_at == given_back.wishes.deliver_by.at);
+    CHECK(given_back.expires_at <= given_back.accepted_at + std::chrono::minutes{2});
+    CHECK(given_back.expires_at > given_back.accepted_at + std::chrono::minutes{1});
+    const auto told = accepted_with("<ann@example.net> BY=120;N", rcpt, plain);
+    CHECK(told.warn_at == told.wishes.deliver_by.at);
+    CHECK(told.expires_at > told.accepted_at + std::chrono::hours{1});
+    const auto over = accepted_with("<ann@example.net> BY=-5;N", rcpt, plain);
+    CHECK(over.warn_at == over.accepted_at + std::chrono::hours{4});
+    CHECK(accepted_with("<> BY=120;N", rcpt, plain).warn_at == never);
+}
+
+TEST_CASE("a release after the time of delivery is refused (RFC 4865 section 5.2)") {
+    const WallTime now{std::chrono::days{20'000}};
+    MailWishes wishes;
+    wishes.release.after = std::chrono::minutes{2};
+    wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::notify,
+                         .left = std::chrono::minutes{2}};
+    CHECK_FALSE(intake::refuse_times(wishes, now));
+    wishes.deliver_by.left -= std::chrono::seconds{1};
+    CHECK(intake::refuse_times(wishes, now)->enhanced == EnhancedCode{5, 5, 4});
+    wishes.release = {.at = now + std::chrono::minutes{2}};
+    CHECK(intake::refuse_times(wishes, now)->code == 501);
+    wishes.deliver_by = {};
+    CHECK_FALSE(intake::refuse_times(wishes, now));
+    CHECK(intake::refuse_times(wishes, wishes.release.at)->code == 501);
+}
+
 TEST_CASE("messages for later are taken where they are submitted, and where the setting says so") {
     IntakeFixture intake(with_future_release());
     Client stranger(intake.port("mx"));

@@ -56,6 +56,15 @@ TEST_CASE("a notice repeats what release was asked for (RFC 4865 section 5.1.2)"
     CHECK(has(text_for(envelope), "\r\nFuture-Release-Request: until;2024-10-04T00:00:00Z\r\n"));
 }
 
+TEST_CASE("a notice names the time until which it was to be delivered (RFC 2852 section 5)") {
+    auto envelope = sample_envelope();
+    CHECK_FALSE(has(text_for(envelope), "Deliver-By-Date"));
+    envelope.wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::give_back,
+                                  .at = WallTime{std::chrono::days{20'000}}};
+    CHECK(has(text_for(envelope), "\r\nDeliver-By-Date: Fri, 4 Oct 2024 00:00:00 +0000\r\n"));
+    CHECK(has(text_for(envelope, head, DsnKind::relayed), "You may hear again"));
+}
+
 TEST_CASE("RET decides what of a failed message is returned (RFC 3461 section 4.3)") {
     auto envelope = sample_envelope();
     CHECK_FALSE(has(text_for(envelope), "the body"));

@@ -225,6 +225,15 @@ TEST_CASE("success is told here only when the next server does not") {
     CHECK(decide(some, soon, resend).relayed.empty());
 }
 
+TEST_CASE("a relay is told when the time of delivery wants it, asked for or not (RFC 2852)") {
+    auto envelope = sample_envelope({"a@x", "b@x"});
+    auto told = delivered(0);
+    told.status.tell_relay = told.status.notices_passed_on = true;
+    CHECK(decide(ended(envelope, {told, delivered(1)}), soon, resend).relayed == Indices{0});
+    envelope.sender.clear();
+    CHECK(decide(ended(envelope, {told, delivered(1)}), soon, resend).relayed.empty());
+}
+
 TEST_CASE("what lies in its mailbox is delivered, not relayed") {
     auto envelope = sample_envelope({"a@x", "b@x", "c@x"});
     for (auto& one : envelope.recipients) one.wishes.notify = {.said = true, .success = true};

@@ -59,6 +59,43 @@ TEST_CASE("a message for later goes back to the queue, and goes once its time ha
     CHECK(driver.running.size() == 1);
 }
 
+TEST_CASE("what must come back when it is late is reported at that time, without an attempt") {
+    CoreDriver driver;
+    auto message = CoreDriver::envelope(1, {"a@a.example"});
+    const auto deadline = driver.now.wall + 2min;
+    message.wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::give_back, .at = deadline};
+    message.expires_at = deadline;
+    driver.offer(message);
+    driver.end(driver.busy("mx:a.example").at(0), OutcomeKind::deferred);
+    REQUIRE(driver.reports.size() == 1);
+    CHECK(driver.reports[0].next_due == deadline);  // sooner than the next attempt might be
+    driver.pass(2min);
+    driver.offer(message);
+    CHECK(driver.running.empty());
+    REQUIRE(driver.reports.size() == 2);
+    CHECK(driver.reports[1].outcomes.empty());
+}
+
+TEST_CASE("a sender that named a time hears then, and the next attempt keeps its distance") {
+    CoreDriver driver;
+    auto message = CoreDriver::envelope(1, {"a@a.example"});
+    message.warn_at = driver.now.wall + 2min;
+    message.wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::notify, .at = message.warn_at};
+    driver.offer(message);
+    driver.end(driver.busy("mx:a.example").at(0), OutcomeKind::deferred);
+    REQUIRE(driver.reports.size() == 1);
+    CHECK(driver.reports[0].next_due == message.warn_at);
+    message.recipients[0].last.at = driver.now.wall;
+    driver.pass(2min);
+    driver.offer(message);
+    CHECK(driver.running.empty());
+    REQUIRE(driver.reports.size() == 2);
+    CHECK(driver.reports[1].next_due == message.recipients[0].last.at + Limits{}.retry.retry_min);
+    message.warn_at = never;  // told
+    driver.offer(message);
+    CHECK(driver.running.size() == 1);
+}
+
 TEST_CASE("recipients are grouped by destination; those that ended are left out") {
     CoreDriver driver;
     auto message =

@@ -211,6 +211,18 @@ TEST_CASE("a notice of relay says that no further one will come (RFC 3461 sectio
     CHECK(status_for(DsnKind::relayed, {250, {}, "ok"}) == "2.0.0");
 }
 
+TEST_CASE("a delay past the time of delivery is told as such (RFC 2852 section 4.1.3)") {
+    auto facts = failed_facts();
+    facts.kind = DsnKind::delayed;
+    facts.recipients[0].last.reply = {450, {4, 2, 0}, "later"};
+    facts.deliver_by = at(2);
+    CHECK(contains(make_dsn(facts), "\r\nStatus: 4.4.7\r\n"));
+    CHECK(contains(make_dsn(facts), "Diagnostic-Code: smtp; 450 4.2.0 later\r\n"));
+    facts.deliver_by = at(3);
+    CHECK(contains(make_dsn(facts), "\r\nStatus: 4.2.0\r\n"));
+    check_is_clean(make_dsn(facts));
+}
+
 TEST_CASE("a notice of delivery says so (RFC 3461 section 5.2.3)") {
     auto facts = failed_facts();
     facts.kind = DsnKind::delivered;

@@ -138,6 +138,69 @@ TEST_CASE("REQUIRETLS wants a verified server that offers it inside TLS (RFC 868
               .starts_with("MAIL FROM:<a@b>\r\n"));
 }
 
+namespace {
+
+Job job_until(DeliverBy::Otherwise otherwise, int seconds) {
+    auto job = job_for({"c@d"});
+    job.wishes.deliver_by = {.otherwise = otherwise, .left = std::chrono::seconds{seconds}};
+    return job;
+}
+
+}  // namespace
+
+TEST_CASE("what must come back when it is late goes where that is known (RFC 2852)") {
+    const auto job = job_until(DeliverBy::Otherwise::give_back, 120);
+    Server good("250-DELIVERBY 120\r\n", {job});
+    CHECK(good.hears() == "MAIL FROM:<a@b> BY=120;R\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+    good.peer.receive(accepted_one);
+    good.peer.receive("250 taken\r\n");
+    CHECK(good.result(0).kind == OutcomeKind::delivered);
+    CHECK_FALSE(good.result(0).tell_relay);
+    Server slow("250-DELIVERBY 121\r\n", {job});
+    CHECK(slow.hears() == "QUIT\r\n");
+    check_refused(slow.result(0), {5, 4, 7});
+    Server lacking("", {job});
+    CHECK(lacking.hears() == "QUIT\r\n");
+    check_refused(lacking.result(0), {5, 3, 3});
+    Server late("250-DELIVERBY\r\n", {job_until(DeliverBy::Otherwise::give_back, 0)});
+    CHECK(late.hears() == "QUIT\r\n");
+    check_refused(late.result(0), {5, 4, 7});
+}
+
+TEST_CASE("who wants to hear of delays does, also where the time is not known (RFC 2852)") {
+    auto job = job_until(DeliverBy::Otherwise::notify, 120);
+    job.recipients = {"c@d", "e@f", "g@h"};
+    job.recipient_wishes = {{}, {{.said = true, .success = true}, ""}, {{.said = true}, ""}};
+    Server lacking("250-DSN\r\n", {job});
+    CHECK(lacking.hears() ==
+          "MAIL FROM:<a@b>\r\nRCPT TO:<c@d> NOTIFY=FAILURE,DELAY\r\n"
+          "RCPT TO:<e@f> NOTIFY=SUCCESS,DELAY\r\nRCPT TO:<g@h> NOTIFY=NEVER\r\nDATA\r\n");
+    lacking.peer.receive("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+    lacking.peer.receive("250 taken\r\n");
+    CHECK(lacking.result(0).tell_relay);
+    CHECK(lacking.result(1).tell_relay);
+    CHECK_FALSE(lacking.result(2).tell_relay);
+
+    Server good("250-DSN\r\n250-DELIVERBY\r\n", {job});
+    CHECK(good.hears().starts_with("MAIL FROM:<a@b> BY=120;N\r\nRCPT TO:<c@d>\r\n"));
+    good.peer.receive("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+    good.peer.receive("250 taken\r\n");
+    CHECK_FALSE(good.result(0).tell_relay);
+    // Once the time is over its sender has been told.
+    Server over("250-DSN\r\n", {job_until(DeliverBy::Otherwise::notify, -3)});
+    CHECK(over.hears().starts_with("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"));
+}
+
+TEST_CASE("a traced message has its relays told (RFC 2852 section 4.1.4)") {
+    auto job = job_until(DeliverBy::Otherwise::notify, -3);
+    job.wishes.deliver_by.trace = true;
+    Server server("250-DELIVERBY\r\n", {job});
+    CHECK(server.hears().starts_with("MAIL FROM:<a@b> BY=-3;NT\r\n"));
+    server.peer.receive(accepted_one);
+    server.peer.receive("250 taken\r\n");
+    CHECK(server.result(0).tell_relay);
+}
+
 TEST_CASE("a server that takes few recipients gets the message in rounds (RFC 9422)") {
     Server server("250-LIMITS RCPTMAX=2\r\n", {job_for({"c@d", "e@f", "g@h"})});
     CHECK(server.hears() == "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n");

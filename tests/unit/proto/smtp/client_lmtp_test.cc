@@ -171,3 +171,19 @@ TEST_CASE("LMTP: a server with DSN takes the notices over, another one does not"
     CHECK_FALSE(without.result(0).notices_passed_on);
     CHECK(without.result(0).final_delivery);
 }
+
+TEST_CASE("LMTP: what must not be late is delivered, and not relayed (RFC 2852)") {
+    auto job = job_for({"c@d"});
+    job.wishes.deliver_by = {.otherwise = DeliverBy::Otherwise::give_back,
+                             .trace = true,
+                             .left = std::chrono::seconds{7}};
+    Server without({job});
+    CHECK(without.peer.take_output().starts_with("MAIL FROM:<a@b>\r\n"));
+    without.says("250 ok\r\n250 ok\r\n354 go\r\n");
+    without.says("250 saved\r\n");
+    CHECK(without.result(0).final_delivery);
+    CHECK_FALSE(without.result(0).tell_relay);
+    job.wishes.deliver_by.left = std::chrono::seconds{0};
+    Server late({job});
+    CHECK(late.result(0).reply.enhanced == EnhancedCode{5, 4, 7});
+}

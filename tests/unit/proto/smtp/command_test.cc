@@ -142,6 +142,48 @@ TEST_CASE("a release that is too far, malformed or said twice is refused (attack
     CHECK(parse_mail_parameters(" HOLDFOR=1", {}, parameters)->code == 555);
 }
 
+TEST_CASE("until when a message is to be delivered (RFC 2852)") {
+    using Otherwise = DeliverBy::Otherwise;
+    struct Case {
+        const char* text;
+        DeliverBy by;
+        const char* written;
+    };
+    using std::chrono::seconds;
+    for (const auto& [text, by, written] :
+         {Case{" BY=120;R", {Otherwise::give_back, false, seconds{120}, {}}, "BY=120;R"},
+          Case{" by=+999999999;rt",
+               {Otherwise::give_back, true, seconds{999'999'999}, {}},
+               "BY=999999999;RT"},
+          Case{" BY=-7;N", {Otherwise::notify, false, seconds{-7}, {}}, "BY=-7;N"},
+          Case{" BY=000;NT", {Otherwise::notify, true, seconds{0}, {}}, "BY=0;NT"}}) {
+        CAPTURE(text);
+        MailParameters parameters;
+        CHECK_FALSE(parse_mail_parameters(text, {}, parameters));
+        CHECK(parameters.wishes.deliver_by == by);
+        CHECK(deliver_by_parameter(by) == written);
+    }
+    MailParameters parameters;
+    const MailOffer minute{.deliver_by_min = std::chrono::minutes{1}};
+    CHECK(parse_mail_parameters(" BY=59;R", minute, parameters)->code == 555);
+    MailParameters told;
+    CHECK_FALSE(parse_mail_parameters(" BY=59;N", minute, told));
+}
+
+TEST_CASE("a time of delivery that is none is refused (attacks: S25)") {
+    for (const auto* text :
+         {" BY", " BY=", " BY=;R", " BY=1", " BY=1;", " BY=1;T", " BY=1;RN", " BY=1;RTT",
+          " BY=1;R;T", " BY=0;R", " BY=-1;R", " BY=--1;N", " BY=1s;N", " BY=1000000000;N",
+          " BY=0000000001;N", " BY=1;R BY=1;R", " BY=;", " BY=18446744073709551616;N"}) {
+        CAPTURE(text);
+        MailParameters parameters;
+        const auto refusal = parse_mail_parameters(text, {}, parameters);
+        REQUIRE(refusal);
+        CHECK(refusal->code == 501);
+        CHECK(refusal->enhanced == EnhancedCode{5, 5, 4});
+    }
+}
+
 TEST_CASE("what RCPT asks of the servers on the way") {
     RecipientWishes none;
     CHECK_FALSE(parse_rcpt_parameters("", none));
@@ -230,5 +272,9 @@ TEST_CASE("an EHLO answer is read keyword by keyword (attacks: C7)") {
     CHECK(parse_offer("x\nSIZE").size_bytes_max == 0);
     CHECK(parse_offer("x\nSIZE 10k").size_bytes_max == 0);
     CHECK(parse_offer("x\nSIZE 99999999999999999999999").size_bytes_max == 0);
+    CHECK(parse_offer("x\nDELIVERBY").deliver_by);
+    CHECK(parse_offer("x\nDELIVERBY 120,OTHER").deliver_by_seconds_min == 120);
+    CHECK(parse_offer("x\nDELIVERBY ,OTHER").deliver_by_seconds_min == 0);
+    CHECK_FALSE(parse_offer("x").deliver_by);
     CHECK_FALSE(parse_offer("PIPELINING SIZE 1").pipelining);  // the first line is the host's name
 }

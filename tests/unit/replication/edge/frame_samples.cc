@@ -16,7 +16,8 @@ DeliveryStatus status() {
             .remote = "mx1.example.net[192.0.2.1]:25",
             .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
             .at = at(3),
-            .notices_passed_on = true};
+            .notices_passed_on = true,
+            .tell_relay = true};
 }
 
 Intent intent() {

@@ -160,6 +160,7 @@ void write_wishes(const MailWishes& wishes, v1::EnvelopeRecord::Wishes& out) {
     out.set_trace(by.trace);
     out.set_deliver_by_left_s(static_cast<std::int32_t>(by.left.count()));
     out.set_deliver_by_at_ms(to_ms(by.at));
+    out.set_priority(wishes.priority);
 }
 
 MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
@@ -175,12 +176,15 @@ MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
                        .trace = in.trace(),
                        .left = std::chrono::seconds{in.deliver_by_left_s()},
                        .at = from_ms(in.deliver_by_at_ms())},
+        .priority = in.priority(),
     };
 }
 
 // An older release would lose what the first format has no room for.
 bool has_wishes(const Envelope& envelope) {
-    return envelope.wishes != MailWishes{} || envelope.utf8_header ||
+    auto wishes = envelope.wishes;
+    wishes.priority = 0;  // may be forgotten
+    return wishes != MailWishes{} || envelope.utf8_header ||
            std::ranges::any_of(envelope.recipients, [](const Recipient& one) {
                return one.wishes.notify.said || !one.wishes.original.empty() ||
                       one.last.notices_passed_on;

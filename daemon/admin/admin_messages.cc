@@ -58,6 +58,7 @@ std::vector<std::string> parameters(const MailWishes& wishes) {
         said.emplace_back(wishes.ret == ReturnContent::full ? "RET=FULL" : "RET=HDRS");
     if (!wishes.envelope_id.empty()) said.push_back("ENVID=" + safe(wishes.envelope_id));
     if (wishes.release.asked()) said.push_back(smtp::release_parameter(wishes.release));
+    if (wishes.priority != 0) said.push_back("MT-PRIORITY=" + std::to_string(wishes.priority));
     if (wishes.deliver_by.asked()) said.push_back(smtp::deliver_by_parameter(wishes.deliver_by));
     return said;
 }

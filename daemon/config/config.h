@@ -122,6 +122,7 @@ struct Intake {
     Duration future_release_max{};
     // The least time in which mail must be delivered, or comes back (RFC 2852); 0: any.
     Duration deliver_by_min = std::chrono::minutes{1};
+    std::uint32_t priority_max = 4;  // that who submits may ask for (RFC 6710)
 };
 
 // The nodes that share one queue. Without `join` a node is a pool of itself and opens no peer port.

@@ -156,6 +156,7 @@ void describe(V& v, Intake& s) {
     v.value("add_missing_headers", s.add_missing_headers, any());
     v.value("future_release_max", s.future_release_max, between(0, 31'536'000'000));  // a year
     v.value("deliver_by_min", s.deliver_by_min, between(0, 31'536'000'000));
+    v.value("priority_max", s.priority_max, between(0, 9));
 }
 
 template <class V>

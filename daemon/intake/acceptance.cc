@@ -116,6 +116,18 @@ void Acceptance::note_header(std::string_view section) {
     auto& wishes = transaction_.wishes;
     wishes.tls_optional = !wishes.require_tls && tls_required != nullptr &&
                           mail::equal_ignoring_case(mail::unfold(tls_required->value), "no");
+    note_priority(header);
+}
+
+// A client that cannot say it in MAIL may say it in the header (RFC 6758), if it may say it at all.
+void Acceptance::note_priority(const mail::Header& header) {
+    const auto* field = header.find("MT-Priority");
+    if (field == nullptr || !is_submission(client_)) return;
+    if (transaction_.priority != smtp::PriorityGiven::unasked) return;
+    const auto value = mail::unfold(field->value);
+    const auto priority = smtp::parse_priority(value.substr(0, value.find_first_of(" \t(")));
+    const auto most = static_cast<int>(context_.config.intake.priority_max);
+    transaction_.wishes.priority = std::min(priority.value_or(0), most);
 }
 
 // False: refused.
@@ -326,6 +338,8 @@ void Acceptance::log_accepted(const Envelope& envelope) const {
                                     {"login", origin_.login},
                                     {"listener", origin_.listener},
                                     {"message_id", envelope.message_id}});
+    if (const auto priority = envelope.wishes.priority; priority != 0)
+        runtime::log::info("priority_given", {{"id", id_.to_string()}, {"priority", priority}});
     if (envelope.release_at != WallTime{}) {
         runtime::log::info(
             "release_awaited",
@@ -389,7 +403,8 @@ std::string Acceptance::trace_field() const {
          .host_name = context_.config.host_name,
          .queue_id = id_.to_string(),
          .recipient = recipients.size() == 1 ? recipients.front().address : "",
-         .at = context_.clock.wall()});
+         .at = context_.clock.wall(),
+         .priority = transaction_.wishes.priority});
 }
 
 }  // namespace posthorse::intake

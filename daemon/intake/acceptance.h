@@ -50,6 +50,7 @@ private:
     void take_header_end(std::string_view bytes);
     void end_header();
     void note_header(std::string_view section);
+    void note_priority(const mail::Header& header);
     bool fix_and_sign(const mail::Header& header, std::string& section);
     void begin_verification();
     asio::awaitable<std::string> verified();

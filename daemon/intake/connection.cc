@@ -31,6 +31,9 @@ smtp::ServerProfile profile(const IntakeContext& context,
     offered.auth_in_clear = submission && trusted;
     offered.require_auth = submission && !trusted;
     offered.require_tls = submission && !trusted;
+    // RFC 6710 section 4.1: nobody else raises the priority of its mail.
+    if (submission || trusted)
+        offered.priority_max = static_cast<int>(context.config.intake.priority_max);
     offered.deliver_by_min =
         std::chrono::ceil<std::chrono::seconds>(context.config.intake.deliver_by_min);
     const auto held_for_max =

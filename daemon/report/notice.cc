@@ -136,6 +136,7 @@ NewMessage make_notice(const Envelope& about,
     // Only the address makes the notice itself one for SMTPUTF8: its header is ASCII otherwise.
     envelope.wishes.utf8 = envelope.utf8_header = !is_ascii(about.sender);
     envelope.wishes.require_tls = about.wishes.require_tls;
+    envelope.wishes.priority = about.wishes.priority;  // RFC 6710 section 4.6
     envelope.body = is_ascii(text) ? BodyKind::seven_bit : BodyKind::eight_bit;
     notice.head = make_chunk(std::move(head));
     return notice;

@@ -112,7 +112,7 @@ void ScheduleCore::take(Message& message,
                                               batch.begin() + static_cast<std::ptrdiff_t>(to));
         const auto due = put_off(queue, now);
         if (!due) {
-            add_job(message, queue, std::move(recipients));
+            add_job(message, queue, std::move(recipients), now.boot);
         } else if (overdue(message.envelope, now.wall)) {
             give_up(message, queue, Job{.recipients = std::move(recipients)}, now);
         } else {
@@ -137,14 +137,19 @@ std::optional<WallTime> ScheduleCore::put_off(const Queue& queue, Now now) {
     return now.wall + wait + jitter(wait / 4);
 }
 
-void ScheduleCore::add_job(Message& message, Queue& queue, std::vector<std::uint32_t> recipients) {
+void ScheduleCore::add_job(Message& message,
+                           Queue& queue,
+                           std::vector<std::uint32_t> recipients,
+                           BootTime now) {
     Job job{message.envelope.id, attempt_number(message.envelope, message.attempts++),
-            std::move(recipients), queue.congestion.down()};
+            std::move(recipients), now - message.envelope.wishes.priority * priority_step,
+            queue.congestion.down()};
     if (job.probe) queue.congestion.begin_probe();
     message.waiting_at.push_back(&queue);
     ++message.jobs;
     ++jobs_;
-    queue.waiting.push_back(std::move(job));
+    const auto place = std::ranges::upper_bound(queue.waiting, job.rank, {}, &Job::rank);
+    queue.waiting.insert(place, std::move(job));
     update_waiting(queue);
 }
 

@@ -13,6 +13,9 @@
 //           robin. Of connections and of the active set a destination may take what it has not
 //           yet of the room that is left free (so at most half of all, and some is always left
 //           for others). At the limit, workers that idle, or had their turn, make room.
+//           In the queue of a destination mail goes in the order in which it came; of a higher
+//           priority (RFC 6710) as if it had come `priority_step` earlier for each level, so that
+//           none waits for ever for those that come later.
 //           What exceeds the share, or waits for a destination that is down, is parked.
 // Owner     scheduler.h. Not thread-safe.
 // Errors    Misuse is a bug and aborts (PH_ASSERT).
@@ -82,6 +85,7 @@ public:
     static constexpr std::size_t recipients_per_job_max = 100;  // RFC 5321 section 4.5.3.1.8
     static constexpr std::uint32_t jobs_per_turn = 10;
     static constexpr std::size_t remembered_max = 10000;
+    static constexpr Duration priority_step = std::chrono::minutes{1};
     // Short beside a slow server's reply; what ends faster is settled in one piece.
     static constexpr Duration record_after = std::chrono::seconds{1};
 
@@ -138,6 +142,7 @@ private:
         QueueId id;
         std::uint32_t attempt = 0;
         std::vector<std::uint32_t> recipients;
+        BootTime rank{};     // of those that wait at one destination the lowest goes first
         bool probe = false;  // sent to see whether the destination is up again
     };
     struct Queue {
@@ -180,7 +185,10 @@ private:
     void take(Message& message, Queue& queue, const std::vector<std::uint32_t>& batch, Now now);
     // When a job for `queue` may come back; nullopt: it may go now.
     std::optional<WallTime> put_off(const Queue& queue, Now now);
-    void add_job(Message& message, Queue& queue, std::vector<std::uint32_t> recipients);
+    void add_job(Message& message,
+                 Queue& queue,
+                 std::vector<std::uint32_t> recipients,
+                 BootTime now);
     void remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job);
     void give_up(Message& message, const Queue& queue, const Job& job, Now now);
     static void keep(Message& message, JobResult result);

@@ -51,6 +51,7 @@ std::string received_field(const TraceFacts& facts) {
                         as_token(facts.host_name) + " (Posthorse)\r\n\t" +
                         with_clause(facts.origin) + "\r\n\tid " + as_token(facts.queue_id);
     if (!facts.recipient.empty()) field += "\r\n\tfor <" + sanitise_utf8(facts.recipient) + '>';
+    if (facts.priority != 0) field += "\r\n\tpriority " + std::to_string(facts.priority);
     return field + ";\r\n\t" + format_date(facts.at) + "\r\n";
 }
 

@@ -15,6 +15,7 @@ struct TraceFacts {
     std::string queue_id;
     std::string recipient;  // only when there is exactly one: nobody learns of blind copies
     WallTime at{};
+    int priority = 0;  // RFC 6710 section 7; 0 is not written
 };
 
 // The whole field with its CR LF, folded. Holds no byte that a client could use to forge another.

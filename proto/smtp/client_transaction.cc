@@ -191,6 +191,8 @@ std::string ClientTransaction::mail_command() const {
     if (job_.wishes.require_tls) command += " REQUIRETLS";
     if (const auto& by = job_.wishes.deliver_by; by.asked() && offer_.deliver_by)
         command += ' ' + deliver_by_parameter(by);
+    if (offer_.priority && job_.wishes.priority != 0)
+        command += " MT-PRIORITY=" + std::to_string(job_.wishes.priority);
     if (offer_.notices) {
         const auto ret = job_.wishes.ret;
         if (ret != ReturnContent::unsaid)

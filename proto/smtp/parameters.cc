@@ -157,6 +157,13 @@ bool read_deliver_by(const Parameter& parameter, MailParameters& into) {
     return equal_ignoring_case(mode.substr(0, 1), "N");
 }
 
+bool read_priority(const Parameter& parameter, MailParameters& into) {
+    const auto priority = parse_priority(value_of(parameter));
+    into.wishes.priority = priority.value_or(0);
+    into.priority = PriorityGiven::as_asked;
+    return priority.has_value();
+}
+
 bool offers_tls(const MailOffer& offer) {
     return offer.channel == Channel::tls;
 }
@@ -182,6 +189,7 @@ constexpr std::array mail_readers{
                            offers_release},
     Reader<MailParameters>{"BY", read_deliver_by,
                            "BY must be seconds, above 0 with R, and ;N or ;R or ;NT or ;RT"},
+    Reader<MailParameters>{"MT-PRIORITY", read_priority, "MT-PRIORITY must be one of -9 to 9"},
 };
 
 // RFC 4865 section 4.2 (7, 8).
@@ -238,6 +246,15 @@ std::optional<std::uint64_t> parse_octet_count(std::string_view digits) {
     return count;
 }
 
+std::optional<int> parse_priority(std::string_view text) {
+    const bool negative = text.starts_with('-');
+    if (negative) text.remove_prefix(1);
+    if (text.size() != 1 || text[0] < '0' || text[0] > '9') return std::nullopt;
+    const int priority = text[0] - '0';
+    if (negative && priority == 0) return std::nullopt;
+    return negative ? -priority : priority;
+}
+
 std::optional<Reply> parse_mail_parameters(std::string_view text,
                                            const MailOffer& offer,
                                            MailParameters& parameters) {
@@ -245,6 +262,10 @@ std::optional<Reply> parse_mail_parameters(std::string_view text,
     if (refusal) return refusal;
     if (offer.release && is_too_far(parameters.wishes.release, *offer.release)) {
         return malformed("Messages are not held for so long: see FUTURERELEASE of EHLO");
+    }
+    if (parameters.wishes.priority > offer.priority_max) {
+        parameters.wishes.priority = offer.priority_max;
+        parameters.priority = PriorityGiven::lowered;
     }
     const auto& by = parameters.wishes.deliver_by;
     if (by.otherwise == DeliverBy::Otherwise::give_back && by.left < offer.deliver_by_min) {

@@ -2,9 +2,9 @@
 //
 // Contract  Of MAIL: SIZE (RFC 1870), BODY (RFC 6152), AUTH (RFC 4954 section 5, checked and not
 //           used), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), REQUIRETLS (RFC 8689), HOLDFOR
-//           and HOLDUNTIL (RFC 4865), BY (RFC 2852). Of RCPT: NOTIFY and ORCPT (RFC 3461). A
-//           parameter that is not offered: 555 5.5.4; one that is malformed or there twice:
-//           501 5.5.4.
+//           and HOLDUNTIL (RFC 4865), BY (RFC 2852), MT-PRIORITY (RFC 6710). Of RCPT: NOTIFY and
+//           ORCPT (RFC 3461). A parameter that is not offered: 555 5.5.4; one that is malformed or
+//           there twice: 501 5.5.4.
 #pragma once
 
 #include <chrono>
@@ -19,10 +19,14 @@
 
 namespace posthorse::smtp {
 
+// What became of the priority that MAIL asked for.
+enum class PriorityGiven : std::uint8_t { unasked, as_asked, lowered };
+
 struct MailParameters {
     std::uint64_t size_bytes = 0;  // 0: not given; the largest number when it has no room here
     BodyKind body = BodyKind::seven_bit;
     MailWishes wishes;
+    PriorityGiven priority = PriorityGiven::unasked;
 };
 
 // REQUIRETLS is offered inside TLS only.
@@ -39,6 +43,7 @@ struct MailOffer {
     Channel channel = Channel::clear;
     std::optional<ReleaseBounds> release{};  // nullopt: FUTURERELEASE is not offered
     std::chrono::seconds deliver_by_min{};   // for BY=...;R, as DELIVERBY says it
+    int priority_max = 0;                    // higher ones are lowered to it
 };
 
 // `text` is empty or begins with the space behind the path. Returns the refusal, if any.
@@ -55,6 +60,9 @@ std::string release_parameter(const FutureRelease& release);
 
 // The same: "BY=120;RT". Requires asked().
 std::string deliver_by_parameter(const DeliverBy& by);
+
+// RFC 6710 section 7: "-9" to "9".
+std::optional<int> parse_priority(std::string_view text);
 
 // RFC 1870 section 3 and RFC 3030 section 2: 1*20DIGIT, the largest number when it has no room.
 std::optional<std::uint64_t> parse_octet_count(std::string_view digits);

@@ -59,6 +59,7 @@ void add_keyword(std::string_view line, ServerOffer& offer) {
     if (equal_ignoring_case(keyword, "SMTPUTF8")) offer.smtp_utf8 = true;
     if (equal_ignoring_case(keyword, "DSN")) offer.notices = true;
     if (equal_ignoring_case(keyword, "REQUIRETLS")) offer.require_tls = true;
+    if (equal_ignoring_case(keyword, "MT-PRIORITY")) offer.priority = true;
     if (equal_ignoring_case(keyword, "DELIVERBY")) add_deliver_by(argument, offer);
     if (equal_ignoring_case(keyword, "SIZE")) add_size(argument, offer);
     if (equal_ignoring_case(keyword, "LIMITS")) add_limits(argument, offer);

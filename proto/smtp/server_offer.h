@@ -17,6 +17,7 @@ struct ServerOffer {
     bool smtp_utf8 = false;                    // RFC 6531
     bool notices = false;                      // DSN, RFC 3461
     bool require_tls = false;                  // REQUIRETLS, RFC 8689
+    bool priority = false;                     // MT-PRIORITY, RFC 6710
     bool deliver_by = false;                   // DELIVERBY, RFC 2852
     std::uint64_t deliver_by_seconds_min = 0;  // for mail that is given back else; 0: none stated
     // LIMITS (RFC 9422); 0: none stated.

@@ -308,6 +308,7 @@ std::string ServerSession::ehlo_text() const {
     text += "\nDELIVERBY";
     if (const auto least = profile_.deliver_by_min.count(); least > 0)
         text += ' ' + std::to_string(least);
+    text += "\nMT-PRIORITY";
     if (facts_.tls) text += "\nREQUIRETLS";  // RFC 8689 section 4.1
     if (const auto& release = profile_.release) {
         text += "\nFUTURERELEASE " + std::to_string(release->after_max.count()) + ' ' +
@@ -329,7 +330,14 @@ bool ServerSession::auth_offered() const {
 MailOffer ServerSession::mail_offer() const {
     return {.channel = facts_.tls ? Channel::tls : Channel::clear,
             .release = profile_.release,
-            .deliver_by_min = profile_.deliver_by_min};
+            .deliver_by_min = profile_.deliver_by_min,
+            .priority_max = profile_.priority_max};
+}
+
+// RFC 6710 section 4.1: who gets another priority than it asked for hears which.
+Reply ServerSession::answer_to_mail(const Reply& reply) const {
+    if (transaction_->priority != PriorityGiven::lowered) return reply;
+    return {250, {2, 3, 6}, std::to_string(transaction_->wishes.priority) + " is its priority"};
 }
 
 std::optional<Reply> ServerSession::before_mail() const {
@@ -471,8 +479,11 @@ void ServerSession::verdict(const Reply& reply, Effects& out) {
     PH_ASSERT(state_ == State::question && question_ != Question::auth);
     switch (question_) {
         case Question::mail:
-            if (reply.positive()) transaction_ = std::move(offered_);
-            break;
+            if (!reply.positive()) break;
+            transaction_ = std::move(offered_);
+            state_ = State::command;
+            question_ = Question::none;
+            return respond(answer_to_mail(reply), out);
         case Question::rcpt:
             if (reply.positive()) transaction_->recipients.push_back(std::move(offered_recipient_));
             break;

@@ -44,6 +44,7 @@ struct ServerProfile {
     // Submission alone (RFC 4865 section 4.2): messages are held for a later release.
     std::optional<ReleaseBounds> release{};
     std::chrono::seconds deliver_by_min{};  // the least of BY=...;R (RFC 2852); 0: any
+    int priority_max = 0;                   // that MT-PRIORITY gets (RFC 6710); 0: of strangers
     std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
     Limits limits;
 };
@@ -206,6 +207,7 @@ private:
     std::optional<Reply> before_auth() const;
     bool auth_offered() const;
     MailOffer mail_offer() const;
+    Reply answer_to_mail(const Reply& reply) const;
     bool greet(std::string_view argument, Effects& out);
     std::string ehlo_text() const;
 

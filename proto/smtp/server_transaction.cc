@@ -62,7 +62,8 @@ std::variant<Transaction, Reply> read_mail(std::string_view argument,
     return Transaction{.sender = std::string(path.mailbox),
                        .body = parameters.body,
                        .wishes = std::move(parameters.wishes),
-                       .declared_bytes = parameters.size_bytes};
+                       .declared_bytes = parameters.size_bytes,
+                       .priority = parameters.priority};
 }
 
 std::variant<AcceptedRecipient, Reply> read_rcpt(std::string_view argument,

@@ -34,6 +34,7 @@ struct Transaction {
     BodyKind body = BodyKind::seven_bit;  // as declared
     MailWishes wishes{};
     std::uint64_t declared_bytes = 0;  // SIZE=; 0: not given
+    PriorityGiven priority = PriorityGiven::unasked;
 };
 
 // BDAT's argument (RFC 3030 section 2).

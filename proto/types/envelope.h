@@ -108,6 +108,7 @@ struct MailWishes {
     std::string envelope_id{};  // ENVID= (RFC 3461 section 4.4), in xtext as it came; empty: none
     FutureRelease release{};
     DeliverBy deliver_by{};
+    int priority = 0;  // MT-PRIORITY (RFC 6710), -9 to 9; the higher goes first
     bool operator==(const MailWishes&) const = default;
 };
 

@@ -24,7 +24,8 @@ std::vector<smtp::Job> jobs() {
                                  .envelope_id = "x",
                                  .deliver_by = {.otherwise = DeliverBy::Otherwise::notify,
                                                 .trace = true,
-                                                .left = std::chrono::seconds{7}}},
+                                                .left = std::chrono::seconds{7}},
+                                 .priority = 3},
                       .recipient_wishes = {{{.said = true, .success = true}, "rfc822;x@y"},
                                            {{.said = true}, "utf-8;\xC3\xB6@y"}}};
     smtp::Job one{.sender = {}, .recipients = {"d@example.net"}, .size_bytes = 100};

@@ -48,7 +48,8 @@ void check_deliver_by(const DeliverBy& by) {
 void check_parameters(std::string_view text) {
     const MailOffer offer{.channel = Channel::tls,
                           .release = ReleaseBounds{.after_max = std::chrono::days{30},
-                                                   .at_max = WallTime{std::chrono::days{40'000}}}};
+                                                   .at_max = WallTime{std::chrono::days{40'000}}},
+                          .priority_max = 4};
     MailParameters parameters;
     if (const auto refusal = parse_mail_parameters(text, offer, parameters)) {
         PH_ASSERT(refusal->permanent());
@@ -56,6 +57,7 @@ void check_parameters(std::string_view text) {
         check_printable(decode_xtext(parameters.wishes.envelope_id).value());
         check_release(parameters.wishes.release, *offer.release);
         check_deliver_by(parameters.wishes.deliver_by);
+        PH_ASSERT(parameters.wishes.priority >= -9 && parameters.wishes.priority <= 4);
     }
     RecipientWishes wishes;
     if (const auto refusal = parse_rcpt_parameters(text, wishes)) {

@@ -22,6 +22,7 @@ ServerProfile server_profile(std::string_view name) {
     profile.require_auth = name != "mx";
     profile.require_tls = name == "submission" || name == "submissions";
     profile.deliver_by_min = std::chrono::minutes{1};
+    profile.priority_max = profile.auth ? 4 : 0;
     if (profile.auth) {  // for a day, and not after this century
         profile.release = {.after_max = std::chrono::days{1},
                            .at_max = std::chrono::sys_days{std::chrono::year{2100} / 1 / 1}};

@@ -262,6 +262,18 @@ def test_a_sender_hears_of_a_delay_when_it_wanted_to(home):
     assert (report["Action"], report["Status"]) == ("delayed", "4.4.7")
 
 
+def test_a_priority_goes_on_and_is_bounded():
+    with Speaker("MT-PRIORITY") as next_hop:
+        with node_with({"next.test": next_hop.port}) as node:
+            send(node, PLAIN, "ann@home.test", ["bob@next.test"], ("MT-PRIORITY=9",))
+            send(node, PLAIN, "ann@home.test", ["bob@next.test"], ("MT-PRIORITY=-2",))
+            wait.until(lambda: len(next_hop.heard) == 2, "the mail arrives")
+            node.logged("priority_given")
+    said = {heard.commands[0].rsplit(" ", 1)[1] for heard in next_hop.heard}
+    assert said == {"MT-PRIORITY=4", "MT-PRIORITY=-2"}
+    assert any(b"\r\n\tpriority -2;" in heard.content for heard in next_hop.heard)
+
+
 def server_tls(certificates: Certificates) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.chain, certificates.key)

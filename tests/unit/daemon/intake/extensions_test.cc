@@ -145,6 +145,33 @@ TEST_CASE("a release after the time of delivery is refused (RFC 4865 section 5.2
     CHECK(intake::refuse_times(wishes, wishes.release.at)->code == 501);
 }
 
+TEST_CASE("the header tells the priority of a submission that MAIL says nothing of (RFC 6758)") {
+    const auto submitted = [](const std::string& parameters, const std::string& text) {
+        IntakeFixture intake;
+        Client client(intake.port("submissions"), true);
+        after_hello(client);
+        REQUIRE(client.say("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBzZWNyZXQ=").starts_with("235"));
+        REQUIRE(client.say("MAIL FROM:<ann@example.org>" + parameters).starts_with("250"));
+        REQUIRE(client.say("RCPT TO:<bob@example.net>").starts_with("250"));
+        REQUIRE(client.say("DATA").starts_with("354"));
+        client.send(text + "\r\n.\r\n");
+        REQUIRE(client.reply().starts_with("250"));
+        const auto envelope = intake.accepted().at(0);
+        const auto trace = "\r\n\tpriority " + std::to_string(envelope.wishes.priority) + ";";
+        const bool traced = intake.stored(envelope).find(trace) != std::string::npos;
+        CHECK(traced == (envelope.wishes.priority != 0));
+        return envelope.wishes.priority;
+    };
+    CHECK(submitted("", plain) == 0);
+    CHECK(submitted("", "MT-Priority: -4 (NON-URGENT)\r\n" + plain) == -4);
+    CHECK(submitted("", "MT-Priority: 9\r\n" + plain) == 4);
+    CHECK(submitted("", "MT-Priority: urgent\r\n" + plain) == 0);
+    CHECK(submitted(" MT-PRIORITY=1", "MT-Priority: -4\r\n" + plain) == 1);
+    CHECK(submitted(" MT-PRIORITY=0", "MT-Priority: -4\r\n" + plain) == 0);
+    CHECK(accepted_with("<x@example.net>", "<bob@example.org>", "MT-Priority: 4\r\n" + plain)
+              .wishes.priority == 0);
+}
+
 TEST_CASE("messages for later are taken where they are submitted, and where the setting says so") {
     IntakeFixture intake(with_future_release());
     Client stranger(intake.port("mx"));

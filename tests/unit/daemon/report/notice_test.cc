@@ -113,6 +113,13 @@ TEST_CASE("the notice's own envelope") {
     CHECK(utf8.envelope.body == BodyKind::eight_bit);
 }
 
+TEST_CASE("a notice has the priority of what it is about (RFC 6710 section 4.6)") {
+    auto envelope = sample_envelope();
+    envelope.wishes.priority = 3;
+    const auto notice = make_notice(envelope, "", text_for(envelope), {"mx.example.org"}, accepted);
+    CHECK(notice.envelope.wishes.priority == 3);
+}
+
 TEST_CASE("notices of what goes on have names of their own") {
     const auto envelope = sample_envelope({"a@x", "b@x"});
     const auto first = notice_text(DsnKind::relayed, envelope, about({0}, DsnKind::relayed), head,

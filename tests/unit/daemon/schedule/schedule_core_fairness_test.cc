@@ -142,6 +142,28 @@ TEST_CASE("destinations share the connections round robin") {
     for (const auto& [where, count] : served) CHECK_MESSAGE(count >= 10, where);
 }
 
+TEST_CASE("urgent mail goes before what waits, and nothing waits for ever (RFC 6710)") {
+    CoreDriver driver({.connections_per_destination_max = 1});
+    const auto offer = [&](std::uint32_t number, int priority) {
+        auto message = CoreDriver::envelope(number, {"x@a.example"});
+        message.wishes.priority = priority;
+        return driver.offer(message);
+    };
+    offer(0, 0);  // goes at once, and the others wait for it
+    const auto patient = offer(1, -1);
+    const auto plain = offer(2, 0);
+    const auto other = offer(3, 0);
+    const auto urgent = offer(4, 4);
+    driver.pass(ScheduleCore::priority_step * 5 + 1ms);
+    const auto late = offer(5, 4);
+    std::vector<QueueId> order;
+    while (driver.core.counters().waiting > 0) {
+        driver.succeed(driver.busy("mx:a.example").at(0));
+        order.push_back(driver.running.at(driver.busy("mx:a.example").at(0)).id);
+    }
+    CHECK(order == std::vector{urgent, plain, other, patient, late});
+}
+
 TEST_CASE("whatever happens, every message ends exactly once and the limits hold") {
     for (unsigned seed = 0; seed < 200; ++seed) {
         CAPTURE(seed);

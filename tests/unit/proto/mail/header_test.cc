@@ -165,6 +165,10 @@ TEST_CASE("Received says who, how and when (RFC 5321 section 4.4)") {
           "\twith ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tid 01ABC\r\n\tfor "
           "<b@example.net>;\r\n"
           "\tSun, 22 Nov 2026 02:41:45 +0000\r\n");
+    facts.priority = -3;  // RFC 6710 section 7
+    CHECK(received_field(facts).find("for <b@example.net>\r\n\tpriority -3;\r\n") !=
+          std::string::npos);
+    facts.priority = 0;
     facts.recipient.clear();
     facts.origin.tls.clear();
     facts.origin.client_address = "2001:db8::7";

@@ -201,6 +201,15 @@ TEST_CASE("a traced message has its relays told (RFC 2852 section 4.1.4)") {
     CHECK(server.result(0).tell_relay);
 }
 
+TEST_CASE("a priority goes on to who knows of it (RFC 6710 section 4.2)") {
+    auto job = job_for({"c@d"});
+    job.wishes.priority = -3;
+    CHECK(Server("250-MT-PRIORITY\r\n", {job})
+              .hears()
+              .starts_with("MAIL FROM:<a@b> MT-PRIORITY=-3\r\n"));
+    CHECK(Server("", {job}).hears().starts_with("MAIL FROM:<a@b>\r\n"));
+}
+
 TEST_CASE("a server that takes few recipients gets the message in rounds (RFC 9422)") {
     Server server("250-LIMITS RCPTMAX=2\r\n", {job_for({"c@d", "e@f", "g@h"})});
     CHECK(server.hears() == "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n");

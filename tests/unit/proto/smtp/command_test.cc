@@ -184,6 +184,31 @@ TEST_CASE("a time of delivery that is none is refused (attacks: S25)") {
     }
 }
 
+TEST_CASE("a priority, and what is given (RFC 6710)") {
+    const MailOffer submission{.priority_max = 4};
+    struct Case {
+        const char* text;
+        MailOffer offer;
+        int given;
+        PriorityGiven as;
+    };
+    for (const auto& [text, offer, given, as] :
+         {Case{"", submission, 0, PriorityGiven::unasked},
+          Case{" MT-PRIORITY=4", submission, 4, PriorityGiven::as_asked},
+          Case{" MT-PRIORITY=5", submission, 4, PriorityGiven::lowered},
+          Case{" MT-PRIORITY=0", submission, 0, PriorityGiven::as_asked},
+          Case{" MT-PRIORITY=1", {}, 0, PriorityGiven::lowered},
+          Case{" MT-PRIORITY=-9", {}, -9, PriorityGiven::as_asked}}) {
+        CAPTURE(text);
+        MailParameters parameters;
+        CHECK_FALSE(parse_mail_parameters(text, offer, parameters));
+        CHECK(parameters.wishes.priority == given);
+        CHECK(parameters.priority == as);
+    }
+    for (const auto* bad : {"", "-", "+1", "10", "-0", "00", "1 ", "a", "--1", "\xb2"})
+        CHECK_MESSAGE(!parse_priority(bad), bad);
+}
+
 TEST_CASE("what RCPT asks of the servers on the way") {
     RecipientWishes none;
     CHECK_FALSE(parse_rcpt_parameters("", none));
@@ -276,5 +301,6 @@ TEST_CASE("an EHLO answer is read keyword by keyword (attacks: C7)") {
     CHECK(parse_offer("x\nDELIVERBY 120,OTHER").deliver_by_seconds_min == 120);
     CHECK(parse_offer("x\nDELIVERBY ,OTHER").deliver_by_seconds_min == 0);
     CHECK_FALSE(parse_offer("x").deliver_by);
+    CHECK(parse_offer("x\nMT-PRIORITY STANAG4406").priority);
     CHECK_FALSE(parse_offer("PIPELINING SIZE 1").pipelining);  // the first line is the host's name
 }

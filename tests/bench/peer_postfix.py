@@ -7,7 +7,7 @@ from harness import postfix
 from harness.foreign_server import FILES
 from harness.postfix_root import MAILER
 
-DOOR = "127.0.0.1:{port} inet n - n - - smtpd -o smtpd_milters=inet:127.0.0.1:{milter}\n"
+DOOR = "127.0.0.1:{port} inet n - n - - smtpd -o smtpd_milters=unix:{milter}\n"
 SETTINGS = {
     "transport_maps": "texthash:/etc/postfix-hops",
     "smtp_connection_cache_on_demand": "yes",
@@ -47,7 +47,7 @@ class Postfix(SignedByMilters):
         with self.path(f"{self._instance.config}/master.cf").open("a") as master:
             for kind in SIGNATURES:
                 master.write(DOOR.format(port=self.doors_by_kind[kind],
-                                         milter=self.milters[kind].port))
+                                         milter=self.milters[kind].socket))
 
     def start(self) -> None:
         with self.group.entered():

@@ -33,7 +33,7 @@ MAILER(`smtp')dnl
 MAILER_DEFINITIONS
 {mailers}
 """
-MILTER = "MAIL_FILTER(`{kind}', `S=inet:{port}@127.0.0.1, F=T')dnl\n"
+MILTER = "MAIL_FILTER(`{kind}', `S=local:{socket}, F=T')dnl\n"
 DOOR = "DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Name={kind}, InputMailFilters={kind}')dnl\n"
 MAILER = """\
 Mto{name},\tP=[IPC], F=mDFMuXa8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=2040,
@@ -58,7 +58,7 @@ class Sendmail(SignedByMilters, foreign_sendmail.Sendmail):
         self.root.run("/bin/sh", "-c", "makemap hash /etc/bench-hops </etc/bench-hops")
         self.write(self.config_file, CONFIG.format(
             files=FILES, port=self.port,
-            milters="".join(MILTER.format(kind=kind, port=milter.port)
+            milters="".join(MILTER.format(kind=kind, socket=milter.socket)
                             for kind, milter in self.milters.items()),
             doors="".join(DOOR.format(kind=kind, port=self.doors_by_kind[kind])
                           for kind in SIGNATURES),

@@ -356,6 +356,8 @@ asio::awaitable<void> Connection::end_body() {
     effects_.insert(effects_.end(), out.begin(), out.end());
 }
 
+// Until the dot would leave at once. What was sent need not be acknowledged: a receiver may take
+// 40 ms for that, and lease_lost() ends a connection on which something waits.
 // False: the peer did not take it in time, or the node stops. The kernel tells nobody when a send
 // queue runs empty, so it is asked again and again, ever less often.
 asio::awaitable<bool> Connection::wait_until_sent() {
@@ -363,7 +365,7 @@ asio::awaitable<bool> Connection::wait_until_sent() {
     const auto deadline = clock_.boot() + settings_.timeouts.data_block;
     asio::steady_timer timer(shard_.context());
     Duration pause{1};
-    while (stream_->unsent_bytes() > 0) {
+    while (!stream_->would_leave_at_once(tail_.size())) {
         if (aborted_ || clock_.boot() >= deadline) co_return false;
         timer.expires_after(pause);
         co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));

@@ -19,6 +19,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "daemon/runtime/send_window.h"
 #include "daemon/runtime/tls.h"
 #include "daemon/runtime/tls_sessions.h"
 
@@ -340,6 +341,13 @@ int Stream::descriptor() const {
 std::size_t Stream::unsent_bytes() const {
     int queued = 0;
     return ::ioctl(descriptor(), SIOCOUTQ, &queued) == 0 ? static_cast<std::size_t>(queued) : 0;
+}
+
+bool Stream::would_leave_at_once(std::size_t bytes) const {
+    const auto on_the_way = unsent_bytes();
+    if (on_the_way == 0) return true;
+    const auto window = send_window(descriptor());
+    return window.unsent_bytes == 0 && on_the_way + bytes <= window.bytes;
 }
 
 bool Stream::quiet() const {

@@ -85,6 +85,9 @@ public:
     const TlsInfo& tls_info() const noexcept { return tls_info_; }
     // Octets accepted by write() that the kernel has not yet sent and had acknowledged (SIOCOUTQ).
     std::size_t unsent_bytes() const;
+    // So many octets more would go out now, and not wait in the kernel: all before them are sent,
+    // and what is on its way with them is within the windows of both ends.
+    bool would_leave_at_once(std::size_t bytes) const;
     // Nothing came that was not read, and the peer has not closed.
     bool quiet() const;
 

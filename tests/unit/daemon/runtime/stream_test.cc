@@ -85,6 +85,20 @@ asio::awaitable<void> talk_on_this_machine(Shard& shard, std::string path) {
     CHECK(missing.error().what == "No such file or directory");
 }
 
+// A peer that reads nothing: its window closes in the end.
+asio::awaitable<void> window_that_closes(Shard& shard) {
+    Pair pair;
+    co_await pair.connect(shard);
+    CHECK(pair.client->would_leave_at_once(14'000));
+    CHECK((co_await pair.client->write(std::string(6'000, 'x'), patience)).has_value());
+    CHECK(pair.client->would_leave_at_once(14'000));  // acknowledged or not
+    const std::string more(1'000'000, 'x');
+    while ((co_await pair.client->write(more, 50ms)).has_value()) {
+    }
+    CHECK(pair.client->unsent_bytes() > 0);
+    CHECK_FALSE(pair.client->would_leave_at_once(0));
+}
+
 asio::awaitable<void> silent_peer(Shard& shard) {
     Pair pair;
     co_await pair.connect(shard);
@@ -263,6 +277,11 @@ TEST_CASE("a Unix socket is a stream as any other") {
     TemporaryDirectory place;
     RunningShard shard;
     shard.run(talk_on_this_machine(shard.get(), place.path() + "/socket"));
+}
+
+TEST_CASE("what waits in the kernel would not leave at once, what only is not acknowledged does") {
+    RunningShard shard;
+    shard.run(window_that_closes(shard.get()));
 }
 
 TEST_CASE("a deadline ends an operation") {

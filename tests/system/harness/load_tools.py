@@ -36,7 +36,7 @@ class Load:
 
     port: int
     messages: int
-    sessions: int = 20
+    sessions: int = 50
     size_bytes: int = 4096
     kept: bool = True
     host: str = "127.0.0.1"

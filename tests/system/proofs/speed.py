@@ -1,4 +1,4 @@
-"""Fast: the ratios that issue 6 asks for, each against what it is compared with, in one run.
+"""Fast: ratios that are measured side by side, in one run, each with the bound that it shall keep.
 
 Place     By hand: the figures are of a machine without other work. `--only POINT` runs one point.
 Contract  Rounds of all sides in turn, medians of 5 (7 with --full). Each figure is printed with its

@@ -12,7 +12,7 @@ from harness.node import TRUSTING, Node, merged
 from harness.processes import cpu_seconds, descendants
 from proofs.figures import Figures
 
-SESSIONS = 20
+SESSIONS = 50  # fewer would wait for the disk, and a processor idle
 SIZE_BYTES = 4096
 CROWDED = {"intake": {"sessions_max": 2000, "sessions_per_client_max": 2000}}
 

@@ -10,7 +10,7 @@
 extern "C" const char* malloc_conf;
 extern "C" const char* malloc_conf =
     "narenas:2,"  // as many processors as a small container has; each keeps some
-    "max_background_threads:1,dirty_decay_ms:5000,muzzy_decay_ms:0";
+    "max_background_threads:1,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 // Not there in a sanitised build.
 extern "C" [[gnu::weak]] int mallctl(const char*, void*, std::size_t*, void*, std::size_t);

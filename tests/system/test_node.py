@@ -163,6 +163,6 @@ def test_the_heap_gives_back_what_nobody_uses(node):
     """As daemon/heap.cc wants it; a build without its heap would say nothing."""
     told = subprocess.run([str(BINARY), "--version"], env={"MALLOC_CONF": "stats_print:true"},
                           capture_output=True, text=True, check=True).stderr
-    assert "opt.narenas: 2\n" in told and "opt.dirty_decay_ms: 5000 " in told
+    assert "opt.narenas: 2\n" in told and "opt.dirty_decay_ms: 1000 " in told
     threads = [path.read_text().strip() for path in Path(f"/proc/{node.pid}/task").glob("*/comm")]
     assert "jemalloc_bg_thd" in threads

@@ -60,7 +60,7 @@ PEER = measured("processor, leader, for each other node, each second", "ms",
 MEMBER = measured("processor, any other idle node, each second", "ms", "scale_constants.py idle",
                   6.5)
 PEER_MEMORY = measured("memory for each other node", "MiB", "scale_constants.py idle", 0.75)
-MEMORY = measured("memory of a node without mail", "MiB", "docs/bench.md, Memory", 59)
+MEMORY = measured("memory of a node without mail", "MiB", "docs/bench.md, Memory", 40)
 BUFFERS = measured("the store's write buffers, 4 of 64 MiB", "MiB", "docs/operating/limits.md", 256)
 DELIVERY = measured("memory of a message that is being delivered", "KiB",
                     "docs/operating/limits.md", 258)

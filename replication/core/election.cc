@@ -370,7 +370,7 @@ std::vector<NodeId> Election::away(BootTime now) const {
 std::vector<NodeId> Election::answering(std::uint64_t round) const {
     std::vector<NodeId> nodes{self_};
     for (const auto& [node, peer] : peers_) {
-        if (peer.round >= round) add_node(nodes, node);
+        if (node != self_ && peer.round >= round) nodes.push_back(node);
     }
     return nodes;
 }

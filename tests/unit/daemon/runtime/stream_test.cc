@@ -206,6 +206,18 @@ asio::awaitable<void> greet_and_close(Stream& stream, std::shared_ptr<asio::ssl:
 
 using Context = std::shared_ptr<asio::ssl::context>;
 
+struct Certified {
+    Certified() {
+        write_test_certificate(place.path());
+        context = make_server_context({certificate(), place.path() + "/key.pem"});
+        REQUIRE(context.has_value());
+    }
+    std::string certificate() const { return place.path() + "/cert.pem"; }
+
+    TemporaryDirectory place;
+    Result<Context> context = Error{Errc::invalid, "not made yet"};
+};
+
 struct Server {
     Server(Shard& shard, Context its_context)
         : shard_(shard),
@@ -310,24 +322,16 @@ TEST_CASE("a reset by the peer is an end like a close") {
 }
 
 TEST_CASE("TLS both ways, in pieces larger than a record") {
-    TemporaryDirectory place;
-    write_test_certificate(place.path());
-    const auto context =
-        make_server_context({place.path() + "/cert.pem", place.path() + "/key.pem"});
-    REQUIRE(context.has_value());
+    Certified server;
     RunningShard shard;
-    shard.run(talk_under_tls(shard, *context));
-    shard.run(clear_text_for_tls(shard.get(), *context));
+    shard.run(talk_under_tls(shard, *server.context));
+    shard.run(clear_text_for_tls(shard.get(), *server.context));
 }
 
 TEST_CASE("a server that is met again is not asked for its certificate, and is judged as before") {
-    TemporaryDirectory place;
-    write_test_certificate(place.path());
-    const auto context =
-        make_server_context({place.path() + "/cert.pem", place.path() + "/key.pem"});
-    REQUIRE(context.has_value());
+    Certified server;
     RunningShard shard;
-    shard.run(meet_again(shard.get(), *context, place.path() + "/cert.pem"));
+    shard.run(meet_again(shard.get(), *server.context, server.certificate()));
 }
 
 TEST_CASE("a certificate that cannot be used is named with its fault") {

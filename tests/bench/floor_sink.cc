@@ -33,8 +33,6 @@ namespace {
 constexpr std::chrono::milliseconds look_around{200};
 constexpr std::size_t buffer_bytes = 256 * 1024;
 
-volatile std::sig_atomic_t stopping = 0;
-
 struct Options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 2525;
@@ -167,8 +165,7 @@ int run(int argc, char** argv) {
     app.add_option("--defer-every", options.sink.defer_every, "... to each so manieth recipient");
     CLI11_PARSE(app, argc, argv);
     options.sink.defer = {options.defer.begin(), options.defer.end()};
-    std::signal(SIGTERM, [](int) { stopping = 1; });
-    std::signal(SIGINT, [](int) { stopping = 1; });
+    stop_at_signals();
     fmt::print("{}\n", Sink(options).run());
     return 0;
 }
@@ -177,10 +174,5 @@ int run(int argc, char** argv) {
 }  // namespace posthorse::bench
 
 int main(int argc, char** argv) {
-    try {
-        return posthorse::bench::run(argc, argv);
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "floor_sink: {}\n", error.what());
-        return 1;
-    }
+    return posthorse::bench::guarded("floor_sink", posthorse::bench::run, argc, argv);
 }

@@ -26,8 +26,6 @@ namespace {
 constexpr std::chrono::seconds silence_max{120};
 constexpr std::chrono::milliseconds look_around{100};
 
-volatile std::sig_atomic_t stopping = 0;
-
 Instant now() {
     return std::chrono::steady_clock::now();
 }
@@ -127,8 +125,7 @@ int run(int argc, char** argv) {
     add_options(app, options);
     CLI11_PARSE(app, argc, argv);
     if (options.implicit_tls && options.tls == Tls::none) options.tls = Tls::full;
-    std::signal(SIGTERM, [](int) { stopping = 1; });
-    std::signal(SIGINT, [](int) { stopping = 1; });
+    stop_at_signals();
     std::signal(SIGPIPE, SIG_IGN);
     fmt::print("{}\n", Load(options).run());
     return 0;
@@ -138,10 +135,5 @@ int run(int argc, char** argv) {
 }  // namespace posthorse::bench
 
 int main(int argc, char** argv) {
-    try {
-        return posthorse::bench::run(argc, argv);
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "load_source: {}\n", error.what());
-        return 1;
-    }
+    return posthorse::bench::guarded("load_source", posthorse::bench::run, argc, argv);
 }

@@ -5,16 +5,7 @@ from foreign_peer import SignedByMilters
 from harness import foreign_sendmail
 from harness.foreign_server import FILES
 
-CONFIG = """\
-include(`/usr/share/sendmail/cf/m4/cf.m4')dnl
-OSTYPE(`linux')dnl
-define(`confDOMAIN_NAME', `sendmail.posthorse.test')dnl
-define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch-test')dnl
-define(`confTO_IDENT', `0')dnl
-define(`confCACERT_PATH', `{files}')dnl
-define(`confCACERT', `{files}/server.pem')dnl
-define(`confSERVER_CERT', `{files}/server.pem')dnl
-define(`confSERVER_KEY', `{files}/server.key')dnl
+CONFIG = foreign_sendmail.CONFIG_HEAD + """\
 define(`confPRIVACY_FLAGS', `')dnl
 define(`confDELIVERY_MODE', `background')dnl
 define(`confQUEUE_LA', `1000')dnl

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <exception>
 #include <stdexcept>
 #include <system_error>
 
@@ -37,6 +39,22 @@ double cpu_seconds() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+volatile std::sig_atomic_t stopping = 0;
+
+void stop_at_signals() {
+    std::signal(SIGTERM, [](int) { stopping = 1; });
+    std::signal(SIGINT, [](int) { stopping = 1; });
+}
+
+int guarded(const char* tool, int (*run)(int, char**), int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", tool, error.what());
+        return 1;
+    }
 }
 
 double percentile(std::span<const float> sorted, double share) {

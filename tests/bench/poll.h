@@ -1,6 +1,7 @@
 // Sockets that never block, and the wait for those that are ready.
 //
 // Place     Under load_source.cc and floor_sink.cc, which have one thread each that waits.
+//           What else both need is here, too.
 // Contract  Level-triggered: who is told of readiness and does not read is told again.
 // Errors    What the system refuses is a std::system_error.
 #pragma once
@@ -8,6 +9,7 @@
 #include <sys/epoll.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -24,6 +26,13 @@ using Instant = std::chrono::steady_clock::time_point;
 
 // CPU time that this process has used, in seconds.
 double cpu_seconds();
+
+// Set by SIGTERM and SIGINT, once stop_at_signals() was called.
+extern volatile std::sig_atomic_t stopping;
+void stop_at_signals();
+
+// The main() of a tool: `run`, or 1 and what went wrong, in the name of the tool.
+int guarded(const char* tool, int (*run)(int, char**), int argc, char** argv);
 
 // The value below which `share` of the sorted values lie; 0 of none.
 double percentile(std::span<const float> sorted, double share);

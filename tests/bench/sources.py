@@ -9,19 +9,17 @@ Contract  `send` and `waits` return when every message has its 250, and raise wh
 """
 
 import json
-import os
 import statistics
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from cases import Case
-from harness import postfix
+from harness import load_tools, postfix
 from harness.loader import Loader
 from harness.postfix_root import PostfixRoot
 
-BINARY = Path(os.environ.get("LOAD_SOURCE", "build/tests/bench/load_source")).absolute()
+BINARY = load_tools.FOLDER / "load_source"
 PATIENCE_S = 3600
 Door = tuple[str, int]  # host and port
 

@@ -2,7 +2,8 @@
 
 from harness.foreign_server import FILES, OWNER, RECIPIENTS_MAX, TAKEN, UNKNOWN_USER, ForeignServer
 
-CONFIG = """\
+# Of every configuration: who it is, and its certificate.
+CONFIG_HEAD = """\
 include(`/usr/share/sendmail/cf/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
 define(`confDOMAIN_NAME', `sendmail.posthorse.test')dnl
@@ -12,6 +13,8 @@ define(`confCACERT_PATH', `{files}')dnl
 define(`confCACERT', `{files}/server.pem')dnl
 define(`confSERVER_CERT', `{files}/server.pem')dnl
 define(`confSERVER_KEY', `{files}/server.key')dnl
+"""
+CONFIG = CONFIG_HEAD + """\
 define(`confMAX_RCPTS_PER_MESSAGE', `{recipients_max}')dnl
 define(`confMAX_MESSAGE_SIZE', `104857600')dnl
 define(`confBAD_RCPT_THROTTLE', `0')dnl

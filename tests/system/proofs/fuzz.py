@@ -1,11 +1,13 @@
 """Every parser and state machine meets strange input for long, and nothing is found.
 
 The targets of tests/fuzz, built with the address and undefined-behaviour sanitisers, two at a time:
-each for 10 seconds of processor time, with --full for 30 minutes, or for so many --minutes. What
-a target reached is kept beside the build (fuzz-corpus), so that the next run begins there. The
+each for 10 seconds of processor time, with --full until it had 30 minutes, or so many --minutes, in
+all. What a target reached and the time that it had without a finding are kept beside the build
+(fuzz-corpus): nine hours need not be of one piece, the next run begins where the last ended. The
 suite's own step `fuzz` runs each for a bounded number of inputs and needs no proof.
 """
 
+import json
 import os
 import re
 import resource
@@ -46,6 +48,23 @@ class Target:
     def reached(self) -> Path:
         return BUILD / "fuzz-corpus" / self.name
 
+    @property
+    def had(self) -> Path:
+        return self.reached.with_suffix(".had.json")
+
+    def recall(self) -> None:
+        """What earlier runs had."""
+        if self.had.is_file():
+            earlier = json.loads(self.had.read_text())
+            self.worked_s, self.inputs = earlier["worked_s"], earlier["inputs"]
+
+    def remember(self) -> None:
+        """A target with a finding begins anew: what counts is the mended one's time."""
+        if self.findings:
+            self.had.unlink(missing_ok=True)
+        else:
+            self.had.write_text(json.dumps({"worked_s": self.worked_s, "inputs": self.inputs}))
+
     def run(self, seconds: int) -> None:
         """One slice."""
         self.reached.mkdir(parents=True, exist_ok=True)
@@ -81,9 +100,13 @@ def targets() -> list[Target]:
     return [Target(name) for name in sorted(names, key=lambda one: (rank.get(one, len(rank)), one))]
 
 
-def fuzz(target: Target, goal_s: float, printing: threading.Lock) -> None:
+def fuzz(target: Target, goal_s: float, in_all: bool, printing: threading.Lock) -> None:
+    if in_all:
+        target.recall()
     while target.worked_s < goal_s and not target.findings:
         target.run(max(1, int(min(SLICE_S, goal_s - target.worked_s + 1))))
+        if in_all:
+            target.remember()
     with printing:
         print(f"{target.name}: {line_of(target)}", flush=True)
 
@@ -97,12 +120,13 @@ def main(full: bool, minutes: float = 0) -> None:
     subprocess.run(["./dev", "build_asan"], check=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     goal_s = minutes * 60 or (FULL_S if full else BOUNDED_S)
+    in_all = full or minutes > 0
     found, printing = targets(), threading.Lock()
     canary = Target("canary")
     canary.run(SLICE_S)
     require(bool(canary.findings), "the canary was not found: these fuzzers find nothing")
     with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(lambda one: fuzz(one, goal_s, printing), found))
+        list(pool.map(lambda one: fuzz(one, goal_s, in_all, printing), found))
     figures = Figures("fuzz: strange input for every parser and state machine")
     for target in found:
         figures.add(target.name, line_of(target))

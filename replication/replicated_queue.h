@@ -87,6 +87,18 @@ struct QueueCounters {
     std::uint64_t mended = 0;            // records that another holder had, since start
 };
 
+// Where a count of the mail of all partitions, one after the other, goes on.
+struct SummaryPlace {
+    PartitionId partition;  // all before it are counted
+    storage::DuePosition at{};
+    bool operator==(const SummaryPlace&) const = default;
+};
+
+struct Summarized {
+    storage::QueueSummary summary;
+    std::optional<SummaryPlace> next;  // nullopt: that was all
+};
+
 class ReplicatedQueue {
 public:
     struct Settings {
@@ -174,6 +186,11 @@ public:
     void chunk(QueueId id, std::uint32_t index, Completion<Chunk> done);
     // Messages with ids above `after`, in id order within a partition; a short page is the end.
     void list(QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done);
+    // Adds up to `limit` messages; for the rest see storage::QueueStore::summarize().
+    void summarize(SummaryPlace from,
+                   storage::QueueSummary so_far,
+                   std::size_t limit,
+                   Completion<Summarized> done);
     // Called when messages became due without a claim: retry, resume, notices, takeover.
     void on_due(UniqueFunction<void()> wake) { wake_ = std::move(wake); }
     // Called after an operator's action is durable: what the scheduler has of it is out of date.

@@ -142,6 +142,25 @@ void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelope
     }
 }
 
+void ReplicatedQueue::summarize(SummaryPlace from,
+                                storage::QueueSummary so_far,
+                                std::size_t limit,
+                                Completion<Summarized> done) {
+    const auto partition = ownership_.all().lower_bound(from.partition);
+    if (partition == ownership_.all().end())
+        return done(Summarized{.summary = std::move(so_far), .next = {}});
+    const PartitionId id = partition->first;
+    const auto after = id == from.partition ? from.at : storage::DuePosition{};
+    store_.summarize(
+        id, {.summary = std::move(so_far), .to = after}, limit, clock_.wall(),
+        [id, done = std::move(done)](Result<storage::SummaryStep> step) mutable {
+            if (!step) return done(step.error());
+            const SummaryPlace same{.partition = id, .at = step->to};
+            const SummaryPlace following{.partition = PartitionId{id.value + 1}};
+            done(Summarized{std::move(step->summary), step->at_end ? following : same});
+        });
+}
+
 QueueCounters ReplicatedQueue::counters() const {
     QueueCounters counters{.claimed = claimed_.size(),
                            .in_doubt = in_doubt_,

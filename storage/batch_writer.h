@@ -33,8 +33,7 @@ public:
 
     void put_envelope(const Envelope& envelope) {
         put(Family::envelope, envelope_key(envelope.id), encode(envelope));
-        put(Family::due, due_key_of(envelope.id, envelope.due_at),
-            encode_size(envelope.size_bytes));
+        put(Family::due, due_key_of(envelope.id, envelope.due_at), encode_due(envelope));
     }
     void put_head(QueueId id, const Chunk& head) {
         PH_ASSERT(head != nullptr);

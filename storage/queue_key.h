@@ -14,6 +14,7 @@
 
 #include "proto/types/ids.h"
 #include "proto/types/time.h"
+#include "storage/due_position.h"
 
 namespace posthorse::storage {
 
@@ -29,12 +30,6 @@ enum class MetaKind : char {
     outcome = 'o',    // how an attempt ended, until the other holders know
     probe = 'p',      // of the store itself: written to see that the disk still syncs
     set_aside = 'x',  // bytes that could not be read, under the key where they were
-};
-
-struct DuePosition {
-    WallTime due{};
-    QueueId id;
-    auto operator<=>(const DuePosition&) const = default;
 };
 
 struct KeyRange {

@@ -168,6 +168,32 @@ Result<std::vector<Envelope>> QueueReader::list_by_due_index(PartitionId partiti
     return listed;
 }
 
+Result<SummaryStep> QueueReader::summarize(PartitionId partition,
+                                           SummaryStep from,
+                                           std::size_t limit,
+                                           WallTime now) const {
+    SummaryStep step = std::move(from);
+    step.at_end = true;
+    Waiting waiting;
+    std::size_t counted = 0;
+    const auto count = [&](std::string_view key, std::string_view value) {
+        const std::optional<DuePosition> position = due_position(key);
+        if (!position || *position == step.to) return true;
+        if (counted == limit || !step.summary.has_room()) return step.at_end = false;
+        counted += 1;
+        step.to = *position;
+        if (read_waiting(value, waiting))
+            step.summary.add(waiting.accepted_at, waiting.domains, now);
+        else if (const Result<Envelope> found = envelope(position->id))
+            step.summary.add(*found, now);
+        return true;
+    };
+    const Result<void> scanned =
+        disk_.scan(Family::due, due_range(partition, step.to, never), count);
+    if (!scanned) return due_index_corrupt(scanned.error());
+    return step;
+}
+
 Result<std::vector<QueueId>> QueueReader::damaged(PartitionId partition) const {
     std::vector<QueueId> found;
     const Result<void> scanned = disk_.scan(Family::meta, set_aside_range(partition),

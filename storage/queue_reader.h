@@ -35,6 +35,10 @@ public:
     Result<std::vector<Envelope>> list(PartitionId partition,
                                        QueueId after,
                                        std::size_t limit) const;
+    Result<SummaryStep> summarize(PartitionId partition,
+                                  SummaryStep from,
+                                  std::size_t limit,
+                                  WallTime now) const;
     Result<std::vector<QueueId>> damaged(PartitionId partition) const;
     Result<std::vector<Intent>> intents(PartitionId partition) const;
     Result<std::vector<RecipientOutcome>> outcome(QueueId id, std::uint32_t attempt) const;

@@ -14,6 +14,8 @@ namespace {
 constexpr auto record_format_newest = record_format_with_times;
 constexpr std::size_t header_length = 1 + 4;
 constexpr std::size_t number_length = 8;
+constexpr std::size_t domain_head_length = 4 + 1;  // in a due key: recipients, length of the name
+constexpr std::size_t name_max = 255;
 constexpr std::size_t old_mark_length = 2 * number_length;  // fence, last sequence in its epoch
 constexpr std::size_t mark_length = 3 * number_length;
 constexpr std::size_t copying_mark_length = 5 * number_length;
@@ -360,15 +362,42 @@ std::uint64_t digest(const Envelope& envelope) {
     return envelope.version << 32 | checksum;
 }
 
-std::string encode_size(std::uint64_t bytes) {
+std::string encode_due(const Envelope& envelope) {
     std::string value;
-    append_big_endian(value, bytes);
+    append_big_endian(value, envelope.size_bytes);
+    const auto domains = pending_domains(envelope);
+    const auto fits = [](const PendingDomain& domain) { return domain.name.size() <= name_max; };
+    if (domains.size() > indexed_domains_max || !std::ranges::all_of(domains, fits)) return value;
+    append_big_endian(value, static_cast<std::uint64_t>(to_ms(envelope.accepted_at)));
+    for (const auto& [name, recipients] : domains) {
+        append_big_endian(value, recipients);
+        append_big_endian(value, static_cast<std::uint8_t>(name.size()));
+        value += name;
+    }
     return value;
 }
 
-std::optional<std::uint64_t> decode_size(std::string_view value) {
-    if (value.size() != sizeof(std::uint64_t)) return std::nullopt;
+std::optional<std::uint64_t> size_in_due(std::string_view value) {
+    if (value.size() < number_length) return std::nullopt;
     return read_big_endian<std::uint64_t>(value, 0);
+}
+
+bool read_waiting(std::string_view due_value, Waiting& out) {
+    if (due_value.size() < 2 * number_length) return false;
+    const auto accepted_ms = read_big_endian<std::uint64_t>(due_value, number_length);
+    out.accepted_at = from_ms(static_cast<std::int64_t>(accepted_ms));
+    std::size_t count = 0;
+    for (auto rest = due_value.substr(2 * number_length); !rest.empty(); ++count) {
+        if (rest.size() < domain_head_length) return false;
+        const auto length = read_big_endian<std::uint8_t>(rest, domain_head_length - 1);
+        if (rest.size() < domain_head_length + length) return false;
+        if (out.domains.size() <= count) out.domains.emplace_back();
+        out.domains[count].recipients = read_big_endian<std::uint32_t>(rest, 0);
+        out.domains[count].name.assign(rest, domain_head_length, length);
+        rest.remove_prefix(domain_head_length + length);
+    }
+    out.domains.resize(count);
+    return true;
 }
 
 Result<Envelope> decode_envelope(std::string_view record) {

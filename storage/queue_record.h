@@ -13,10 +13,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/types/envelope.h"
 #include "proto/types/result.h"
 #include "storage/queue_store.h"
+#include "storage/queue_summary.h"
 
 namespace posthorse::storage {
 
@@ -46,10 +48,19 @@ std::string encode(const Intent& intent);
 std::string encode(const AttemptOutcome& outcome);
 std::string encode(const PartitionMark& mark);
 
-// What a due key holds: the size of its message, so that a start can count octets without a look
-// at the messages. nullopt: a key of an older release, which held nothing.
-std::string encode_size(std::uint64_t bytes);
-std::optional<std::uint64_t> decode_size(std::string_view value);
+// What a due key holds of its message: so that a start can count octets, and an operator domains,
+// without a look at the messages.
+std::string encode_due(const Envelope& envelope);
+// nullopt: a key of an older release, which held nothing.
+std::optional<std::uint64_t> size_in_due(std::string_view value);
+
+struct Waiting {
+    WallTime accepted_at{};
+    std::vector<PendingDomain> domains;
+};
+// Into `out`, whose room is used again. False: only the envelope tells it. That is so of a message
+// to more domains than indexed_domains_max, and of a key of an older release.
+bool read_waiting(std::string_view due_value, Waiting& out);
 
 // Differs when the record does, but by chance: version and checksum.
 std::uint64_t digest(const Envelope& envelope);

@@ -55,6 +55,8 @@
 
 #include "proto/types/envelope.h"
 #include "proto/types/result.h"
+#include "storage/due_position.h"
+#include "storage/queue_summary.h"
 
 namespace posthorse::storage {
 
@@ -190,6 +192,13 @@ struct PartitionInfo {
     std::uint64_t messages = 0;
 };
 
+// How far a count of a partition's mail came.
+struct SummaryStep {
+    QueueSummary summary;
+    DuePosition to{};  // the last that was counted
+    bool at_end = false;
+};
+
 struct StoreStats {
     std::uint64_t messages = 0;   // committed and not removed
     std::uint64_t bytes = 0;      // of these, as they are sent
@@ -233,6 +242,14 @@ public:
                       QueueId after,
                       std::size_t limit,
                       Completion<std::vector<Envelope>> done) = 0;
+    // Counts up to `limit` messages of `partition`, from behind `from.to` on, into `from.summary`,
+    // as of `now`; fewer when that has no room for more domains. Each step sees the queue of its
+    // moment: a message whose due time changes between two may count twice, or not.
+    virtual void summarize(PartitionId partition,
+                           SummaryStep from,
+                           std::size_t limit,
+                           WallTime now,
+                           Completion<SummaryStep> done) = 0;
     // Messages whose record could not be read and was set aside.
     virtual void damaged(PartitionId partition, Completion<std::vector<QueueId>> done) = 0;
     // Intents without an outcome.

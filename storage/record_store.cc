@@ -117,6 +117,19 @@ void RecordStore::list(PartitionId partition,
         std::move(done));
 }
 
+void RecordStore::summarize(PartitionId partition,
+                            SummaryStep from,
+                            std::size_t limit,
+                            WallTime now,
+                            Completion<SummaryStep> done) {
+    ask<SummaryStep>(
+        *workers_.reads,
+        [=, this, from = std::move(from)]() mutable {
+            return reader_.summarize(partition, std::move(from), limit, now);
+        },
+        std::move(done));
+}
+
 void RecordStore::damaged(PartitionId partition, Completion<std::vector<QueueId>> done) {
     ask<std::vector<QueueId>>(
         *workers_.reads, [=, this] { return reader_.damaged(partition); }, std::move(done));

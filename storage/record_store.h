@@ -54,6 +54,11 @@ public:
               QueueId after,
               std::size_t limit,
               Completion<std::vector<Envelope>> done) override;
+    void summarize(PartitionId partition,
+                   SummaryStep from,
+                   std::size_t limit,
+                   WallTime now,
+                   Completion<SummaryStep> done) override;
     void damaged(PartitionId partition, Completion<std::vector<QueueId>> done) override;
     void intents(PartitionId partition, Completion<std::vector<Intent>> done) override;
     void outcome(QueueId id,

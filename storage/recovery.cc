@@ -141,11 +141,11 @@ private:
             disk_.scan(Family::due, KeyRange{}, [&](std::string_view key, std::string_view value) {
                 if (const auto partition = partition_of(key))
                     found_.partitions[*partition].messages += 1;
-                if (const auto position = due_position(key)) {
-                    const auto size = decode_size(value);
-                    if (!size) unsized.push_back(*position);
-                    found_.partitions[position->id.partition()].bytes += size.value_or(0);
-                }
+                const auto position = due_position(key);
+                if (!position) return true;
+                const auto size = size_in_due(value);
+                if (!size) unsized.push_back(*position);
+                found_.partitions[position->id.partition()].bytes += size.value_or(0);
                 return true;
             });
         if (scanned) return count_unsized(unsized);
@@ -163,7 +163,7 @@ private:
             const PartitionId partition = position.id.partition();
             found_.partitions[partition].bytes += envelope->size_bytes;
             Result<void> done =
-                put(Family::due, due_key(partition, position), encode_size(envelope->size_bytes));
+                put(Family::due, due_key(partition, position), encode_due(*envelope));
             if (!done) return done;
         }
         return {};
@@ -184,7 +184,7 @@ private:
                 found_.partitions[partition].bytes += envelope->size_bytes;
                 written = put(Family::due,
                               due_key(partition, {.due = envelope->due_at, .id = envelope->id}),
-                              encode_size(envelope->size_bytes));
+                              encode_due(*envelope));
                 return written.has_value();
             });
         return written ? scanned : written;

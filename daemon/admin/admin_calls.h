@@ -24,7 +24,7 @@
 #include "daemon/admin/admin_requests.h"
 #include "daemon/admin/coverage.h"
 #include "daemon/admin/pool_queue.h"
-#include "daemon/admin/queue_summary.h"
+#include "storage/queue_summary.h"
 
 namespace posthorse::admin {
 
@@ -162,7 +162,7 @@ private:
     std::size_t domains_;
     v1::SummarizeResponse* response_;
     std::map<std::size_t, std::string> after_;  // by part
-    QueueSummary summary_;
+    storage::QueueSummary summary_;
 };
 
 class FlushCall final

@@ -190,7 +190,7 @@ v1::ActResult to_act_result(QueueId id, const Result<void>& result) {
     return out;
 }
 
-v1::DomainSummary to_row(const SummaryRow& row) {
+v1::DomainSummary to_row(const storage::SummaryRow& row) {
     v1::DomainSummary out;
     out.set_domain(safe(row.domain));
     out.set_messages(row.messages);
@@ -199,8 +199,8 @@ v1::DomainSummary to_row(const SummaryRow& row) {
     return out;
 }
 
-SummaryRow from_row(const v1::DomainSummary& row) {
-    SummaryRow out{
+storage::SummaryRow from_row(const v1::DomainSummary& row) {
+    storage::SummaryRow out{
         .domain = row.domain(), .messages = row.messages(), .recipients = row.recipients()};
     const auto ages =
         std::min(out.by_age.size(), static_cast<std::size_t>(row.messages_by_age_size()));
@@ -208,9 +208,9 @@ SummaryRow from_row(const v1::DomainSummary& row) {
     return out;
 }
 
-v1::SummarizeResponse to_summary(const QueueSummary& summary, std::size_t domains) {
+v1::SummarizeResponse to_summary(const storage::QueueSummary& summary, std::size_t domains) {
     v1::SummarizeResponse out;
-    for (const auto bound : age_bounds) {
+    for (const auto bound : storage::age_bounds) {
         out.add_age_bounds()->set_seconds(std::chrono::seconds{bound}.count());
     }
     *out.mutable_total() = to_row(summary.total());

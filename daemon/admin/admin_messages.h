@@ -9,10 +9,10 @@
 #include <grpcpp/support/status.h>
 
 #include "daemon/admin/queue_filter.h"
-#include "daemon/admin/queue_summary.h"
 #include "posthorse/v1/admin.pb.h"
 #include "proto/types/result.h"
 #include "replication/core/pool_state.h"
+#include "storage/queue_summary.h"
 
 namespace posthorse::admin {
 
@@ -27,9 +27,9 @@ v1::Message to_full_message(const Envelope& envelope,
                             bool delivering,
                             const replication::PoolState& pool);
 v1::ActResult to_act_result(QueueId id, const Result<void>& result);
-v1::DomainSummary to_row(const SummaryRow& row);
-SummaryRow from_row(const v1::DomainSummary& row);
-v1::SummarizeResponse to_summary(const QueueSummary& summary, std::size_t domains);
+v1::DomainSummary to_row(const storage::SummaryRow& row);
+storage::SummaryRow from_row(const v1::DomainSummary& row);
+v1::SummarizeResponse to_summary(const storage::QueueSummary& summary, std::size_t domains);
 google::protobuf::Timestamp to_timestamp(WallTime time);
 
 // "remove", for logs.

@@ -4,6 +4,7 @@
 
 #include "daemon/config/table.h"
 #include "proto/types/reply.h"
+#include "storage/queue_summary.h"
 
 namespace posthorse::admin {
 namespace {
@@ -188,7 +189,7 @@ Result<QueueFilter> parse_filter(const v1::MessageFilter& filter) {
     if (!text) return text.error();
     return QueueFilter{.sender = std::move(*sender),
                        .recipient = std::move(*recipient),
-                       .domain = filter.domain().empty() ? "" : domain_of(filter.domain()),
+                       .domain = filter.domain().empty() ? "" : storage::domain_of(filter.domain()),
                        .state = *state,
                        .older_than = *older,
                        .newer_than = *newer,

@@ -68,10 +68,6 @@ MessageState state_of(const Envelope& envelope, bool delivering) {
     return envelope.in_doubt > 0 ? MessageState::in_doubt : MessageState::deferred;
 }
 
-std::string domain_of(std::string_view address) {
-    return config::lower(domain_view(address));
-}
-
 std::optional<AddressPattern> AddressPattern::parse(std::string_view text) {
     if (text == "<>") return AddressPattern(false, "");
     const bool any_local = text.starts_with("*@");

@@ -21,9 +21,6 @@ enum class MessageState : std::uint8_t { deferred, active, held, in_doubt };
 // `delivering`: the message is handed out for delivery at the moment.
 MessageState state_of(const Envelope& envelope, bool delivering);
 
-// The part behind the last '@', in lower case; the whole when there is none ("postmaster").
-std::string domain_of(std::string_view address);
-
 // One address, every address of a domain, or the null sender.
 class AddressPattern {
 public:

@@ -21,6 +21,14 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (const auto mark = storage::decode_mark(bytes)) {
         PH_ASSERT(storage::decode_mark(storage::encode(*mark)).value() == *mark);
     }
+    // What says less is refused; what says more is not there.
+    PH_ASSERT(storage::size_in_due(bytes).has_value() == (size >= 8));
+    storage::Waiting waiting;
+    if (storage::read_waiting(bytes, waiting)) {
+        std::size_t length = 16;
+        for (const auto& domain : waiting.domains) length += 5 + domain.name.size();
+        PH_ASSERT(length == size);
+    }
     // The record holds values by address: what was read is compared as it is written.
     if (const auto record = replication::decode_record(std::string(bytes))) {
         const auto octets = replication::encode_record(*record);

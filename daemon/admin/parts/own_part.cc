@@ -5,6 +5,7 @@
 #include "daemon/admin/admin_messages.h"
 #include "daemon/admin/admin_requests.h"
 #include "daemon/admin/member_name.h"
+#include "daemon/admin/parts/own_summary.h"
 
 namespace posthorse::admin {
 namespace {
@@ -72,9 +73,12 @@ void OwnPart::ask(v1::NodeListRequest request, Completion<v1::NodeListResponse> 
 void OwnPart::ask(v1::NodeSummarizeRequest request, Completion<v1::NodeSummarizeResponse> done) {
     auto filter = parse_filter(request.filter());
     if (!filter) return done(filter.error());
+    if (filter->empty())
+        return OwnSummary::start({clock_, ports_, pool_}, request.after(), step_domains,
+                                 std::move(done));
     const auto after = parse_after("after", request.after());
     if (!after) return done(after.error());
-    const auto summary = std::make_shared<QueueSummary>(step_domains_max);
+    const auto summary = std::make_shared<storage::QueueSummary>(step_domains_max);
     const auto visit = [this, summary, filter = std::move(*filter),
                         now = clock_.wall()](const Envelope& envelope) {
         if (filter.matches(envelope, ports_.delivering(envelope.id), now)) {
@@ -84,12 +88,8 @@ void OwnPart::ask(v1::NodeSummarizeRequest request, Completion<v1::NodeSummarize
     };
     walk(*after, visit, [summary, done = std::move(done)](Result<v1::Walked> walked) mutable {
         if (!walked) return done(walked.error());
-        v1::NodeSummarizeResponse response;
+        auto response = to_response(*summary);
         *response.mutable_walked() = std::move(*walked);
-        *response.mutable_total() = to_row(summary->total());
-        for (const auto& row : summary->largest(summary->domain_count())) {
-            *response.add_domains() = to_row(row);
-        }
         done(std::move(response));
     });
 }

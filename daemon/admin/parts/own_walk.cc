@@ -10,6 +10,15 @@ std::set<PartitionId> owned_partitions(const QueuePorts& queue, const PoolReader
     return owned;
 }
 
+v1::Walked owned_still(const std::set<PartitionId>& before, const OwnWalk::Sources& sources) {
+    v1::Walked walked;
+    const auto now = owned_partitions(sources.queue, sources.pool);
+    for (const auto& partition : before) {
+        if (now.contains(partition)) walked.add_partitions(partition.value);
+    }
+    return walked;
+}
+
 OwnWalk::OwnWalk(const Sources& sources, QueueId after, Visit visit, Completion<v1::Walked> done)
     : sources_(sources),
       began_(sources.clock.boot()),
@@ -48,11 +57,7 @@ void OwnWalk::look_at(const std::vector<Envelope>& page) {
 }
 
 void OwnWalk::end(bool at_end) {
-    v1::Walked walked;
-    const auto owned_still = owned_partitions(sources_.queue, sources_.pool);
-    for (const auto& partition : owned_) {
-        if (owned_still.contains(partition)) walked.add_partitions(partition.value);
-    }
+    auto walked = owned_still(owned_, sources_);
     if (!at_end) walked.set_to(after_.to_string());
     done_(std::move(walked));
 }

@@ -59,5 +59,7 @@ private:
 
 // The partitions that this node owns and has taken up.
 std::set<PartitionId> owned_partitions(const QueuePorts& queue, const PoolReader& pool);
+// Those of `before` that it owns still.
+v1::Walked owned_still(const std::set<PartitionId>& before, const OwnWalk::Sources& sources);
 
 }  // namespace posthorse::admin

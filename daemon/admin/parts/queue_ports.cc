@@ -7,6 +7,11 @@ QueuePorts queue_ports(replication::ReplicatedQueue& queue) {
                 [&queue](QueueId after, std::size_t limit, Completion<std::vector<Envelope>> done) {
                     queue.list(after, limit, std::move(done));
                 },
+            .summarize =
+                [&queue](replication::SummaryPlace from, storage::QueueSummary so_far,
+                         std::size_t limit, Completion<replication::Summarized> done) {
+                    queue.summarize(from, std::move(so_far), limit, std::move(done));
+                },
             .find = [&queue](QueueId id,
                              Completion<Envelope> done) { queue.find(id, std::move(done)); },
             .chunk = [&queue](QueueId id, std::uint32_t index,

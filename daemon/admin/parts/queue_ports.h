@@ -18,6 +18,11 @@ namespace posthorse::admin {
 struct QueuePorts {
     // As the functions of ReplicatedQueue with these names.
     std::function<void(QueueId after, std::size_t limit, Completion<std::vector<Envelope>>)> list;
+    std::function<void(replication::SummaryPlace,
+                       storage::QueueSummary so_far,
+                       std::size_t limit,
+                       Completion<replication::Summarized>)>
+        summarize;
     std::function<void(QueueId, Completion<Envelope>)> find;
     std::function<void(QueueId, std::uint32_t index, Completion<Chunk>)> chunk;
     std::function<void(QueueId, replication::Action, std::string why, Completion<Envelope>)> act;

@@ -164,6 +164,45 @@ TEST_CASE("an envelope without doubts and history takes less than 400 bytes") {
     CHECK(encode(envelope).size() < 400);
 }
 
+TEST_CASE("a due key tells since when its message waits, and for which domains") {
+    Envelope envelope = sample_envelope(sample_id(1));
+    envelope.recipients.push_back(sample_recipient("dan@EXAMPLE.net"));
+    const std::string value = encode_due(envelope);
+    CHECK(size_in_due(value) == envelope.size_bytes);
+    Waiting waiting;
+    REQUIRE(read_waiting(value, waiting));
+    CHECK(waiting.accepted_at == envelope.accepted_at);
+    CHECK(waiting.domains == std::vector<PendingDomain>{{"example.com", 1}, {"example.net", 2}});
+
+    for (auto& recipient : envelope.recipients) recipient.state = RecipientState::delivered;
+    REQUIRE(read_waiting(encode_due(envelope), waiting));
+    CHECK(waiting.domains.empty());
+    for (std::size_t length = 8; length < value.size(); ++length) {
+        CHECK(size_in_due(value.substr(0, length)) == envelope.size_bytes);
+        const bool between_domains = length == 16 || length == 16 + 5 + 11;
+        CHECK(read_waiting(value.substr(0, length), waiting) == between_domains);
+    }
+    CHECK(size_in_due(value.substr(0, 7)) == std::nullopt);
+}
+
+TEST_CASE("of many domains, and of names too long, a due key tells the size alone") {
+    Envelope many = sample_envelope(sample_id(1));
+    many.recipients.clear();
+    for (std::size_t i = 0; i < indexed_domains_max; ++i)
+        many.recipients.push_back(sample_recipient("x@" + std::to_string(i)));
+    Waiting waiting;
+    CHECK(read_waiting(encode_due(many), waiting));
+    many.recipients.push_back(sample_recipient("x@one.more"));
+    Envelope longest = sample_envelope(sample_id(1));
+    longest.recipients = {sample_recipient("x@" + std::string(255, 'd'))};
+    CHECK(read_waiting(encode_due(longest), waiting));
+    longest.recipients = {sample_recipient("x@" + std::string(256, 'd'))};
+    for (const Envelope& envelope : {many, longest}) {
+        CHECK_FALSE(read_waiting(encode_due(envelope), waiting));
+        CHECK(size_in_due(encode_due(envelope)) == envelope.size_bytes);
+    }
+}
+
 TEST_CASE("every flipped bit is seen") {
     const std::string good = encode(full_envelope());
     for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {

@@ -85,6 +85,57 @@ void check_messages() {
     }
 }
 
+// What the due index tells is what the envelopes tell.
+template <class Rig>
+void check_summary(Session<Rig>& queue, std::size_t limit) {
+    const WallTime now = at_ms(60 * 60'000);
+    QueueSummary expected;
+    for (const Envelope& envelope : *queue.list()) expected.add(envelope, now);
+    SummaryStep step;
+    for (std::size_t steps = 0; !step.at_end; ++steps) {
+        REQUIRE(steps < 20);
+        const auto before = step.summary.total().messages;
+        step = *queue.summarize(std::move(step), limit, now);
+        CHECK(step.summary.total().messages <= before + limit);
+    }
+    CHECK(step.summary.total() == expected.total());
+    CHECK(step.summary.largest(1000) == expected.largest(1000));
+}
+
+template <class Rig>
+void check_summaries() {
+    Session<Rig> queue;
+    Envelope scattered = sample_envelope(sample_id(3), at_ms(3000));
+    for (std::size_t i = 0; i <= indexed_domains_max; ++i)
+        scattered.recipients.push_back(sample_recipient("x@" + std::to_string(i) + ".Example"));
+    REQUIRE(queue.write(Commit{scattered, make_chunk("head")}));
+    const Envelope first = queue.commit(1);
+    queue.commit(2);
+    const auto check = [&] {
+        for (const std::size_t limit : {1u, 2u, 1000u}) check_summary(queue, limit);
+    };
+    check();
+    SUBCASE("who has the mail does not wait for it") {
+        const std::vector<RecipientOutcome> outcomes{
+            {.recipient = 0, .kind = OutcomeKind::delivered, .status = {}}};
+        REQUIRE(queue.write(settle(first, apply_outcomes(first, outcomes, at_ms(9000)), {}, {})));
+        check();
+        queue.lose_power();
+        check();
+    }
+    SUBCASE("held mail waits") {
+        REQUIRE(queue.write(settle(first, hold(first, "why"), {}, {})));
+        check();
+    }
+    SUBCASE("a summary without room for more domains ends its step") {
+        const WallTime now = at_ms(2000);
+        SummaryStep step{.summary = QueueSummary(indexed_domains_max)};
+        step = *queue.summarize(std::move(step), 1000, now);
+        CHECK_FALSE(step.at_end);
+        CHECK(step.summary.total().messages == 1);
+    }
+}
+
 template <class Rig>
 void check_settling() {
     Session<Rig> queue;
@@ -408,6 +459,9 @@ template <class Rig>
 void check_queue_store() {
     SUBCASE("messages") {
         check_messages<Rig>();
+    }
+    SUBCASE("summaries") {
+        check_summaries<Rig>();
     }
     SUBCASE("settling") {
         check_settling<Rig>();

@@ -94,6 +94,11 @@ public:
         return rig.loop.template await<std::vector<Envelope>>(
             [&](auto done) { store().list(partition, after, limit, std::move(done)); });
     }
+    Result<SummaryStep> summarize(SummaryStep from, std::size_t limit, WallTime now) {
+        return rig.loop.template await<SummaryStep>([&](auto done) {
+            store().summarize(partition_a, std::move(from), limit, now, std::move(done));
+        });
+    }
     Result<std::vector<Intent>> intents(PartitionId partition = partition_a) {
         return rig.loop.template await<std::vector<Intent>>(
             [&](auto done) { store().intents(partition, std::move(done)); });

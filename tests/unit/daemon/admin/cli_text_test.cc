@@ -156,7 +156,7 @@ TEST_CASE("a message for later says when it goes, as long as it waits") {
 }
 
 TEST_CASE("the summary: a column for each age, the total first") {
-    QueueSummary summary;
+    storage::QueueSummary summary;
     summary.add(test::message(1, 7min, "a@b", {"x@example.org", "y@example.org"}), noon);
     summary.add(test::message(2, 100h, "a@b", {"x@z.test"}), noon);
     CHECK(summary_text(to_summary(summary, 1)) ==
@@ -190,7 +190,7 @@ TEST_CASE("JSON: every field, numbers as numbers, null for what is absent") {
 }
 
 TEST_CASE("JSON: repeated numbers, durations and booleans") {
-    QueueSummary summary;
+    storage::QueueSummary summary;
     summary.add(test::message(1, 7min, "a@b", {"x@example.org"}), noon);
     const auto json = to_json(to_summary(summary, 0));
     CHECK(json.find(R"("age_bounds":["300s","600s",)") != std::string::npos);

@@ -22,7 +22,8 @@ public:
     std::set<PartitionId> taken_up;
     std::set<QueueId> delivering;
     std::vector<std::string> audited;
-    std::size_t listed = 0;  // calls of list()
+    std::size_t listed = 0;      // calls of list()
+    std::size_t summarized = 0;  // calls of summarize()
 
     // A message that waits until an hour after noon.
     Envelope& add(PartitionId partition,
@@ -40,6 +41,9 @@ public:
         return {
             .list = [this](QueueId after, std::size_t limit,
                            auto done) { done(list(after, limit)); },
+            .summarize = [this](replication::SummaryPlace from, storage::QueueSummary so_far,
+                                std::size_t limit,
+                                auto done) { done(summarize(from, std::move(so_far), limit)); },
             .find = [this](QueueId id, auto done) { done(find(id)); },
             .chunk = [this](QueueId id, std::uint32_t index, auto done) { done(chunk(id, index)); },
             .act = [this](QueueId id, replication::Action action, const std::string& why,
@@ -67,6 +71,22 @@ private:
             page.push_back(next->second);
         }
         return page;
+    }
+    // In the order of ids: it is that of due times in no test.
+    replication::Summarized summarize(replication::SummaryPlace from,
+                                      storage::QueueSummary so_far,
+                                      std::size_t limit) {
+        ++summarized;
+        replication::Summarized out{.summary = std::move(so_far), .next = {}};
+        for (auto next = messages.upper_bound(from.at.id); next != messages.end(); ++next) {
+            if (!taken_up.contains(next->first.partition())) continue;
+            if (limit-- == 0 || !out.summary.has_room()) return out;
+            out.summary.add(next->second, noon);
+            out.next = {.partition = next->first.partition(),
+                        .at = {.due = next->second.due_at, .id = next->first}};
+        }
+        out.next.reset();
+        return out;
     }
     Result<Envelope> find(QueueId id) const {
         const auto found = messages.find(id);

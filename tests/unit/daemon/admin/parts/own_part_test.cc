@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "daemon/admin/admin_requests.h"
+#include "daemon/admin/parts/own_summary.h"
 #include "tests/unit/daemon/admin/parts/fake_node.h"
 #include "tests/unit/replication/core/test_pool.h"
 #include "tests/unit/support/manual_clock.h"
@@ -142,6 +143,60 @@ TEST_CASE("steps of a summary add up to the whole") {
     CHECK(messages == 5000);
     CHECK(domains == 5000);
     CHECK(steps == 2);
+}
+
+TEST_CASE("a summary of all looks at no message, one with a filter at those that it must") {
+    Rig rig;
+    rig.queue.add({1}, noon - 7min, 0, "a@test", {"b@one.test"});
+    rig.queue.add({2}, noon - 7min, 1, "c@test", {"b@two.test"});
+    v1::NodeSummarizeRequest request;
+    const auto all = rig.ask<v1::NodeSummarizeResponse>(request).value();
+    CHECK(all.total().messages() == 2);
+    CHECK(all.domains_size() == 2);
+    CHECK(partitions(all.walked()) == std::vector<std::uint32_t>{1, 2});
+    CHECK(rig.queue.listed == 0);
+    request.mutable_filter()->set_sender("a@test");
+    const auto one = rig.ask<v1::NodeSummarizeResponse>(request).value();
+    REQUIRE(one.domains_size() == 1);
+    CHECK(one.domains(0).domain() == "one.test");
+    CHECK(rig.queue.summarized == 1);
+}
+
+TEST_CASE("a step of a summary ends when it has taken its time") {
+    Rig rig;
+    for (std::uint32_t i = 0; i < 3 * summary_page_messages; ++i) rig.queue.add({1}, noon, i);
+    auto ports = rig.queue.ports();
+    ports.summarize = [&, summarize = ports.summarize](auto from, auto so_far, auto limit,
+                                                       auto done) {
+        rig.clock.advance(walk_time / 2);
+        summarize(from, std::move(so_far), limit, std::move(done));
+    };
+    const PoolReader reader{[&]() -> const replication::PoolState& { return rig.pool; },
+                            test_node(1)};
+    std::string after;
+    std::vector<std::uint64_t> counted;
+    do {
+        OwnSummary::start({rig.clock, ports, reader}, after, 100,
+                          [&](Result<v1::NodeSummarizeResponse> step) {
+                              counted.push_back(step.value().total().messages());
+                              after = step->walked().to();
+                          });
+    } while (!after.empty());
+    CHECK(counted == std::vector<std::uint64_t>{2 * summary_page_messages, summary_page_messages});
+}
+
+TEST_CASE("where a summary goes on is read as it was written, and nothing else is") {
+    const OwnSummary::Place place{.partition = {7},
+                                  .at = {.due = noon, .id = QueueId::make(noon, {7}, Epoch{1}, 3)}};
+    CHECK(parse_place(to_text(place)) == place);
+    const OwnSummary::Place held{.partition = {7}, .at = {.due = never, .id = place.at.id}};
+    CHECK(parse_place(to_text(held)) == held);
+    CHECK(parse_place("") == OwnSummary::Place{});
+    const auto id = place.at.id.to_string();
+    for (const auto* text : {"7", "7.", "7.1", ".1.", "-7.1.", "7.-1.", "4294967296.1.", "7 .1."})
+        CHECK_MESSAGE(parse_place(text + id) == std::nullopt, text);
+    CHECK(parse_place("7.1." + id + "0") == std::nullopt);
+    CHECK(parse_place("7.1.x") == std::nullopt);
 }
 
 TEST_CASE("a message is shown with its history, and who may still tell of an attempt") {
@@ -299,6 +354,8 @@ TEST_CASE("malformed requests of other nodes are refused with the field's name")
     names(rig.ask<v1::NodeListResponse>(list), "sender");
     v1::NodeSummarizeRequest summarize;
     summarize.set_after("x");
+    names(rig.ask<v1::NodeSummarizeResponse>(summarize), "after");
+    summarize.mutable_filter()->set_domain("test");
     names(rig.ask<v1::NodeSummarizeResponse>(summarize), "after");
     v1::NodeGetRequest get;
     get.set_id("x");

@@ -1,27 +1,13 @@
-#include "daemon/admin/queue_summary.h"
+#include "storage/queue_summary.h"
 
 #include <algorithm>
 
-#include "daemon/admin/queue_filter.h"
-
-namespace posthorse::admin {
+namespace posthorse::storage {
 namespace {
 
 std::size_t bucket_of(Duration age) {
     const auto bound = std::ranges::find_if(age_bounds, [&](auto upper) { return age < upper; });
     return static_cast<std::size_t>(bound - age_bounds.begin());
-}
-
-// The domains of the pending recipients, one entry for each recipient, equal ones together.
-std::vector<std::string> pending_domains(const Envelope& envelope) {
-    std::vector<std::string> domains;
-    for (const auto& recipient : envelope.recipients) {
-        if (recipient.state == RecipientState::pending) {
-            domains.push_back(domain_of(recipient.address));
-        }
-    }
-    std::ranges::sort(domains);
-    return domains;
 }
 
 void count(SummaryRow& row, std::size_t bucket, std::uint64_t recipients) {
@@ -38,16 +24,41 @@ void count(SummaryRow& sum, const SummaryRow& row) {
 
 }  // namespace
 
-void QueueSummary::add(const Envelope& envelope, WallTime now) {
-    const auto domains = pending_domains(envelope);
-    if (domains.empty()) return;
-    const auto bucket = bucket_of(now - envelope.accepted_at);
-    count(total_, bucket, domains.size());
-    for (auto first = domains.begin(); first != domains.end();) {
-        const auto last = std::upper_bound(first, domains.end(), *first);
-        count(row_for(*first), bucket, static_cast<std::uint64_t>(last - first));
-        first = last;
+std::string domain_of(std::string_view address) {
+    const auto at = address.rfind('@');
+    std::string domain(at == std::string_view::npos ? address : address.substr(at + 1));
+    for (char& letter : domain)
+        if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    return domain;
+}
+
+std::vector<PendingDomain> pending_domains(const Envelope& envelope) {
+    std::vector<PendingDomain> domains;
+    for (const auto& recipient : envelope.recipients) {
+        if (recipient.state != RecipientState::pending) continue;
+        auto name = domain_of(recipient.address);
+        const auto at = std::ranges::lower_bound(domains, name, {}, &PendingDomain::name);
+        if (at == domains.end() || at->name != name)
+            domains.insert(at, {std::move(name), 1});
+        else
+            at->recipients += 1;
     }
+    return domains;
+}
+
+void QueueSummary::add(const Envelope& envelope, WallTime now) {
+    add(envelope.accepted_at, pending_domains(envelope), now);
+}
+
+void QueueSummary::add(WallTime accepted_at, std::span<const PendingDomain> domains, WallTime now) {
+    if (domains.empty()) return;
+    const auto bucket = bucket_of(now - accepted_at);
+    std::uint64_t recipients = 0;
+    for (const auto& domain : domains) {
+        count(row_for(domain.name), bucket, domain.recipients);
+        recipients += domain.recipients;
+    }
+    count(total_, bucket, recipients);
 }
 
 void QueueSummary::add_total(const SummaryRow& total) {
@@ -79,4 +90,4 @@ SummaryRow& QueueSummary::row_for(const std::string& domain) {
     return row;
 }
 
-}  // namespace posthorse::admin
+}  // namespace posthorse::storage

@@ -1,4 +1,4 @@
-#include "daemon/admin/queue_summary.h"
+#include "storage/queue_summary.h"
 
 #include <numeric>
 
@@ -6,12 +6,12 @@
 
 #include "tests/unit/daemon/admin/envelopes.h"
 
-namespace posthorse::admin {
+namespace posthorse::storage {
 namespace {
 
 using namespace std::chrono_literals;
-using test::message;
-using test::noon;
+using admin::test::message;
+using admin::test::noon;
 
 std::size_t bucket_of_age(Duration age) {
     QueueSummary summary;
@@ -89,5 +89,11 @@ TEST_CASE("domains beyond the bound share one row, known ones keep counting") {
     CHECK(rows[1].messages == 2);
 }
 
+TEST_CASE("the domain of an address is what stands behind the last @, in lower case") {
+    CHECK(domain_of("\"a@b\"@Example.org") == "example.org");
+    CHECK(domain_of("postmaster") == "postmaster");
+    CHECK(domain_of("") == "");
+}
+
 }  // namespace
-}  // namespace posthorse::admin
+}  // namespace posthorse::storage

@@ -1,8 +1,8 @@
 // An SMTP server that does as little as one can: the floor under accepting, and a fast receiver.
 //
 // Place     Run by tests/bench and tests/system/proofs/speed.py.
-// Contract  `floor_sink --help` lists the options. With --file it keeps what it takes: bodies go to
-//           the end of one file, with one fdatasync for all that wait, and 250 comes after it.
+// Contract  `floor_sink --help` lists the options. With --file it keeps what it takes: bodies go
+//           into one file, with one fdatasync for all that wait, and 250 comes after it.
 //           Without, it counts. --counts FILE shows numbers while it runs (SinkCounts). SIGTERM
 //           ends it with one line of JSON: messages, recipients, deferred (recipients), bytes,
 //           connections, seconds of CPU of its own, syncs, and sync_p50_ms, sync_p99_ms,

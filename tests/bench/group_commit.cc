@@ -18,21 +18,28 @@ namespace {
     std::_Exit(1);
 }
 
-void write_all(const Descriptor& file, std::string_view octets) {
+// A batch may be longer than the file, which then grows.
+constexpr std::size_t file_bytes = 64 * 1024 * 1024;
+
+void write_all(const Descriptor& file, std::size_t at, std::string_view octets) {
     while (!octets.empty()) {
-        const ssize_t written = write(file.get(), octets.data(), octets.size());
+        const ssize_t written =
+            pwrite(file.get(), octets.data(), octets.size(), static_cast<off_t>(at));
         if (written <= 0) end_process("write");
         octets.remove_prefix(static_cast<std::size_t>(written));
+        at += static_cast<std::size_t>(written);
     }
 }
 
 }  // namespace
 
 GroupCommit::GroupCommit(const std::string& file)
-    : file_(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600)),
+    : file_(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)),
       ready_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!file_.open()) throw_errno(file);
     if (!ready_.open()) throw_errno("eventfd");
+    write_all(file_, 0, std::string(file_bytes, '\0'));
+    if (fdatasync(file_.get()) != 0) throw_errno(file);
     thread_ = std::thread(&GroupCommit::run, this);
 }
 
@@ -67,8 +74,14 @@ std::vector<float> GroupCommit::sync_times() {
     return sync_ms_;
 }
 
+void GroupCommit::keep(const std::string& octets) {
+    if (at_ + octets.size() > file_bytes) at_ = 0;
+    write_all(file_, at_, octets);
+    at_ += octets.size();
+}
+
 void GroupCommit::commit(const Batch& batch) {
-    write_all(file_, batch.octets);
+    keep(batch.octets);
     const Instant began = std::chrono::steady_clock::now();
     if (fdatasync(file_.get()) != 0) end_process("fdatasync");
     const std::chrono::duration<float, std::milli> took = std::chrono::steady_clock::now() - began;

@@ -1,5 +1,6 @@
-// One file to whose end bodies are written, with one fdatasync for all that wait: the floor under
-// every queue that keeps what it acknowledges.
+// One file into which bodies are written, with one fdatasync for all that wait: the floor under
+// every queue that keeps what it acknowledges. The file is made beforehand and written over and
+// over again, so that a sync writes the bodies and nothing of the file system's own.
 //
 // Contract  `add` from the thread that receives; a second thread writes and syncs. When it has
 //           synced some, `ready` is readable and `take_done` returns whose they were.
@@ -40,9 +41,11 @@ private:
     };
 
     void run();
+    void keep(const std::string& octets);
     void commit(const Batch& batch);
 
     Descriptor file_;
+    std::size_t at_ = 0;
     Descriptor ready_;
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "proto/types/assert.h"
+#include "storage/body_collection.h"
 #include "storage/crc32c.h"
 #include "storage/disk_guard.h"
 #include "storage/record_store.h"
@@ -48,10 +49,17 @@ Error to_error(const rocksdb::Status& status) {
 
 constexpr const char* body_family = "body";
 
-// A flush or compaction of RocksDB's own threads that fails ends the writing, too. But for one: a
-// compaction that collects bodies reads all it finds, and one damaged body must not stop a node.
-class BackgroundErrors final : public rocksdb::EventListener {
+// What RocksDB's own threads do. A flush or compaction that fails ends the writing, too. But for
+// one: a compaction that collects bodies reads all it finds, and one damaged body must not stop a
+// node.
+class BackgroundWork final : public rocksdb::EventListener {
 public:
+    void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& job) override {
+        if (job.cf_name == body_family) body_files_changed_ = true;
+    }
+    void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) override {
+        if (job.cf_name == body_family) body_files_changed_ = true;
+    }
     // RocksDB runs one compaction at a time, as database_options() has it.
     void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) override {
         reads_bodies_ = collects_ && job.cf_name == body_family;
@@ -70,12 +78,16 @@ public:
     bool failed() const { return failed_; }
     // Once for each time that it happened.
     bool met_damage() { return met_damage_.exchange(false); }
-    void collects_no_more() { collects_ = false; }
+    // Once for each time, or several.
+    bool body_files_changed() { return body_files_changed_.exchange(false); }
+    // Before compaction may collect, and after it may no more.
+    void set_collects(bool collects) { collects_ = collects; }
 
 private:
     std::atomic<bool> failed_ = false;
     std::atomic<bool> met_damage_ = false;
-    std::atomic<bool> collects_ = true;
+    std::atomic<bool> body_files_changed_ = true;
+    std::atomic<bool> collects_ = false;
     std::atomic<bool> reads_bodies_ = false;
 };
 
@@ -103,7 +115,7 @@ rocksdb::ColumnFamilyOptions body_options(rocksdb::ColumnFamilyOptions options) 
     options.enable_blob_files = true;
     options.min_blob_size = 1024;
     options.blob_file_size = 64ull * 1024 * 1024;
-    options.enable_blob_garbage_collection = true;
+    options.enable_blob_garbage_collection = false;  // until there is much: body_collection.h
     options.blob_garbage_collection_age_cutoff = 0.25;
     options.blob_garbage_collection_force_threshold = 0.5;
     return options;
@@ -146,7 +158,8 @@ public:
     explicit RocksDatabase(const RocksSettings& settings)
         : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes, settings.clock),
           home_(*settings.home),
-          report_(settings.report) {
+          report_(settings.report),
+          garbage_bytes_(settings.garbage_bytes) {
         if (settings.file_system) env_ = rocksdb::NewCompositeEnv(settings.file_system);
     }
     ~RocksDatabase() override { close(); }
@@ -172,6 +185,7 @@ public:
     Result<void> write(std::span<const Write> writes, Sync sync) override {
         guard_.adjust();
         if (background_->met_damage()) stop_collecting();
+        if (background_->body_files_changed()) adjust_collecting();
         rocksdb::WriteBatch batch;
         for (const Write& write : writes) add(write, batch);
         // A sync with nothing to write still has to cover what was written unsynced before.
@@ -232,12 +246,35 @@ private:
         return Error{Errc::io, status.ToString()};
     }
 
+    void adjust_collecting() {
+        const bool should = !damaged_ && should_collect(collects_, body_files(), garbage_bytes_);
+        if (should != collects_) set_collecting(should);
+    }
+
+    BodyFiles body_files() const {
+        BodyFiles files;
+        const auto ask = [this](const std::string& property, std::uint64_t& value) {
+            database_->GetIntProperty(handle(Family::body), property, &value);
+        };
+        ask(rocksdb::DB::Properties::kLiveBlobFileSize, files.bytes);
+        ask(rocksdb::DB::Properties::kLiveBlobFileGarbageSize, files.garbage_bytes);
+        return files;
+    }
+
+    Result<void> set_collecting(bool collects) {
+        if (collects) background_->set_collects(true);
+        const auto status = database_->SetOptions(
+            handle(Family::body),
+            {{"enable_blob_garbage_collection", collects ? "true" : "false"}});
+        if (!collects) background_->set_collects(false);
+        collects_ = collects;
+        return check(status);
+    }
+
     // Compaction of the keys goes on, and space of bodies comes back by whole files only.
     void stop_collecting() {
-        const auto status = database_->SetOptions(handle(Family::body),
-                                                  {{"enable_blob_garbage_collection", "false"}});
-        if (!check(status)) return;
-        background_->collects_no_more();
+        damaged_ = true;
+        if (!set_collecting(false)) return;
         if (!report_) return;
         home_.post([report = report_] {
             report(
@@ -256,11 +293,15 @@ private:
     DiskGuard guard_;
     Executor& home_;
     const std::function<void(std::string)> report_;
-    std::shared_ptr<BackgroundErrors> background_ = std::make_shared<BackgroundErrors>();
+    const std::uint64_t garbage_bytes_;
+    std::shared_ptr<BackgroundWork> background_ = std::make_shared<BackgroundWork>();
     std::unique_ptr<rocksdb::Env> env_;  // outlives the database
     std::unique_ptr<rocksdb::DB> database_;
     std::array<rocksdb::ColumnFamilyHandle*, family_count> handles_{};
     std::atomic<bool> failed_ = false;
+    // The writer's.
+    bool collects_ = false;
+    bool damaged_ = false;  // a body was: compaction must not read them any more
 };
 
 // A directory that a power loss takes away takes the queue with it.

@@ -35,6 +35,8 @@ struct RocksSettings {
         nullptr;  // outlives the store; null: the disk's room is asked for each time
     std::uint64_t write_buffer_bytes = 64ull * 1024 * 1024;
     std::uint64_t block_cache_bytes = 16ull * 1024 * 1024;
+    // Octets of bodies that are gone and lie in files with others: fewer are left where they are.
+    std::uint64_t garbage_bytes = 64ull * 1024 * 1024;
     std::uint64_t disk_floor_bytes = 256ull * 1024 * 1024;
     std::function<void(std::string)> report;  // what operators should hear; runs at home
 

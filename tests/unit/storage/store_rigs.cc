@@ -52,6 +52,7 @@ RocksSettings RocksRig::settings() {
     settings.path = path();
     settings.home = &loop;
     settings.write_buffer_bytes = 4 * 1024 * 1024;
+    settings.garbage_bytes = 1024 * 1024;
     settings.disk_floor_bytes = test_floor_bytes;
     settings.report = [this](std::string what) { reports.push_back(std::move(what)); };
     settings.file_system = disk_;

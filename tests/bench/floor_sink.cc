@@ -2,7 +2,8 @@
 //
 // Place     Run by tests/bench and tests/system/proofs/speed.py.
 // Contract  `floor_sink --help` lists the options. With --file it keeps what it takes: bodies go
-//           into one file, with one fdatasync for all that wait, and 250 comes after it.
+//           into one file, with one fdatasync for all that wait, and 250 comes after it; with
+//           --append to its end, else over those before.
 //           Without, it counts. --counts FILE shows numbers while it runs (SinkCounts). SIGTERM
 //           ends it with one line of JSON: messages, recipients, deferred (recipients), bytes,
 //           connections, seconds of CPU of its own, syncs, and sync_p50_ms, sync_p99_ms,
@@ -37,6 +38,7 @@ struct Options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 2525;
     std::string file;
+    bool append = false;
     std::string counts;
     std::vector<std::string> defer;
     SinkOptions sink;
@@ -71,9 +73,9 @@ private:
 class Sink {
 public:
     explicit Sink(const Options& options)
-        : listener_(Address(options.host, options.port).listen()),
+        : disk_(open_disk(options)),
+          listener_(Address(options.host, options.port).listen()),
           counts_(options.counts),
-          disk_(options.file.empty() ? nullptr : std::make_unique<GroupCommit>(options.file)),
           shared_{options.sink, counts_.get(), disk_.get(), buffer_} {
         poll_.add(listener_, Poll::readable, &listener_);
         if (disk_) poll_.add(disk_->ready(), Poll::readable, disk_.get());
@@ -89,6 +91,13 @@ public:
     }
 
 private:
+    static std::unique_ptr<GroupCommit> open_disk(const Options& options) {
+        using File = GroupCommit::File;
+        if (options.file.empty()) return nullptr;
+        return std::make_unique<GroupCommit>(options.file,
+                                             options.append ? File::grows : File::made);
+    }
+
     void on_ready(void* owner) {
         if (owner == &listener_) return accept_all();
         if (owner == disk_.get()) return on_committed();
@@ -143,13 +152,13 @@ private:
             percentile(syncs, 1));
     }
 
+    std::unique_ptr<GroupCommit> disk_;  // ready before anyone may come
     Descriptor listener_;
     SharedCounts counts_;
     std::vector<char> buffer_ = std::vector<char>(buffer_bytes);
     Poll poll_;
     std::unordered_map<SinkSession*, std::unique_ptr<SinkSession>> sessions_;
     std::vector<SinkSession*> ended_;
-    std::unique_ptr<GroupCommit> disk_;
     SinkShared shared_;
 };
 
@@ -159,6 +168,7 @@ int run(int argc, char** argv) {
     app.add_option("--host", options.host, "Where to listen");
     app.add_option("--port", options.port, "Where to listen");
     app.add_option("--file", options.file, "Keep what is taken in this file, synced before 250");
+    app.add_flag("--append", options.append, "... whose end they go to, as in a log");
     app.add_option("--counts", options.counts, "A file that shows counts all the time");
     app.add_option("--defer", options.defer, "A domain whose recipients are answered 450");
     app.add_flag("--defer-all", options.sink.defer_all, "Answer 450 to every recipient");

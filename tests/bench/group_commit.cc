@@ -33,12 +33,13 @@ void write_all(const Descriptor& file, std::size_t at, std::string_view octets) 
 
 }  // namespace
 
-GroupCommit::GroupCommit(const std::string& file)
+GroupCommit::GroupCommit(const std::string& file, File kind)
     : file_(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)),
+      kind_(kind),
       ready_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!file_.open()) throw_errno(file);
     if (!ready_.open()) throw_errno("eventfd");
-    write_all(file_, 0, std::string(file_bytes, '\0'));
+    if (kind == File::made) write_all(file_, 0, std::string(file_bytes, '\0'));
     if (fdatasync(file_.get()) != 0) throw_errno(file);
     thread_ = std::thread(&GroupCommit::run, this);
 }
@@ -75,7 +76,7 @@ std::vector<float> GroupCommit::sync_times() {
 }
 
 void GroupCommit::keep(const std::string& octets) {
-    if (at_ + octets.size() > file_bytes) at_ = 0;
+    if (kind_ == File::made && at_ + octets.size() > file_bytes) at_ = 0;
     write_all(file_, at_, octets);
     at_ += octets.size();
 }

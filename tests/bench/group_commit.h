@@ -1,6 +1,6 @@
 // One file into which bodies are written, with one fdatasync for all that wait: the floor under
-// every queue that keeps what it acknowledges. The file is made beforehand and written over and
-// over again, so that a sync writes the bodies and nothing of the file system's own.
+// every queue that keeps what it acknowledges. Written over and over again, a file that was made
+// beforehand has syncs of bodies alone; one that grows, as a log does, has the file system's, too.
 //
 // Contract  `add` from the thread that receives; a second thread writes and syncs. When it has
 //           synced some, `ready` is readable and `take_done` returns whose they were.
@@ -9,6 +9,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -22,7 +23,9 @@ class SinkSession;
 
 class GroupCommit {
 public:
-    explicit GroupCommit(const std::string& file);
+    enum class File : std::uint8_t { made, grows };
+
+    GroupCommit(const std::string& file, File kind);
     ~GroupCommit();
     GroupCommit(const GroupCommit&) = delete;
     GroupCommit& operator=(const GroupCommit&) = delete;
@@ -45,6 +48,7 @@ private:
     void commit(const Batch& batch);
 
     Descriptor file_;
+    const File kind_;
     std::size_t at_ = 0;
     Descriptor ready_;
     std::mutex mutex_;

@@ -101,6 +101,8 @@ void add_options(CLI::App& app, SourceOptions& options) {
     app.add_option("--port", options.port, "Its port");
     app.add_option("--messages", options.messages, "How many are sent");
     app.add_option("--seconds", options.seconds, "No message is begun later; 0: all are sent");
+    app.add_option("--settle", options.settle,
+                   "Seconds from the start whose waits and delays are not counted");
     app.add_option("--sessions", options.sessions, "How many clients send at once")
         ->check(CLI::PositiveNumber);
     app.add_option("--size", options.size_bytes, "Octets of a message, with its header");

@@ -175,7 +175,7 @@ void SourceSession::send_text() {
 }
 
 void SourceSession::on_taken() {
-    shared_.work.taken(now() - sent_at_);
+    shared_.work.taken(sent_at_, now());
     message_.reset();
     if (shared_.options.kept)
         step_ = Step::idle;

@@ -69,12 +69,18 @@ std::optional<std::uint64_t> Work::next(Instant now) {
     if (over(now)) return std::nullopt;
     const Instant due = next_due();
     if (due > now) return std::nullopt;
-    if (options_.rate > 0) late_ms_.push_back(milliseconds(now - due));
+    if (options_.rate > 0 && settled(due)) late_ms_.push_back(milliseconds(now - due));
     return begun_++;
 }
 
-void Work::taken(Nanoseconds waited) {
-    waited_ms_.push_back(milliseconds(waited));
+// A server that all sessions come to at once is not yet the one that has them.
+bool Work::settled(Instant at) const {
+    return at - began_ >= std::chrono::duration<double>(options_.settle);
+}
+
+void Work::taken(Instant sent, Instant at) {
+    ++taken_;
+    if (settled(sent)) waited_ms_.push_back(milliseconds(at - sent));
 }
 
 void Work::failed(std::string_view why) {
@@ -89,7 +95,7 @@ std::string Work::report(Instant now, double cpu) {
         R"({{"messages": {}, "failed": {}, "seconds": {:.6f}, "p50_ms": {:.3f}, "p99_ms": {:.3f}, )"
         R"("max_ms": {:.3f}, "cpu_seconds": {:.3f}, "connections": {}, "resumed": {}, )"
         R"("late_p99_ms": {:.3f}, "first_failure": {}}})",
-        waited_ms_.size(), failed_, std::chrono::duration<double>(now - began_).count(),
+        taken_, failed_, std::chrono::duration<double>(now - began_).count(),
         percentile(waited_ms_, 0.5), percentile(waited_ms_, 0.99), worst, cpu, connections_,
         resumed_, percentile(late_ms_, 0.99), quoted(first_failure_));
 }

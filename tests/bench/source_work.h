@@ -29,6 +29,7 @@ struct SourceOptions {
     bool pipelining = false;
     double rate = 0;     // messages a second of all sessions; 0: as fast as may be
     double seconds = 0;  // no message is begun later; 0: all are
+    double settle = 0;   // seconds from the start whose waits are not counted
     std::uint32_t recipients = 1;
     std::uint32_t domains = 0;  // 0: `to` as it is
     std::string from = "load@posthorse.test";
@@ -62,21 +63,24 @@ public:
     bool finished(Instant now) const { return over(now) && ended() == begun_; }
     void stop() { stopped_ = true; }
 
-    void taken(Nanoseconds waited);
+    void taken(Instant sent, Instant at);
     void failed(std::string_view why);
     void connected() { ++connections_; }
     void resumed() { ++resumed_; }
 
-    std::uint64_t ended() const { return waited_ms_.size() + failed_; }
+    std::uint64_t ended() const { return taken_ + failed_; }
 
     // One line of JSON; `cpu` are seconds of this process.
     std::string report(Instant now, double cpu);
 
 private:
+    bool settled(Instant at) const;
+
     const SourceOptions& options_;
     Instant began_;
     bool stopped_ = false;
     std::uint64_t begun_ = 0;
+    std::uint64_t taken_ = 0;
     std::uint64_t failed_ = 0;
     std::uint64_t connections_ = 0;
     std::uint64_t resumed_ = 0;

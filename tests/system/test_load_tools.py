@@ -66,6 +66,12 @@ def test_a_rate_is_kept_by_sessions_that_suffice():
     assert sent.messages == 50 and sent.seconds >= 49 / 100  # the last one is due then
 
 
+def test_waits_of_the_time_to_settle_are_not_counted():
+    with FloorSink() as sink:
+        sent = send(Load(sink.port, 50, 5, options=("--rate", "1000", "--settle", "60")))
+    assert (sent.messages, sent.p99_ms, sent.late_p99_ms) == (50, 0, 0)
+
+
 def test_a_load_without_an_end_is_ended():
     with FloorSink() as sink:
         sending = Sending(Load(sink.port, 10**9, 3))
@@ -97,10 +103,13 @@ def bodies(file: Path) -> bytes:
     return file.read_bytes().rstrip(b"\0")
 
 
-def test_a_sink_keeps_what_it_takes(tmp_path):
-    with FloorSink(tmp_path / "bodies") as sink:
+@pytest.mark.parametrize("options", [(), ("--append",)])
+def test_a_sink_keeps_what_it_takes(tmp_path, options):
+    with FloorSink(tmp_path / "bodies", options) as sink:
         sent = send(Load(sink.port, 200, 20))
         report = sink.stop()
+    if options:
+        assert (tmp_path / "bodies").stat().st_size == report["bytes"]
     assert sent.messages == report["messages"] == 200
     assert len(bodies(tmp_path / "bodies")) == report["bytes"] == 200 * 4099
     assert 10 <= report["syncs"] <= 200  # 20 wait at the most

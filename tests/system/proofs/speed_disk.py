@@ -14,11 +14,12 @@ ACCEPTED_MIN = 0.6      # of the floor's
 LOG_BYTES_MAX = 1.3     # of the write-ahead log, for each byte of mail
 WRITTEN_BYTES_MAX = 2.0  # in all, likewise
 P99_MAX = 3.0           # of the disk's own
+SETTLE_S = 1.0          # until all sessions are there
 
 
 @contextmanager
-def floor_of(stage: Stage, name: str) -> Iterator[FloorSink]:
-    with FloorSink(stage.folder(name) / "bodies") as sink:
+def floor_of(stage: Stage, name: str, options: tuple[str, ...] = ()) -> Iterator[FloorSink]:
+    with FloorSink(stage.folder(name) / "bodies", options) as sink:
         yield sink
 
 
@@ -84,29 +85,32 @@ def disk(stage: Stage) -> None:
 
 
 def paced(port: int, rate: float, seconds: float) -> Sent:
-    sent = send(Load(port, max(int(rate * seconds), 1), SESSIONS * 2,
-                     options=("--rate", f"{rate:.1f}")))
+    sent = send(Load(port, max(int(rate * (seconds + SETTLE_S)), 1), SESSIONS * 2,
+                     options=("--rate", f"{rate:.1f}", "--settle", str(SETTLE_S))))
     print(f"  {sent.messages} at {rate:.0f}/s: p50 {sent.p50_ms:.2f} ms, p99 {sent.p99_ms:.2f} ms, "
           f"late {sent.late_p99_ms:.2f} ms", flush=True)
     return sent
 
 
 def disk_p99(stage: Stage, name: str, rate: float, seconds: float) -> tuple[float, Sent]:
-    """Of fdatasync while a sink keeps as many messages; a sink of its own each time."""
-    with floor_of(stage, name) as bare:
+    """Of fdatasync while a sink keeps as many messages in a log; a sink of its own each time."""
+    with floor_of(stage, name, ("--append",)) as bare:
         sent = paced(bare.port, rate, seconds)
         return bare.stop()["sync_p99_ms"], sent
 
 
 def latency(stage: Stage) -> None:
-    """End of data to 250 at half the load that the node can take, and the disk at the same."""
+    """End of data to 250 at half the load that the node goes on with, what it takes being
+    delivered meanwhile, and the disk at the same.
+    """
     scores, seconds = stage.scores, 20.0 if stage.full else 4.0
     messages = stage.messages(8000, 20_000)
     disks, nodes, bare = [], [], []
     with node_and_sink(stage, "node") as (node, sink):
         port = node.ports["mx"]
-        most = statistics.median(send(Load(port, messages)).rate for _ in range(3))
-        taken = 3 * messages
+        load = case_of("node", node, sink, Load(port, messages))
+        most = in_turn([load], 3)["node"].delivered
+        taken = sink.count()
         for number in range(stage.rounds):
             sink.wait_for(taken)
             p99_ms, floor_sent = disk_p99(stage, f"floor-{number}", most / 2, seconds)

@@ -11,6 +11,8 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,6 +138,15 @@ class FloorSink:
         if self._process.running():
             self._process.stop()
         self._folder.cleanup()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """It keeps its connections, and does nothing."""
+        self._process.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.signal(signal.SIGCONT)
 
     def stop(self) -> dict[str, float]:
         """What it printed at its end."""

@@ -1,7 +1,7 @@
 // One TCP connection, in clear or under TLS, with a deadline on every operation.
 //
-// Place     Under intake's and delivery's connections; the only file with sockets' I/O and, with
-//           tls.h, the only one with OpenSSL's streams.
+// Place     Under intake's, delivery's and the admin's connections; with tls_stream.h, for what is
+//           under TLS, the only file with sockets' I/O.
 // Contract  One read and one write may be under way at once, each by one coroutine of the stream's
 //           shard. A deadline that passes ends the operation with timed_out and leaves the
 //           connection unusable. After a handshake the connection speaks TLS alone: octets read
@@ -18,15 +18,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/system/result.hpp>
 
+#include "daemon/runtime/deadline.h"
+#include "daemon/runtime/tls_stream.h"
 #include "proto/types/time.h"
 
 namespace posthorse::runtime {
-
-namespace asio = boost::asio;
-using tcp = asio::ip::tcp;
 
 enum class IoEnd : std::uint8_t {
     closed,     // the peer closed, in order or not
@@ -43,21 +41,9 @@ struct IoError {
 template <class T>
 using IoResult = boost::system::result<T, IoError>;
 
-// What a handshake agreed on.
-struct TlsInfo {
-    std::string description;  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
-    std::string peer_name;    // subject of the peer's certificate; empty: none
-    bool verified = false;    // it is of the host that was meant, by the system's authorities
-    bool resumed = false;     // of an earlier connection, without another certificate
-    // What both ends know of the connection and nobody between them can; octets, empty: unknown.
-    std::string tls_exporter;  // RFC 9266
-    std::string tls_unique;    // RFC 5929; TLS 1.2
-};
-
 class Stream {
 public:
     explicit Stream(tcp::socket socket);
-    ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
@@ -107,19 +93,17 @@ public:
     tcp::endpoint peer() const noexcept { return peer_; }
 
 private:
-    struct Tls;
-    class Deadline;
-    asio::awaitable<IoResult<TlsInfo>> handshake(bool server, Duration deadline);
+    asio::awaitable<IoResult<TlsInfo>> handshake(Duration deadline);
     asio::awaitable<void> drop_unread();
     int descriptor() const;
     void write_at_once(std::string_view& bytes) const;
 
     tcp::socket socket_;
     tcp::endpoint peer_;
-    std::unique_ptr<Tls> tls_;
+    std::unique_ptr<TlsStream> tls_;  // null: in clear
     TlsInfo tls_info_;
-    std::unique_ptr<Deadline> read_deadline_;
-    std::unique_ptr<Deadline> write_deadline_;
+    Deadline read_deadline_;
+    Deadline write_deadline_;
 };
 
 }  // namespace posthorse::runtime

@@ -1,15 +1,12 @@
 #include "daemon/runtime/tls.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
-#include <string_view>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "daemon/runtime/tls_sessions.h"
 
@@ -101,40 +98,6 @@ void set_common(SSL_CTX* context) {
     SSL_CTX_set_cipher_list(context, tls12_ciphers);
 }
 
-// Without the extended master secret of RFC 7627 two connections of TLS 1.2 may know the same.
-bool is_unmistakable(SSL* connection) {
-    return SSL_version(connection) >= TLS1_3_VERSION || SSL_get_extms_support(connection) == 1;
-}
-
-// The certificate was judged against a name. A session that is resumed brings the result of its
-// first handshake, which was with the same name (tls_sessions.h).
-bool was_meant(SSL* connection) {
-    if (SSL_session_reused(connection) == 0) return SSL_get0_peername(connection) != nullptr;
-    return SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name) != nullptr;
-}
-
-std::string tls_exporter(SSL* connection) {
-    constexpr std::string_view label = "EXPORTER-Channel-Binding";
-    constexpr unsigned char no_context = 0;
-    std::string octets(32, '\0');
-    const int done =
-        SSL_export_keying_material(connection, reinterpret_cast<unsigned char*>(octets.data()),
-                                   octets.size(), label.data(), label.size(), &no_context, 0, 1);
-    return done == 1 ? octets : std::string();
-}
-
-// The first Finished message of the handshake: the client's, or the server's when a session is
-// resumed.
-std::string tls_unique(SSL* connection) {
-    if (SSL_version(connection) >= TLS1_3_VERSION) return {};
-    const bool ours = (SSL_is_server(connection) == 1) == (SSL_session_reused(connection) == 1);
-    std::string octets(64, '\0');
-    const auto size =
-        (ours ? SSL_get_finished : SSL_get_peer_finished)(connection, octets.data(), octets.size());
-    octets.resize(std::min(size, octets.size()));
-    return octets;
-}
-
 }  // namespace
 
 bool TlsIdentity::configured() const {
@@ -165,29 +128,6 @@ std::shared_ptr<asio::ssl::context> make_client_context() {
     SSL_CTX_set_default_verify_paths(context->native_handle());
     keep_sessions(context->native_handle());
     return context;
-}
-
-TlsInfo describe(SSL* connection) {
-    TlsInfo info;
-    info.description =
-        std::string(SSL_get_version(connection)) + ' ' + SSL_get_cipher_name(connection);
-    if (X509* peer = SSL_get1_peer_certificate(connection)) {
-        char name[256];
-        info.peer_name = X509_NAME_oneline(X509_get_subject_name(peer), name, sizeof name);
-        X509_free(peer);
-        info.verified = was_meant(connection) && SSL_get_verify_result(connection) == X509_V_OK;
-    }
-    info.resumed = SSL_session_reused(connection) == 1;
-    if (is_unmistakable(connection)) {
-        info.tls_exporter = tls_exporter(connection);
-        info.tls_unique = tls_unique(connection);
-    }
-    return info;
-}
-
-void set_server_name(SSL* connection, const std::string& host) {
-    SSL_set_tlsext_host_name(connection, host.c_str());
-    SSL_set1_host(connection, host.c_str());  // whether it is so: TlsInfo::verified
 }
 
 }  // namespace posthorse::runtime

@@ -1,6 +1,8 @@
 // OpenSSL's contexts: what this node shows as a server and accepts as a client.
 //
-// Place     With stream.h and tls_sessions.h the only files that name OpenSSL for connections.
+// Place     The node keeps the server's, each delivery pool a client's; a connection takes one to
+// its
+//           handshake (stream.h).
 // Contract  TLS 1.2 and 1.3 (RFC 8996 ends the older ones), Mozilla's intermediate ciphers, no
 //           renegotiation, no compression; sessions are resumed both ways. A server refuses clients
 //           that name another protocol than SMTP (ALPN).
@@ -14,10 +16,11 @@
 
 #include <boost/asio/ssl/context.hpp>
 
-#include "daemon/runtime/stream.h"
 #include "proto/types/result.h"
 
 namespace posthorse::runtime {
+
+namespace asio = boost::asio;
 
 // What a connection takes at its handshake.
 using TlsContext = asio::ssl::context;
@@ -33,9 +36,5 @@ struct TlsIdentity {
 Result<std::shared_ptr<asio::ssl::context>> make_server_context(const TlsIdentity& identity);
 // For opportunistic TLS: no certificate is verified (RFC 7435).
 std::shared_ptr<asio::ssl::context> make_client_context();
-
-// --- for stream.cc
-TlsInfo describe(SSL* connection);
-void set_server_name(SSL* connection, const std::string& host);
 
 }  // namespace posthorse::runtime

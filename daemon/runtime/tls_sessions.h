@@ -1,7 +1,7 @@
 // The sessions that servers gave this node, for its next connections to them: a handshake without
 // certificates and signatures (RFC 8446 section 2.2; RFC 5077 for TLS 1.2).
 //
-// Place     Of a client's context (tls.h). stream.cc names the peer before each handshake.
+// Place     Of a client's context (tls.h). tls_stream.cc names the peer before each handshake.
 // Contract  A peer is a server and the name that was meant: what was verified for one name is of no
 //           use for another. A server that does not know a session any more is met with a whole
 //           handshake; nobody notices.

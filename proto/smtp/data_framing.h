@@ -1,7 +1,7 @@
 // Message data on the wire: DATA in both directions (RFC 5321 sections 4.1.1.4 and 4.5.2), BDAT as
 // a server takes it (RFC 3030).
 //
-// Place     The decoders under server_session; DotStuffer under daemon/deliver's body writer.
+// Place     The decoders under server_body; DotStuffer under daemon/deliver's body writer.
 // Contract  The data of DATA end at CR LF "." CR LF and at nothing that merely resembles it; those
 //           of BDAT by count. Line ends are judged by line_splitter.h for both. What DotStuffer
 //           wrote, DataDecoder reads back byte for byte.

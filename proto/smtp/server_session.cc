@@ -1,11 +1,9 @@
 #include "proto/smtp/server_session.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "proto/smtp/auth_exchange.h"
 #include "proto/smtp/base64.h"
-#include "proto/smtp/date_time.h"
-#include "proto/types/assert.h"
 
 namespace posthorse::smtp {
 
@@ -28,9 +26,6 @@ void send(std::string bytes, Effects& out) {
 Reply ok() {
     return {250, {2, 0, 0}, "OK"};
 }
-Reply bad_sequence(std::string text) {
-    return {503, {5, 5, 1}, std::move(text)};
-}
 Reply bad_argument(std::string text) {
     return {501, {5, 5, 4}, std::move(text)};
 }
@@ -39,24 +34,10 @@ bool ends_group(Verb verb) {
     return verb == Verb::helo || verb == Verb::ehlo || verb == Verb::data;
 }
 
-bool is_idle(Verb verb) {
-    switch (verb) {
-        case Verb::noop:
-        case Verb::rset:
-        case Verb::vrfy:
-        case Verb::expn:
-        case Verb::help:
-        case Verb::helo:
-        case Verb::ehlo:
-            return true;
-        default:
-            return false;
-    }
-}
-
 }  // namespace
 
-ServerSession::ServerSession(ServerProfile profile) : profile_(std::move(profile)) {}
+ServerSession::ServerSession(ServerProfile profile)
+    : profile_(std::move(profile)), patience_(profile_.limits), body_(profile_.limits) {}
 
 void ServerSession::start(Effects& out) {
     PH_ASSERT(state_ == State::greeting);
@@ -90,10 +71,8 @@ std::size_t ServerSession::take(std::string_view input, Effects& out) {
         case State::command:
         case State::auth:
             return take_line(input, out);
-        case State::data:
-            return take_data(input, out);
-        case State::chunk:
-            return take_chunk(input, out);
+        case State::body:
+            return take_body(input, out);
         case State::greeting:
         case State::question:
         case State::tls:
@@ -137,64 +116,6 @@ void ServerSession::on_line_fault(LineFault fault, bool auth_line, Effects& out)
     respond({500, {5, 5, auth_line ? 6 : 2}, "Line too long"}, out);
 }
 
-std::size_t ServerSession::take_data(std::string_view input, Effects& out) {
-    const auto step = decoder_.next(input);
-    if (step.end) {
-        on_end_of_data(out);
-    } else if (!step.bytes.empty() && !decoder_.faults().any()) {
-        out.emplace_back(BodyData{step.bytes});
-    }
-    return step.taken;
-}
-
-void ServerSession::on_end_of_data(Effects& out) {
-    if (const auto refusal = refusal_of(decoder_.faults())) return refuse_message(*refusal, out);
-    body_open_ = false;
-    pausing_ = true;
-    ask(Question::message, MessageEnd{}, out);
-}
-
-void ServerSession::refuse_message(const Reply& refusal, Effects& out) {
-    state_ = State::command;
-    transaction_.reset();
-    body_open_ = false;
-    pausing_ = true;
-    out.emplace_back(MessageEnd{refusal});
-    respond(refusal, out);
-}
-
-std::size_t ServerSession::take_chunk(std::string_view input, Effects& out) {
-    std::size_t taken = 0;
-    if (chunk_refusal_) {
-        taken = static_cast<std::size_t>(std::min<std::uint64_t>(chunk_.bytes, input.size()));
-        chunk_.bytes -= taken;
-    } else {
-        const auto bytes = chunks_.next(input);
-        taken = bytes.size();
-        chunk_.bytes -= taken;
-        if (!bytes.empty() && !chunks_.faults().any()) out.emplace_back(BodyData{bytes});
-    }
-    if (chunk_.bytes == 0) on_end_of_chunk(out);
-    return taken;
-}
-
-// RFC 3030 section 2: every chunk is answered, behind its last octet.
-void ServerSession::on_end_of_chunk(Effects& out) {
-    state_ = State::command;
-    if (const auto refusal = std::exchange(chunk_refusal_, std::nullopt)) {
-        return respond(*refusal, out);
-    }
-    if (chunk_.last) {
-        const auto missing = chunks_.finish();
-        if (!missing.empty() && !chunks_.faults().any()) out.emplace_back(BodyData{missing});
-    }
-    if (const auto refusal = refusal_of(chunks_.faults())) return refuse_message(*refusal, out);
-    if (!chunk_.last) return respond({250, {2, 0, 0}, "Chunk taken"}, out);
-    body_open_ = false;
-    pausing_ = true;
-    ask(Question::message, MessageEnd{}, out);
-}
-
 void ServerSession::on_command(std::string_view line, Effects& out) {
     const auto command = parse_command(line);
     if (worn_out(command.verb, out)) return;
@@ -206,34 +127,10 @@ void ServerSession::on_command(std::string_view line, Effects& out) {
     dispatch(command, out);
 }
 
-void ServerSession::on_auth_line(std::string_view line, Effects& out) {
-    auto read = read_auth_line(line);
-    if (const auto* refusal = std::get_if<Reply>(&read)) {
-        abort_auth(out);
-        return respond(*refusal, out);
-    }
-    ask(Question::auth, AuthResponse{std::move(std::get<AuthLine>(read).octets)}, out);
-}
-
-void ServerSession::abort_auth(Effects& out) {
-    if (state_ == State::auth) out.emplace_back(AuthAbort{});
-    state_ = State::command;
-}
-
-// --- commands
-
-// A client that only makes errors, or only passes the time, is sent away.
 bool ServerSession::worn_out(Verb verb, Effects& out) {
-    if (verb == Verb::quit) return false;
-    if (errors_ >= profile_.limits.errors_max) {
-        hang_up({421, {4, 7, 0}, "Too many errors"}, out);
-        return true;
-    }
-    if (is_idle(verb) && ++idle_commands_ > profile_.limits.idle_commands_max) {
-        hang_up({421, {4, 7, 0}, "Too many commands without a message"}, out);
-        return true;
-    }
-    return false;
+    const auto farewell = patience_.on_command(verb);
+    if (farewell) hang_up(*farewell, out);
+    return farewell.has_value();
 }
 
 void ServerSession::dispatch(const Command& command, Effects& out) {
@@ -243,6 +140,10 @@ void ServerSession::dispatch(const Command& command, Effects& out) {
             return helo(command.argument, out);
         case Verb::ehlo:
             return ehlo(command.argument, out);
+        case Verb::starttls:
+            return starttls(command.argument, out);
+        case Verb::auth:
+            return auth(command.argument, out);
         case Verb::mail:
             return mail(command.argument, out);
         case Verb::rcpt:
@@ -253,12 +154,6 @@ void ServerSession::dispatch(const Command& command, Effects& out) {
             return bdat(command.argument, out);
         case Verb::rset:
             return rset(out);
-        case Verb::auth:
-            return auth(command.argument, out);
-        case Verb::starttls:
-            return starttls(command.argument, out);
-        case Verb::quit:
-            return quit(out);
         case Verb::noop:
             return respond(ok(), out);
         // RFC 5321 section 3.5.3: neither tells who exists.
@@ -269,12 +164,32 @@ void ServerSession::dispatch(const Command& command, Effects& out) {
         case Verb::help:
             return respond({214, {2, 0, 0}, "EHLO MAIL RCPT DATA RSET NOOP QUIT: see RFC 5321"},
                            out);
+        case Verb::quit:
+            return hang_up({221, {2, 0, 0}, "Bye"}, out);
         case Verb::http:
             return hang_up({421, {4, 7, 0}, "This is a mail server"}, out);
         case Verb::unknown:
             break;
     }
     respond({500, {5, 5, 2}, "Command not recognised"}, out);
+}
+
+Standing ServerSession::standing() const {
+    return {profile_, facts_, transaction_ ? &*transaction_ : nullptr, body_.is_open()};
+}
+
+// --- the greeting and TLS
+
+void ServerSession::helo(std::string_view argument, Effects& out) {
+    if (!greet(argument, out)) return;
+    facts_.esmtp = false;
+    respond({250, {}, profile_.host_name}, out);
+}
+
+void ServerSession::ehlo(std::string_view argument, Effects& out) {
+    if (!greet(argument, out)) return;
+    facts_.esmtp = true;
+    respond({250, {}, ehlo_text(profile_, facts_)}, out);
 }
 
 bool ServerSession::greet(std::string_view argument, Effects& out) {
@@ -287,232 +202,13 @@ bool ServerSession::greet(std::string_view argument, Effects& out) {
     return true;
 }
 
-void ServerSession::helo(std::string_view argument, Effects& out) {
-    if (!greet(argument, out)) return;
-    facts_.esmtp = false;
-    respond({250, {}, profile_.host_name}, out);
-}
-
-void ServerSession::ehlo(std::string_view argument, Effects& out) {
-    if (!greet(argument, out)) return;
-    facts_.esmtp = true;
-    respond({250, {}, ehlo_text()}, out);
-}
-
-std::string ServerSession::ehlo_text() const {
-    std::string text = profile_.host_name + "\nPIPELINING\nSIZE";
-    if (const auto most = profile_.limits.message_bytes_max; most != 0)
-        text += ' ' + std::to_string(most);
-    text += "\n8BITMIME\nSMTPUTF8\nDSN\nCHUNKING\nLIMITS RCPTMAX=";
-    text += std::to_string(profile_.limits.recipients_max);
-    text += "\nDELIVERBY";
-    if (const auto least = profile_.deliver_by_min.count(); least > 0)
-        text += ' ' + std::to_string(least);
-    text += "\nMT-PRIORITY";
-    if (facts_.tls) text += "\nREQUIRETLS";  // RFC 8689 section 4.1
-    if (const auto& release = profile_.release) {
-        text += "\nFUTURERELEASE " + std::to_string(release->after_max.count()) + ' ' +
-                format_date_time(release->at_max);
-    }
-    if (profile_.starttls && !facts_.tls) text += "\nSTARTTLS";
-    if (auth_offered() && !profile_.mechanisms.empty()) {
-        text += "\nAUTH";
-        for (const auto& mechanism : profile_.mechanisms) text += ' ' + mechanism;
-    }
-    return text + "\nENHANCEDSTATUSCODES";
-}
-
-bool ServerSession::auth_offered() const {
-    if (profile_.require_tls && !facts_.tls) return false;
-    return profile_.auth && (facts_.tls || profile_.auth_in_clear);
-}
-
-MailOffer ServerSession::mail_offer() const {
-    return {.channel = facts_.tls ? Channel::tls : Channel::clear,
-            .release = profile_.release,
-            .deliver_by_min = profile_.deliver_by_min,
-            .priority_max = profile_.priority_max};
-}
-
-// RFC 6710 section 4.1: who gets another priority than it asked for hears which.
-Reply ServerSession::answer_to_mail(const Reply& reply) const {
-    if (transaction_->priority != PriorityGiven::lowered) return reply;
-    return {250, {2, 3, 6}, std::to_string(transaction_->wishes.priority) + " is its priority"};
-}
-
-std::optional<Reply> ServerSession::before_mail() const {
-    if (facts_.helo.empty()) return bad_sequence("Send HELO or EHLO first");
-    if (transaction_) return bad_sequence("A message is open already: RSET drops it");
-    if (profile_.require_tls && !facts_.tls) return Reply{530, {5, 7, 0}, "Send STARTTLS first"};
-    if (profile_.require_auth && facts_.login.empty()) {
-        return Reply{530, {5, 7, 0}, "Authentication required"};
-    }
-    return std::nullopt;
-}
-
-void ServerSession::mail(std::string_view argument, Effects& out) {
-    if (const auto refusal = before_mail()) return respond(*refusal, out);
-    auto read = read_mail(argument, mail_offer(), profile_.limits);
-    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
-    offered_ = std::get<Transaction>(std::move(read));
-    ask(Question::mail, CheckMail{offered_.sender, offered_.declared_bytes, offered_.wishes}, out);
-}
-
-std::optional<Reply> ServerSession::before_rcpt() const {
-    if (!transaction_) return bad_sequence("Send MAIL first");
-    if (body_open_) return bad_sequence("The message has begun: send BDAT or RSET");
-    if (transaction_->recipients.size() >= profile_.limits.recipients_max) {
-        return Reply{452, {4, 5, 3}, "Too many recipients: send the rest in another message"};
-    }
-    return std::nullopt;
-}
-
-void ServerSession::rcpt(std::string_view argument, Effects& out) {
-    if (const auto refusal = before_rcpt()) {
-        // Who sends a long list at once may; who goes on and on is in error.
-        const bool surplus = refusal->code == 452;
-        if (surplus && ++surplus_recipients_ > profile_.limits.surplus_recipients_max) ++errors_;
-        return respond(*refusal, out);
-    }
-    auto read = read_rcpt(argument, *transaction_);
-    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
-    offered_recipient_ = std::get<AcceptedRecipient>(std::move(read));
-    ask(Question::rcpt, CheckRcpt{offered_recipient_.address}, out);
-}
-
-std::optional<Reply> ServerSession::before_data(std::string_view argument) const {
-    if (!argument.empty()) return bad_argument("DATA takes no argument");
-    if (!transaction_) return bad_sequence("Send MAIL first");
-    if (body_open_) return bad_sequence("DATA cannot follow BDAT");
-    if (transaction_->recipients.empty()) return Reply{554, {5, 5, 1}, "No valid recipients"};
-    return std::nullopt;
-}
-
-void ServerSession::data(std::string_view argument, Effects& out) {
-    if (const auto refusal = before_data(argument)) return respond(*refusal, out);
-    decoder_ = DataDecoder(profile_.limits.message_bytes_max, profile_.limits.text_line_bytes_max);
-    state_ = State::data;
-    begin_body(out);
-    respond({354, {}, "End data with <CR><LF>.<CR><LF>"}, out);
-}
-
-std::optional<Reply> ServerSession::before_chunk() const {
-    if (!transaction_) return bad_sequence("Send MAIL first");
-    if (transaction_->recipients.empty()) return bad_sequence("No valid recipients");
-    return std::nullopt;
-}
-
-void ServerSession::bdat(std::string_view argument, Effects& out) {
-    const auto chunk = read_chunk_command(argument);
-    // What follows may be the message: it must not be taken for commands.
-    if (!chunk) return hang_up(bad_argument("Syntax: BDAT octets [LAST]"), out);
-    const auto& limits = profile_.limits;
-    const bool small = chunk->bytes < limits.small_chunk_bytes && !chunk->last;
-    if (small && ++small_chunks_ > limits.small_chunks_max) {
-        return hang_up({421, {4, 7, 0}, "Too many small chunks"}, out);
-    }
-    chunk_ = *chunk;
-    chunk_refusal_ = before_chunk();
-    if (!chunk_refusal_) {
-        if (!body_open_) {
-            chunks_ = ChunkDecoder(limits.message_bytes_max, limits.text_line_bytes_max);
-            begin_body(out);
-        }
-        chunks_.open(chunk_.bytes);
-    }
-    state_ = State::chunk;
-    if (chunk_.bytes == 0) on_end_of_chunk(out);
-}
-
-void ServerSession::begin_body(Effects& out) {
-    body_open_ = true;
-    pausing_ = true;
-    out.emplace_back(BodyBegin{});
-}
-
-void ServerSession::drop_transaction(Effects& out) {
-    if (std::exchange(body_open_, false)) out.emplace_back(BodyAbort{});
-    transaction_.reset();
-}
-
-void ServerSession::rset(Effects& out) {
-    drop_transaction(out);
-    respond(ok(), out);
-}
-
-std::optional<Reply> ServerSession::before_auth() const {
-    if (!profile_.auth) return Reply{502, {5, 5, 1}, "AUTH is not offered"};
-    if (!auth_offered()) return Reply{538, {5, 7, 11}, "Encryption required: send STARTTLS first"};
-    if (!facts_.esmtp) return bad_sequence("Send EHLO first");
-    if (!facts_.login.empty()) return bad_sequence("Already authenticated");
-    if (transaction_) return bad_sequence("AUTH is not allowed while a message is open");
-    return std::nullopt;
-}
-
-void ServerSession::auth(std::string_view argument, Effects& out) {
-    if (const auto refusal = before_auth()) return respond(*refusal, out);
-    auto read = read_auth_command(argument, profile_.mechanisms);
-    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
-    auto& command = std::get<AuthCommand>(read);
-    ask(Question::auth, AuthBegin{std::move(command.mechanism), std::move(command.initial)}, out);
-}
-
 void ServerSession::starttls(std::string_view argument, Effects& out) {
     if (!argument.empty()) return respond(bad_argument("STARTTLS takes no argument"), out);
-    if (facts_.tls) return respond(bad_sequence("TLS is on already"), out);
-    if (!profile_.starttls) return respond({502, {5, 5, 1}, "STARTTLS is not offered"}, out);
-    if (body_open_) return respond(bad_sequence("The message has begun"), out);
+    if (const auto refusal = before_starttls(standing())) return respond(*refusal, out);
     respond({220, {2, 0, 0}, "Ready to start TLS"}, out);
     transaction_.reset();
     state_ = State::tls;
     out.emplace_back(StartTls{});
-}
-
-void ServerSession::quit(Effects& out) {
-    hang_up({221, {2, 0, 0}, "Bye"}, out);
-}
-
-// --- answers and ends
-
-void ServerSession::verdict(const Reply& reply, Effects& out) {
-    if (state_ == State::closed) return;
-    PH_ASSERT(state_ == State::question && question_ != Question::auth);
-    switch (question_) {
-        case Question::mail:
-            if (!reply.positive()) break;
-            transaction_ = std::move(offered_);
-            state_ = State::command;
-            question_ = Question::none;
-            return respond(answer_to_mail(reply), out);
-        case Question::rcpt:
-            if (reply.positive()) transaction_->recipients.push_back(std::move(offered_recipient_));
-            break;
-        default:  // Question::message
-            transaction_.reset();
-            if (reply.positive()) idle_commands_ = small_chunks_ = surplus_recipients_ = 0;
-    }
-    state_ = State::command;
-    question_ = Question::none;
-    if (reply.code == 421) return hang_up(reply, out);
-    respond(reply, out);
-}
-
-void ServerSession::auth_challenge(std::string_view octets, Effects& out) {
-    if (state_ == State::closed) return;
-    PH_ASSERT(state_ == State::question && question_ == Question::auth);
-    state_ = State::auth;
-    question_ = Question::none;
-    respond({334, {}, encode_base64(octets)}, out);
-}
-
-void ServerSession::auth_verdict(std::string login, const Reply& reply, Effects& out) {
-    if (state_ == State::closed) return;
-    PH_ASSERT(state_ == State::question && question_ == Question::auth);
-    facts_.login = std::move(login);
-    state_ = State::command;
-    question_ = Question::none;
-    if (reply.code == 421) return hang_up(reply, out);
-    respond(reply, out);
 }
 
 void ServerSession::tls_established(Effects&) {
@@ -524,6 +220,173 @@ void ServerSession::tls_established(Effects&) {
 
 void ServerSession::offer(std::vector<std::string> mechanisms) {
     profile_.mechanisms = std::move(mechanisms);
+}
+
+// --- AUTH
+
+void ServerSession::auth(std::string_view argument, Effects& out) {
+    if (const auto refusal = before_auth(standing())) return respond(*refusal, out);
+    auto read = read_auth_command(argument, profile_.mechanisms);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    auto& command = std::get<AuthCommand>(read);
+    ask(Question::auth, AuthBegin{std::move(command.mechanism), std::move(command.initial)}, out);
+}
+
+void ServerSession::auth_challenge(std::string_view octets, Effects& out) {
+    if (state_ == State::closed) return;
+    PH_ASSERT(state_ == State::question && question_ == Question::auth);
+    state_ = State::auth;
+    question_ = Question::none;
+    respond({334, {}, encode_base64(octets)}, out);
+}
+
+void ServerSession::on_auth_line(std::string_view line, Effects& out) {
+    auto read = read_auth_line(line);
+    if (const auto* refusal = std::get_if<Reply>(&read)) {
+        abort_auth(out);
+        return respond(*refusal, out);
+    }
+    ask(Question::auth, AuthResponse{std::move(std::get<AuthLine>(read).octets)}, out);
+}
+
+void ServerSession::auth_verdict(std::string login, const Reply& reply, Effects& out) {
+    if (state_ == State::closed) return;
+    PH_ASSERT(state_ == State::question && question_ == Question::auth);
+    facts_.login = std::move(login);
+    answer(reply, out);
+}
+
+void ServerSession::abort_auth(Effects& out) {
+    if (state_ == State::auth) out.emplace_back(AuthAbort{});
+    state_ = State::command;
+}
+
+// --- a message: its envelope
+
+void ServerSession::mail(std::string_view argument, Effects& out) {
+    if (const auto refusal = before_mail(standing())) return respond(*refusal, out);
+    auto read = read_mail(argument, mail_offer(profile_, facts_), profile_.limits);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    offered_ = std::get<Transaction>(std::move(read));
+    ask(Question::mail, CheckMail{offered_.sender, offered_.declared_bytes, offered_.wishes}, out);
+}
+
+void ServerSession::rcpt(std::string_view argument, Effects& out) {
+    if (const auto refusal = before_rcpt(standing())) {
+        if (refusal->code == 452) patience_.on_surplus_recipient();
+        return respond(*refusal, out);
+    }
+    auto read = read_rcpt(argument, *transaction_);
+    if (const auto* refusal = std::get_if<Reply>(&read)) return respond(*refusal, out);
+    offered_recipient_ = std::get<AcceptedRecipient>(std::move(read));
+    ask(Question::rcpt, CheckRcpt{offered_recipient_.address}, out);
+}
+
+void ServerSession::verdict(const Reply& reply, Effects& out) {
+    if (state_ == State::closed) return;
+    PH_ASSERT(state_ == State::question && question_ != Question::auth);
+    const bool yes = reply.positive();
+    switch (question_) {
+        case Question::mail:
+            if (!yes) break;
+            transaction_ = std::move(offered_);
+            return answer(answer_to_mail(reply, *transaction_), out);
+        case Question::rcpt:
+            if (yes) transaction_->recipients.push_back(std::move(offered_recipient_));
+            break;
+        default:  // Question::message
+            transaction_.reset();
+            if (yes) patience_.on_message();
+    }
+    answer(reply, out);
+}
+
+void ServerSession::rset(Effects& out) {
+    drop_transaction(out);
+    respond(ok(), out);
+}
+
+void ServerSession::drop_transaction(Effects& out) {
+    if (body_.close()) out.emplace_back(BodyAbort{});
+    transaction_.reset();
+}
+
+// --- a message: its octets
+
+void ServerSession::data(std::string_view argument, Effects& out) {
+    if (!argument.empty()) return respond(bad_argument("DATA takes no argument"), out);
+    if (const auto refusal = before_data(standing())) return respond(*refusal, out);
+    begin_body(out);
+    body_.begin_data();
+    state_ = State::body;
+    respond({354, {}, "End data with <CR><LF>.<CR><LF>"}, out);
+}
+
+void ServerSession::bdat(std::string_view argument, Effects& out) {
+    const auto chunk = read_chunk_command(argument);
+    // What follows may be the message: it must not be taken for commands.
+    if (!chunk) return hang_up(bad_argument("Syntax: BDAT octets [LAST]"), out);
+    if (const auto farewell = patience_.on_chunk(*chunk)) return hang_up(*farewell, out);
+    if (auto refusal = before_chunk(standing())) {
+        body_.skip_chunk(*chunk, *std::move(refusal));
+    } else {
+        if (!body_.is_open()) begin_body(out);
+        body_.begin_chunk(*chunk);
+    }
+    state_ = State::body;
+    if (chunk->bytes == 0) take_body({}, out);
+}
+
+void ServerSession::begin_body(Effects& out) {
+    pausing_ = true;
+    out.emplace_back(BodyBegin{});
+}
+
+std::size_t ServerSession::take_body(std::string_view input, Effects& out) {
+    const auto step = body_.next(input);
+    for (const auto bytes : {step.bytes, step.line_end}) {
+        if (!bytes.empty()) out.emplace_back(BodyData{bytes});
+    }
+    if (step.end != ServerBody::End::none) end_body(step.end, out);
+    return step.taken;
+}
+
+// RFC 3030 section 2: every chunk is answered, behind its last octet. A message that is at fault is
+// refused there.
+void ServerSession::end_body(ServerBody::End end, Effects& out) {
+    state_ = State::command;
+    const auto refusal = body_.refusal();
+    if (end == ServerBody::End::skipped) return respond(*refusal, out);
+    if (end == ServerBody::End::chunk && !refusal) {
+        return respond({250, {2, 0, 0}, "Chunk taken"}, out);
+    }
+    body_.close();
+    pausing_ = true;
+    if (!refusal) return ask(Question::message, MessageEnd{}, out);
+    transaction_.reset();
+    out.emplace_back(MessageEnd{refusal});
+    respond(*refusal, out);
+}
+
+// --- answers and ends
+
+void ServerSession::respond(const Reply& reply, Effects& out) {
+    patience_.on_reply(reply);
+    send(reply.to_wire(), out);
+}
+
+void ServerSession::ask(Question question, Effect effect, Effects& out) {
+    question_ = question;
+    state_ = State::question;
+    out.emplace_back(std::move(effect));
+}
+
+// What the question led to.
+void ServerSession::answer(const Reply& reply, Effects& out) {
+    question_ = Question::none;
+    state_ = State::command;
+    if (reply.code == 421) return hang_up(reply, out);
+    respond(reply, out);
 }
 
 bool ServerSession::end(EndReason reason, Effects& out) {
@@ -541,17 +404,6 @@ bool ServerSession::end(EndReason reason, Effects& out) {
         hang_up({421, {4, 3, 2}, "Not available now: try again later"}, out);
     }
     return true;
-}
-
-void ServerSession::respond(const Reply& reply, Effects& out) {
-    if (reply.permanent()) ++errors_;
-    send(reply.to_wire(), out);
-}
-
-void ServerSession::ask(Question question, Effect effect, Effects& out) {
-    question_ = question;
-    state_ = State::question;
-    out.emplace_back(std::move(effect));
 }
 
 void ServerSession::hang_up(const Reply& reply, Effects& out) {

@@ -1,7 +1,9 @@
 // The server's half of one SMTP conversation, with no socket in it.
 //
 // Place     First stage of the pipeline: driven by daemon/intake/connection.h, uses only proto/.
-//           docs/life-of-a-message.md, step 1.
+//           docs/life-of-a-message.md, step 1. Here are the states and what each command does; what
+//           EHLO offers is server_profile.h, which command may come when server_order.h, MAIL and
+//           RCPT server_transaction.h, a message's octets server_body.h, AUTH's auth_exchange.h.
 // Contract  Bytes in, effects out, in order; same bytes, same effects. No clock, no DNS, no log,
 //           no memory beyond `limits`. Questions (Check..., MessageEnd) stop the conversation:
 //           feed() takes nothing until the answer came, so a "250" cannot leave before the queue
@@ -17,94 +19,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
-#include "proto/smtp/auth_exchange.h"
 #include "proto/smtp/command.h"
-#include "proto/smtp/data_framing.h"
 #include "proto/smtp/line_splitter.h"
+#include "proto/smtp/server_body.h"
+#include "proto/smtp/server_effect.h"
+#include "proto/smtp/server_order.h"
+#include "proto/smtp/server_patience.h"
+#include "proto/smtp/server_profile.h"
 #include "proto/smtp/server_transaction.h"
 #include "proto/types/assert.h"
-#include "proto/types/envelope.h"
-#include "proto/types/limits.h"
 #include "proto/types/reply.h"
 
 namespace posthorse::smtp {
-
-// What a session offers: fixed by the listener.
-struct ServerProfile {
-    std::string host_name;       // in the greeting and EHLO
-    bool starttls = false;       // a certificate is there and TLS is not on yet
-    bool implicit_tls = false;   // TLS since before the greeting (RFC 8314)
-    bool auth = false;           // offer AUTH, after TLS or when `auth_in_clear`
-    bool auth_in_clear = false;  // the client's network is trusted
-    bool require_auth = false;   // submission: no MAIL without AUTH (RFC 6409 section 4.3)
-    bool require_tls = false;    // no MAIL and no AUTH without TLS
-    // Submission alone (RFC 4865 section 4.2): messages are held for a later release.
-    std::optional<ReleaseBounds> release{};
-    std::chrono::seconds deliver_by_min{};  // the least of BY=...;R (RFC 2852); 0: any
-    int priority_max = 0;                   // that MT-PRIORITY gets (RFC 6710); 0: of strangers
-    std::vector<std::string> mechanisms{"PLAIN", "LOGIN"};  // of AUTH, as they are offered
-    Limits limits;
-};
-
-struct SessionFacts {
-    std::string helo;
-    bool esmtp = false;
-    bool tls = false;
-    std::string login;  // empty: not authenticated
-};
-
-// --- effects, to be carried out in order
-struct Send {
-    std::string bytes;
-};
-struct StartTls {
-};  // flush what was sent, handshake, then tls_established(); input read before is void
-// An exchange of AUTH: what the mechanism makes of the octets is the driver's. Answer AuthBegin and
-// AuthResponse with auth_challenge() or auth_verdict().
-struct AuthBegin {
-    std::string mechanism;               // one of the profile's
-    std::optional<std::string> initial;  // the client's initial response
-};
-struct AuthResponse {
-    std::string octets;
-};  // to the challenge
-struct AuthAbort {};  // the exchange will not go on: forget it. No answer.
-struct CheckMail {
-    std::string sender;
-    std::uint64_t declared_bytes;
-    MailWishes wishes;
-};  // answer with verdict()
-struct CheckRcpt {
-    std::string recipient;
-};  // answer with verdict()
-struct BodyBegin {};  // transaction() is complete; get ready for bytes. No answer.
-struct BodyData {
-    std::string_view bytes;
-};  // un-stuffed; a view into feed()'s input
-// The message is complete. `fault` says why it must be refused although the client sent it all
-// (bare CR or LF, too large, NUL); then the driver drops what it has and the session has already
-// queued the refusal: no answer. Without a fault: answer with verdict().
-struct MessageEnd {
-    std::optional<Reply> fault;
-};
-struct BodyAbort {};  // the body will not be completed (disconnect, RSET): drop what was taken
-struct Close {};      // after what was sent is flushed
-using Effect = std::variant<Send,
-                            StartTls,
-                            AuthBegin,
-                            AuthResponse,
-                            AuthAbort,
-                            CheckMail,
-                            CheckRcpt,
-                            BodyBegin,
-                            BodyData,
-                            MessageEnd,
-                            BodyAbort,
-                            Close>;
-using Effects = std::vector<Effect>;
 
 enum class EndReason : std::uint8_t {
     peer_closed,  // EOF or reset
@@ -122,8 +50,7 @@ public:
         question,  // waits for verdict(), auth_challenge() or auth_verdict()
         auth,      // in an AUTH exchange: waits for the client's next line
         tls,       // StartTls was issued
-        data,      // between DATA and the end of data
-        chunk,     // between BDAT and the end of its chunk
+        body,      // between DATA and the end of data, BDAT and the end of its chunk
         closed,
     };
 
@@ -174,72 +101,52 @@ private:
     // Input, by state.
     std::size_t take(std::string_view input, Effects& out);
     std::size_t take_line(std::string_view input, Effects& out);
-    std::size_t take_data(std::string_view input, Effects& out);
-    std::size_t take_chunk(std::string_view input, Effects& out);
+    std::size_t take_body(std::string_view input, Effects& out);
     std::size_t line_bytes_max(std::string_view input) const;
     void on_line_fault(LineFault fault, bool auth_line, Effects& out);
     void on_command(std::string_view line, Effects& out);
-    void on_auth_line(std::string_view line, Effects& out);
-    void abort_auth(Effects& out);
-    void on_end_of_data(Effects& out);
-    void on_end_of_chunk(Effects& out);
-    void refuse_message(const Reply& refusal, Effects& out);
-
-    // Commands.
     bool worn_out(Verb verb, Effects& out);
     void dispatch(const Command& command, Effects& out);
+
+    // Who the client is.
     void helo(std::string_view argument, Effects& out);
     void ehlo(std::string_view argument, Effects& out);
+    bool greet(std::string_view argument, Effects& out);
+    void starttls(std::string_view argument, Effects& out);
+    void auth(std::string_view argument, Effects& out);
+    void on_auth_line(std::string_view line, Effects& out);
+    void abort_auth(Effects& out);
+
+    // A message.
     void mail(std::string_view argument, Effects& out);
     void rcpt(std::string_view argument, Effects& out);
     void data(std::string_view argument, Effects& out);
     void bdat(std::string_view argument, Effects& out);
     void rset(Effects& out);
-    void auth(std::string_view argument, Effects& out);
-    void starttls(std::string_view argument, Effects& out);
-    void quit(Effects& out);
+    void begin_body(Effects& out);
+    void end_body(ServerBody::End end, Effects& out);
+    void drop_transaction(Effects& out);
 
-    // What stands in the way of a command, if anything.
-    std::optional<Reply> before_mail() const;
-    std::optional<Reply> before_rcpt() const;
-    std::optional<Reply> before_data(std::string_view argument) const;
-    std::optional<Reply> before_chunk() const;
-    std::optional<Reply> before_auth() const;
-    bool auth_offered() const;
-    MailOffer mail_offer() const;
-    Reply answer_to_mail(const Reply& reply) const;
-    bool greet(std::string_view argument, Effects& out);
-    std::string ehlo_text() const;
+    Standing standing() const;
 
     // Output.
     void respond(const Reply& reply, Effects& out);
     void ask(Question question, Effect effect, Effects& out);
-    void begin_body(Effects& out);
-    void drop_transaction(Effects& out);
+    void answer(const Reply& reply, Effects& out);
     void hang_up(const Reply& reply, Effects& out);
     void close(Effects& out);
 
     ServerProfile profile_;
     SessionFacts facts_;
     State state_ = State::greeting;
+    LineSplitter lines_;
+    Patience patience_;
     std::optional<Transaction> transaction_;
+    ServerBody body_;
     // Meaningful while state_ is question.
     Question question_ = Question::none;
     Transaction offered_;                  // by MAIL
     AcceptedRecipient offered_recipient_;  // by RCPT
-    // Meaningful in data and chunk.
-    DataDecoder decoder_{0};
-    ChunkCommand chunk_;
-    std::optional<Reply> chunk_refusal_;  // its octets are no message's
-    // Of the open transaction.
-    bool body_open_ = false;  // between BodyBegin and MessageEnd or BodyAbort
-    ChunkDecoder chunks_{0};  // while body_open_ by BDAT
-    // Of the whole session.
-    LineSplitter lines_;
-    std::uint32_t errors_ = 0;
-    std::uint32_t idle_commands_ = 0;
-    std::uint32_t small_chunks_ = 0;
-    std::uint32_t surplus_recipients_ = 0;  // refused because there were too many
     bool pausing_ = false;    // the driver must look at transaction() before the next command
     bool must_wait_ = false;  // see client_must_wait()
 };

@@ -81,6 +81,11 @@ std::variant<AcceptedRecipient, Reply> read_rcpt(std::string_view argument,
     return recipient;
 }
 
+Reply answer_to_mail(const Reply& reply, const Transaction& transaction) {
+    if (transaction.priority != PriorityGiven::lowered) return reply;
+    return {250, {2, 3, 6}, std::to_string(transaction.wishes.priority) + " is its priority"};
+}
+
 std::optional<ChunkCommand> read_chunk_command(std::string_view argument) {
     const auto space = argument.find(' ');
     const auto digits = argument.substr(0, space);

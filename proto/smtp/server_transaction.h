@@ -1,7 +1,7 @@
 // One mail transaction as a server takes it: MAIL, RCPT and BDAT read, and what their faults are
 // answered.
 //
-// Place     Under server_session.h, which says when a command may come.
+// Place     Under server_session.h; server_order.h says when a command may come.
 // Contract  Pure: an argument in, a value or the refusal out.
 #pragma once
 
@@ -50,6 +50,10 @@ std::variant<Transaction, Reply> read_mail(std::string_view argument,
                                            const Limits& limits);
 std::variant<AcceptedRecipient, Reply> read_rcpt(std::string_view argument,
                                                  const Transaction& transaction);
+
+// What the positive answer to MAIL becomes: who gets another priority than it asked for hears which
+// (RFC 6710 section 4.1).
+Reply answer_to_mail(const Reply& reply, const Transaction& transaction);
 
 // nullopt: malformed, and nobody knows how many octets follow that are no commands. A number with a
 // leading zero is: what counts in octal would find the end elsewhere.

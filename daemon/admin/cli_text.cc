@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "proto/types/date_time.h"
+
 namespace posthorse::admin {
 namespace {
 
@@ -83,13 +85,7 @@ std::string summary_row(const v1::DomainSummary& row, std::string_view name, int
 }  // namespace
 
 std::string format_time(const google::protobuf::Timestamp& time) {
-    const auto at = std::chrono::floor<std::chrono::seconds>(to_wall(time));
-    const auto day = std::chrono::floor<std::chrono::days>(at);
-    const std::chrono::year_month_day date{day};
-    const std::chrono::hh_mm_ss clock{at - day};
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    return format_date_time(to_wall(time));
 }
 
 std::string format_age(Duration age) {

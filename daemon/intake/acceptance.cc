@@ -9,8 +9,8 @@
 #include "proto/mail/address_list.h"
 #include "proto/mail/header_fix.h"
 #include "proto/mail/trace_header.h"
-#include "proto/smtp/date_time.h"
 #include "proto/types/assert.h"
+#include "proto/types/date_time.h"
 #include "proto/types/utf8.h"
 
 namespace posthorse::intake {
@@ -341,9 +341,8 @@ void Acceptance::log_accepted(const Envelope& envelope) const {
     if (const auto priority = envelope.wishes.priority; priority != 0)
         runtime::log::info("priority_given", {{"id", id_.to_string()}, {"priority", priority}});
     if (envelope.release_at != WallTime{}) {
-        runtime::log::info(
-            "release_awaited",
-            {{"id", id_.to_string()}, {"release", smtp::format_date_time(envelope.release_at)}});
+        runtime::log::info("release_awaited", {{"id", id_.to_string()},
+                                               {"release", format_date_time(envelope.release_at)}});
     }
     if (findings_) log_verified();
 }

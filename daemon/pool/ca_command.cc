@@ -10,12 +10,11 @@
 #include <ostream>
 #include <sstream>
 
-#include <fmt/format.h>
-
 #include "daemon/config/join_entry.h"
 #include "daemon/config/validate.h"
 #include "daemon/pool/certificate_authority.h"
 #include "daemon/runtime/new_file.h"
+#include "proto/types/date_time.h"
 
 namespace posthorse::pool {
 namespace {
@@ -38,12 +37,6 @@ std::string authority_prefix(const std::string& directory) {
 
 Validity validity_from(WallTime now, unsigned days) {
     return {now - backdated, now + std::chrono::days{days}};
-}
-
-std::string date_of(WallTime time) {
-    const std::chrono::year_month_day date{std::chrono::floor<std::chrono::days>(time)};
-    return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
 }
 
 Result<void> write(const runtime::NewFile& file, const char* mend) {
@@ -147,7 +140,8 @@ int ca_init(const CaInitCommand& command, WallTime now, std::ostream& out, std::
     const auto prefix = authority_prefix(command.directory);
     const auto written = write_pair(prefix, made->credentials, "choose another --dir");
     if (!written) return refuse(err, "init", written.error());
-    out << "The pool's authority is " << prefix << ".pem, until " << date_of(made->until) << ".\n"
+    out << "The pool's authority is " << prefix << ".pem, until " << format_day(made->until)
+        << ".\n"
         << "Its key is " << prefix << ".key (mode 0600): whoever has it can make members of the "
         << "pool.\nKeep it off the nodes.\n\n"
         << "Next, one certificate for all nodes:\n"
@@ -164,7 +158,7 @@ int ca_issue(const CaIssueCommand& command, WallTime now, std::ostream& out, std
     const auto written =
         write_pair(prefix, made->credentials, "move it away, or choose another --out");
     if (!written) return refuse(err, "issue", written.error());
-    out << "The certificate is in " << prefix << ".pem, until " << date_of(made->until) << ".\n"
+    out << "The certificate is in " << prefix << ".pem, until " << format_day(made->until) << ".\n"
         << "Its key is in " << prefix << ".key (mode 0600): let the node's user read it.\n\n";
     print_settings(out, command);
     return 0;

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/xtext.h"
 #include "proto/types/assert.h"
+#include "proto/types/date_time.h"
 #include "proto/types/utf8.h"
 
 namespace posthorse::report {
@@ -49,7 +49,7 @@ std::string original_recipient(const std::string& parameter, mail::DsnCharset ch
 // As RFC 4865 section 5.1.2 has it.
 std::string release_request(const FutureRelease& release) {
     if (!release.asked()) return {};
-    if (release.at != WallTime{}) return "until;" + smtp::format_date_time(release.at);
+    if (release.at != WallTime{}) return "until;" + format_date_time(release.at);
     return "for;" + std::to_string(release.after.count());
 }
 

@@ -9,9 +9,9 @@
 
 #include "proto/smtp/address.h"
 #include "proto/smtp/command.h"
-#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/xtext.h"
+#include "proto/types/date_time.h"
 
 namespace posthorse::smtp {
 

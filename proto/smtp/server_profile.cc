@@ -1,6 +1,6 @@
 #include "proto/smtp/server_profile.h"
 
-#include "proto/smtp/date_time.h"
+#include "proto/types/date_time.h"
 
 namespace posthorse::smtp {
 

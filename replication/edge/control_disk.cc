@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "proto/types/date_time.h"
 #include "replication/edge/record_codec.h"
 #include "storage/durable_file.h"
 
@@ -70,21 +71,6 @@ Result<void> replace_file(const std::string& directory,
     return sync_directory(directory);
 }
 
-// "20260701T120501Z": text order is time order.
-std::string utc(WallTime time) {
-    using namespace std::chrono;
-    const auto day = floor<days>(time);
-    const year_month_day date(day);
-    const hh_mm_ss clock(floor<seconds>(time - day));
-    char text[64];
-    std::snprintf(text, sizeof text, "%04d%02u%02uT%02d%02d%02dZ", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  static_cast<int>(clock.hours().count()),
-                  static_cast<int>(clock.minutes().count()),
-                  static_cast<int>(clock.seconds().count()));
-    return text;
-}
-
 // A directory of that name that is not there yet.
 Result<std::string> make_fresh(const std::string& name) {
     for (int attempt = 1;; ++attempt) {
@@ -141,7 +127,7 @@ Result<std::string> set_aside(const std::string& data_dir, const SetAside& what)
     if (auto marked = mark_stranger(control, what.why); !marked) return marked.error();
     const auto all = data_dir + "/set-aside";
     if (auto made = make_directory(all); !made) return made.error();
-    auto place = make_fresh(all + "/" + utc(what.now) + "-" +
+    auto place = make_fresh(all + "/" + format_date_time_compact(what.now) + "-" +
                             (what.node ? what.node->to_string() : "unknown"));
     if (!place) return place;
     if (auto told = write_synced(*place + "/why", what.why + "\n"); !told) return told.error();

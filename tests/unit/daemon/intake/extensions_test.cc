@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "proto/smtp/date_time.h"
+#include "proto/types/date_time.h"
 #include "tests/unit/daemon/intake/intake_fixture.h"
 
 using namespace posthorse;
@@ -111,7 +111,7 @@ TEST_CASE("a message for later is due then, and lives from then on (RFC 4865)") 
     CHECK(envelope.warn_at == release + intake.config.queue.delay_warning);
     CHECK(client.say("MAIL FROM:<ann@example.org> HOLDUNTIL=2001-01-01T00:00:00Z") ==
           "501 5.5.4 HOLDUNTIL is over: it must be in the future");
-    const auto soon = smtp::format_date_time(intake.clock.wall() + std::chrono::hours{2});
+    const auto soon = format_date_time(intake.clock.wall() + std::chrono::hours{2});
     CHECK(client.say("MAIL FROM:<ann@example.org> HOLDUNTIL=" + soon).starts_with("250"));
 }
 

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "proto/smtp/base64.h"
-#include "proto/smtp/date_time.h"
 #include "proto/smtp/original_recipient.h"
 #include "proto/smtp/parameters.h"
 #include "proto/smtp/server_offer.h"
 #include "proto/smtp/xtext.h"
+#include "proto/types/date_time.h"
 
 using namespace posthorse;
 using namespace posthorse::smtp;

@@ -1,9 +1,8 @@
-#include "proto/smtp/date_time.h"
+#include "proto/types/date_time.h"
 
 #include <doctest/doctest.h>
 
 using namespace posthorse;
-using namespace posthorse::smtp;
 using namespace std::chrono_literals;
 
 namespace {
@@ -40,4 +39,19 @@ TEST_CASE("a date and time is written in UTC and whole seconds") {
     CHECK(format_date_time(afternoon + 999ms) == "2026-11-26T15:04:05Z");
     CHECK(format_date_time(WallTime{}) == "1970-01-01T00:00:00Z");
     CHECK(parse_date_time(format_date_time(afternoon)) == afternoon);
+}
+
+TEST_CASE("the short forms of a date and time") {
+    CHECK(format_date_time_compact(afternoon) == "20261126T150405Z");
+    CHECK(format_day(afternoon) == "2026-11-26");
+    CHECK(format_day(afternoon + 9h) == "2026-11-27");
+}
+
+TEST_CASE("times before 1970 and leap days are counted as others") {
+    const auto civil = civil_time(WallTime{-1ms});
+    CHECK(civil.year == 1969);
+    CHECK(civil.month == 12);
+    CHECK(civil.day == 31);
+    CHECK(civil.second == 59);
+    CHECK(format_day(*parse_date_time("2028-02-29T12:00:00Z")) == "2028-02-29");
 }

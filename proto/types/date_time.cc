@@ -1,10 +1,9 @@
-#include "proto/smtp/date_time.h"
+#include "proto/types/date_time.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 
-namespace posthorse::smtp {
+namespace posthorse {
 
 namespace {
 
@@ -71,7 +70,28 @@ std::chrono::minutes take_offset(Scanner& scanner) {
     return behind ? -offset : offset;
 }
 
+// `form` takes year, month, day, hour, minute and second, or the first of them.
+std::string format(const char* form, WallTime time) {
+    const auto civil = civil_time(time);
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), form, civil.year, civil.month, civil.day, civil.hour,
+                  civil.minute, civil.second);
+    return text.data();
+}
+
 }  // namespace
+
+CivilTime civil_time(WallTime time) {
+    const auto midnight = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date{midnight};
+    const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::seconds>(time - midnight)};
+    return {.year = static_cast<int>(date.year()),
+            .month = static_cast<int>(static_cast<unsigned>(date.month())),
+            .day = static_cast<int>(static_cast<unsigned>(date.day())),
+            .hour = static_cast<int>(clock.hours().count()),
+            .minute = static_cast<int>(clock.minutes().count()),
+            .second = static_cast<int>(clock.seconds().count())};
+}
 
 std::optional<WallTime> parse_date_time(std::string_view text) {
     Scanner scanner(text);
@@ -94,16 +114,15 @@ std::optional<WallTime> parse_date_time(std::string_view text) {
 }
 
 std::string format_date_time(WallTime time) {
-    const auto midnight = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day date{midnight};
-    const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::seconds>(time - midnight)};
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ",
-                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                  static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                  static_cast<int>(clock.minutes().count()),
-                  static_cast<int>(clock.seconds().count()));
-    return text.data();
+    return format("%04d-%02d-%02dT%02d:%02d:%02dZ", time);
 }
 
-}  // namespace posthorse::smtp
+std::string format_date_time_compact(WallTime time) {
+    return format("%04d%02d%02dT%02d%02d%02dZ", time);
+}
+
+std::string format_day(WallTime time) {
+    return format("%04d-%02d-%02d", time);
+}
+
+}  // namespace posthorse

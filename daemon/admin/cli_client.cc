@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
@@ -14,6 +12,7 @@
 #include "daemon/admin/grpc_library.h"
 #include "daemon/admin/host_port.h"
 #include "daemon/config/join_entry.h"
+#include "daemon/runtime/read_file.h"
 
 namespace posthorse::admin {
 namespace {
@@ -35,10 +34,9 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& socket_path) {
                                      channel_arguments());
 }
 
-Result<std::string> read_file(const std::string& option, const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file && text << file.rdbuf()) return text.str();
+Result<std::string> read_option(const std::string& option, const std::string& path) {
+    auto text = runtime::read_file(path);
+    if (text && !text->empty()) return text;
     return Error{Errc::io, option + ": cannot read '" + path +
                                "', or it is empty; correct the path or the file's permissions"};
 }
@@ -91,11 +89,11 @@ Result<AdminClient> AdminClient::afar(const AdminAddress& at) {
                      "--address needs --ca, --certificate and --key too: your certificate says who "
                      "you are"};
     }
-    const auto authority = read_file("--ca", at.ca_file);
+    const auto authority = read_option("--ca", at.ca_file);
     if (!authority) return authority.error();
-    const auto certificate = read_file("--certificate", at.certificate_file);
+    const auto certificate = read_option("--certificate", at.certificate_file);
     if (!certificate) return certificate.error();
-    const auto key = read_file("--key", at.key_file);
+    const auto key = read_option("--key", at.key_file);
     if (!key) return key.error();
     auto arguments = channel_arguments();
     if (!at.server_name.empty()) arguments.SetSslTargetNameOverride(at.server_name);

@@ -10,10 +10,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "daemon/auth/password_hash.h"
+#include "daemon/runtime/read_file.h"
 #include "daemon/runtime/system_clock.h"
 #include "proto/smtp/base64.h"
 
@@ -71,13 +70,10 @@ std::optional<std::string> login_of(std::string_view line) {
     return normalise_login(line.substr(0, colon));
 }
 
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return io_error(path, "read");
-    std::ostringstream text;
-    text << file.rdbuf();
-    if (file.bad()) return io_error(path, "read");
-    return text.str();
+Result<std::string> read_rows(const std::string& path) {
+    auto text = runtime::read_file(path);
+    if (text) return text;
+    return Error{Errc::io, "cannot read '" + path + "': " + text.error().what};
 }
 
 bool write_all(int fd, std::string_view bytes) {
@@ -124,7 +120,7 @@ Result<void> edit(const std::string& path, Change change) {
     if (!lock || flock(lock.get(), LOCK_EX) != 0) return io_error(directory_of(path), "lock");
     std::vector<std::string> lines;
     if (std::filesystem::exists(path)) {
-        const auto text = read_file(path);
+        const auto text = read_rows(path);
         if (!text) return text.error();
         lines = split_lines(*text);
     }
@@ -274,7 +270,7 @@ PasswordTable parse_passwords(std::string_view text, const std::string& file_nam
 }
 
 Result<PasswordTable> load_passwords(const std::string& path) {
-    const auto text = read_file(path);
+    const auto text = read_rows(path);
     if (!text) return text.error();
     return parse_passwords(*text, path);
 }

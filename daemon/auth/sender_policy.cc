@@ -1,11 +1,7 @@
 #include "daemon/auth/sender_policy.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
-
 #include "daemon/config/table.h"
+#include "daemon/runtime/read_file.h"
 
 namespace posthorse::auth {
 namespace {
@@ -64,15 +60,11 @@ AllowedSenders parse_allowed_senders(std::string_view text, const std::string& f
 
 AllowedSenders load_allowed_senders(const std::string& path) {
     if (path.empty()) return {};
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file) text << file.rdbuf();
-    if (file && !file.bad()) return parse_allowed_senders(text.str(), path);
+    const auto text = runtime::read_file(path);
+    if (text) return parse_allowed_senders(*text, path);
     AllowedSenders none;
     none.problems.push_back(
-        {path, 0,
-         std::string("cannot be read (") + std::strerror(errno) + "); the senders of before stay",
-         true});
+        {path, 0, "cannot be read (" + text.error().what + "); the senders of before stay", true});
     return none;
 }
 

@@ -157,10 +157,9 @@ namespace {
 // What `use` makes of the text of the file.
 template <class Use>
 Loaded with_text(const std::string& path, Use use) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file && text << file.rdbuf()) return use(text.str());
-    // An empty file sets the fail bit as well, and is as good as a missing one: name it.
+    const auto text = content_of(path);
+    if (!text.empty()) return use(text);
+    // An empty file is as good as a missing one: name it.
     return {{},
             {{path, 0,
               "cannot be read or is empty; write one (posthorse.example.toml has every setting) "

@@ -3,17 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <ostream>
-#include <sstream>
 
 #include "daemon/config/join_entry.h"
 #include "daemon/config/validate.h"
 #include "daemon/pool/certificate_authority.h"
 #include "daemon/runtime/new_file.h"
+#include "daemon/runtime/read_file.h"
 #include "proto/types/date_time.h"
 
 namespace posthorse::pool {
@@ -54,23 +51,20 @@ Result<void> write_pair(const std::string& prefix, const Credentials& made, cons
     return written;
 }
 
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-        return Error{Errc::unavailable,
-                     "cannot read '" + path + "': " + std::strerror(errno) +
-                         "; name the authority's directory with --dir, or make one with "
-                         "`posthorse pool ca init`"};
-    }
-    return text.str();
+Result<std::string> read_part(const std::string& path) {
+    auto text = runtime::read_file(path);
+    if (text) return text;
+    return Error{Errc::unavailable,
+                 "cannot read '" + path + "': " + text.error().what +
+                     "; name the authority's directory with --dir, or make one with "
+                     "`posthorse pool ca init`"};
 }
 
 Result<Credentials> read_authority(const std::string& directory) {
     const auto prefix = authority_prefix(directory);
-    auto certificate = read_file(prefix + ".pem");
+    auto certificate = read_part(prefix + ".pem");
     if (!certificate) return certificate.error();
-    auto key = read_file(prefix + ".key");
+    auto key = read_part(prefix + ".key");
     if (!key) return key.error();
     return Credentials{std::move(*certificate), std::move(*key)};
 }

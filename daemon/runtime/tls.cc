@@ -1,13 +1,11 @@
 #include "daemon/runtime/tls.h"
 
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "daemon/runtime/read_file.h"
 #include "daemon/runtime/tls_sessions.h"
 
 namespace posthorse::runtime {
@@ -27,12 +25,10 @@ std::string openssl_error() {
     return text;
 }
 
-Result<std::string> read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return Error{Errc::invalid, path + ": cannot be read: " + std::strerror(errno)};
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
+Result<std::string> read_pem(const std::string& path) {
+    auto text = read_file(path);
+    if (text) return text;
+    return Error{Errc::invalid, path + ": cannot be read: " + text.error().what};
 }
 
 std::string environment(const char* name) {
@@ -51,9 +47,9 @@ Result<Pem> read_identity(const TlsIdentity& identity) {
         auto chain = environment("TLS_CERT") + "\n" + environment("TLS_CA_BUNDLE");
         return Pem{std::move(chain), environment("TLS_KEY"), "TLS_CERT and TLS_KEY"};
     }
-    auto certificate = read_file(identity.certificate_file);
+    auto certificate = read_pem(identity.certificate_file);
     if (!certificate) return certificate.error();
-    auto key = read_file(identity.key_file);
+    auto key = read_pem(identity.key_file);
     if (!key) return key.error();
     return Pem{*certificate, *key, identity.certificate_file + " and " + identity.key_file};
 }

@@ -3,10 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+
+#include "daemon/runtime/read_file.h"
 
 namespace posthorse::sign {
 namespace {
@@ -16,13 +14,9 @@ using config::Problem;
 // A table that cannot be read at all must not turn into "sign nothing": the caller keeps the ring
 // of before, or does not start.
 Result<std::string> read_table(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file && file.peek() == std::ifstream::traits_type::eof()) return std::string();
-    if (!file || !(text << file.rdbuf())) {
-        return Error{Errc::unavailable, std::string("cannot be read: ") + std::strerror(errno)};
-    }
-    return text.str();
+    auto text = runtime::read_file(path);
+    if (text) return text;
+    return Error{Errc::unavailable, "cannot be read: " + text.error().what};
 }
 
 bool is_path(const std::string& key) {

@@ -7,11 +7,9 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 #include <vector>
+
+#include "daemon/runtime/read_file.h"
 
 namespace posthorse::sign {
 namespace {
@@ -99,12 +97,11 @@ Result<PrivateKey> PrivateKey::from_base64_der(std::string_view text) {
 }
 
 Result<PrivateKey> PrivateKey::read(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf())) {
-        return Error{Errc::unavailable, "cannot read key '" + path + "': " + std::strerror(errno)};
+    auto pem = runtime::read_file(path);
+    if (!pem) {
+        return Error{Errc::unavailable, "cannot read key '" + path + "': " + pem.error().what};
     }
-    auto key = from_pem(text.str());
+    auto key = from_pem(*std::move(pem));
     if (!key) return Error{key.error().code, "key '" + path + "': " + key.error().what};
     return key;
 }

@@ -3,9 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/types/sender_times.h"
 #include "storage/queue_ops.h"
 
 namespace posthorse::aside {
+namespace {
+
+// Once its sender was told, a message waits for no time to tell it.
+LateNotice late_notice(const Envelope& old) {
+    return old.warn_at == old.wishes.deliver_by.at ? LateNotice::owed : LateNotice::not_owed;
+}
+
+}  // namespace
 
 Envelope adopted(const Envelope& old, const Adopting& adopting) {
     Envelope fresh = old;
@@ -17,10 +26,7 @@ Envelope adopted(const Envelope& old, const Adopting& adopting) {
     fresh.expires_at = adopting.now + (old.expires_at - old.accepted_at);
     if (old.warn_at != never) fresh.warn_at = adopting.now + (old.warn_at - old.accepted_at);
     // Times that the sender named do not begin anew.
-    const auto& by = old.wishes.deliver_by;
-    if (by.otherwise == DeliverBy::Otherwise::give_back)
-        fresh.expires_at = std::min(fresh.expires_at, by.at);
-    if (by.asked() && old.warn_at == by.at) fresh.warn_at = old.warn_at;
+    apply_sender_times(fresh, late_notice(old));
     fresh.due_at = old.held ? never : std::max(adopting.now, old.release_at);
     fresh.in_doubt += adopting.open_attempts;
     fresh.doubts.clear();  // there is nobody left to ask

@@ -11,6 +11,7 @@
 #include "proto/mail/trace_header.h"
 #include "proto/types/assert.h"
 #include "proto/types/date_time.h"
+#include "proto/types/sender_times.h"
 #include "proto/types/utf8.h"
 
 namespace posthorse::intake {
@@ -22,14 +23,10 @@ WallTime release_time(const Envelope& envelope) {
     return asked.after.count() == 0 ? asked.at : envelope.accepted_at + asked.after;
 }
 
-// The time that the sender named (RFC 2852 section 4.1.3) stands for those of the queue.
-void keep_deadline(Envelope& envelope) {
-    const auto& by = envelope.wishes.deliver_by;
-    if (by.otherwise == DeliverBy::Otherwise::give_back)
-        envelope.expires_at = std::min(envelope.expires_at, by.at);
-    // One that was over when it came has been told of by the server before.
-    const bool told_here = by.otherwise == DeliverBy::Otherwise::notify && by.left.count() > 0;
-    if (told_here && !envelope.sender.empty()) envelope.warn_at = by.at;
+// A time that was over when it came has been told of by the server before.
+LateNotice late_notice(const Envelope& envelope) {
+    const bool ahead = envelope.wishes.deliver_by.left.count() > 0;
+    return ahead && !envelope.sender.empty() ? LateNotice::owed : LateNotice::not_owed;
 }
 
 Reply reply_to(const Error& error) {
@@ -380,7 +377,7 @@ Envelope Acceptance::make_envelope(std::uint64_t head_bytes) const {
         envelope.due_at + (transaction_.sender.empty() ? queue.bounce_lifetime : queue.lifetime);
     const bool warns = queue.delay_warning > Duration::zero() && !transaction_.sender.empty();
     envelope.warn_at = warns ? envelope.due_at + queue.delay_warning : never;
-    keep_deadline(envelope);
+    apply_sender_times(envelope, late_notice(envelope));
     // Without chunks the head holds everything; with them size_bytes_ went into the chunks.
     envelope.size_bytes = chunk_count_ == 0 ? head_bytes : head_bytes + size_bytes_;
     envelope.chunk_count = chunk_count_;

@@ -8,9 +8,7 @@ Contract  `send` and `waits` return when every message has its 250, and raise wh
           for its 250 after the end of its data.
 """
 
-import json
 import statistics
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -59,32 +57,24 @@ class OwnSource:
 
     def waits(self, doors: list[Door], load: Load) -> Waits:
         answers = at_once(self._run, doors, load)
-        return Waits(statistics.mean(one["p50_ms"] for one in answers),
-                     max(one["p99_ms"] for one in answers))
+        return Waits(statistics.mean(one.p50_ms for one in answers),
+                     max(one.p99_ms for one in answers))
 
     def can(self, _: Case) -> bool:
         return BINARY.exists()
 
     @staticmethod
-    def _run(door: Door, load: Load) -> dict:
+    def _run(door: Door, load: Load) -> load_tools.Sent:
         case = load.case
-        command = [str(BINARY), "--host", door[0], "--port", str(door[1]), "--messages",
-                   str(load.messages), "--sessions", str(load.sessions), "--size",
-                   str(case.size_bytes), "--kept" if case.kept else "--new", "--tls", case.tls,
-                   "--from", case.sender, "--to", case.recipient, "--domains", str(case.domains)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False,
-                             stdin=subprocess.DEVNULL, timeout=PATIENCE_S)
-        if run.returncode:
-            raise AssertionError(f"{' '.join(command)}: {run.stderr.strip()}")
-        answer = json.loads(run.stdout)
-        if answer["failed"]:
-            raise AssertionError(f"{answer['failed']} of {load.messages} messages failed at port "
-                                 f"{door[1]}: {answer['first_failure']}")
+        sent = load_tools.send(load_tools.Load(
+            door[1], load.messages, load.sessions, case.size_bytes, case.kept, door[0],
+            ("--tls", case.tls, "--from", case.sender, "--to", case.recipient,
+             "--domains", str(case.domains))), PATIENCE_S)
         # Tickets of TLS 1.3 are used once; Postfix gives one with each full handshake alone, so
         # that every other session is resumed.
-        if case.tls == "resumed" and 3 * answer["resumed"] < load.messages:
-            raise AssertionError(f"of {load.messages} sessions {answer['resumed']} were resumed")
-        return answer
+        if case.tls == "resumed" and 3 * sent.resumed < load.messages:
+            raise AssertionError(f"of {load.messages} sessions {sent.resumed} were resumed")
+        return sent
 
 
 class PostfixSource:

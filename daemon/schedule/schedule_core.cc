@@ -3,65 +3,55 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/schedule/due_times.h"
 #include "proto/types/assert.h"
 
 namespace posthorse::schedule {
 namespace {
 
-// A due time in the past: the message goes back as it was.
-constexpr WallTime at_once{};
-
-constexpr Duration remembered_for = std::chrono::minutes{5};
-
-// Destinations that are down are probed sooner, and for longer, than a single message is retried.
-RetryBounds down_bounds(const RetryBounds& retry) {
-    return {std::min<Duration>(retry.retry_min, std::chrono::minutes{1}),
-            std::min<Duration>(retry.retry_max, std::chrono::minutes{15})};
-}
-
-// A time that must not be slept through, unless it has passed.
-WallTime no_later_than(WallTime due, WallTime limit, WallTime now) {
-    return limit > now ? std::min(due, limit) : due;
-}
-
-// When its sender hears of it, whatever attempts there were, because it named that time (RFC 2852).
-WallTime told_at(const Envelope& envelope) {
-    switch (envelope.wishes.deliver_by.otherwise) {
-        case DeliverBy::Otherwise::give_back:
-            return envelope.wishes.deliver_by.at;
-        case DeliverBy::Otherwise::notify:
-            return envelope.warn_at;
-        case DeliverBy::Otherwise::unsaid:
-            break;
+DeliveryJob order_of(const Job& job, const Envelope& envelope, const std::string& destination) {
+    DeliveryJob order{.id = job.id,
+                      .attempt = job.attempt,
+                      .destination = destination,
+                      .sender = envelope.sender,
+                      .recipients = job.recipients,
+                      .addresses = {},
+                      .size_bytes = envelope.size_bytes,
+                      .chunk_count = envelope.chunk_count,
+                      .body = envelope.body,
+                      .utf8_header = envelope.utf8_header,
+                      .wishes = envelope.wishes};
+    for (const auto i : job.recipients) {
+        order.addresses.push_back(envelope.recipients[i].address);
+        order.recipient_wishes.push_back(envelope.recipients[i].wishes);
     }
-    return never;
+    return order;
 }
 
-// Not sooner after the last attempt because a notice came between.
-WallTime earliest_attempt(const Envelope& envelope, Duration retry_min, WallTime now) {
-    WallTime earliest = now;
-    for (const auto& recipient : envelope.recipients) {
-        if (recipient.state == RecipientState::pending)
-            earliest = std::max(earliest, recipient.last.at + retry_min);
-    }
-    return std::min(earliest, now + retry_min);
-}
-
-bool overdue(const Envelope& envelope, WallTime now) {
-    return now >= envelope.expires_at || now >= envelope.warn_at;
+// Of recipients that nobody was asked about, but whose sender must hear now.
+DeliveryStatus unasked(const DestinationQueue& queue, WallTime now) {
+    DeliveryStatus status;
+    status.at = now;
+    status.reply.enhanced = {4, 4, 1};
+    status.reply.text = queue.last_refusal.empty() ? "too much mail waits for this destination"
+                                                   : "destination is down: " + queue.last_refusal;
+    return status;
 }
 
 }  // namespace
 
 ScheduleCore::ScheduleCore(Limits limits, RouteTable routes, std::uint64_t seed)
-    : limits_(limits), routes_(std::move(routes)), random_state_(seed) {
+    : limits_(limits),
+      routes_(std::move(routes)),
+      random_state_(seed),
+      queues_(limits.connections_per_destination_max, limits.retry) {
     PH_ASSERT(limits_.active_max > 0 && limits_.connections_max > 0);
 }
 
 // --- messages in
 
 void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
-    expire_rested(now.boot);
+    queues_.expire(now.boot);
     const auto id = envelope.id;
     // A message that is active already was claimed anew under a later epoch: its attempt ends
     // first.
@@ -76,7 +66,7 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
         return;
     }
     if (now.wall >= told_at(envelope)) {
-        const auto due = earliest_attempt(envelope, limits_.retry.retry_min, now.wall);
+        const auto due = due_after_notice(envelope, limits_.retry.retry_min, now.wall);
         out.push_back(Report{{.envelope = std::move(envelope), .next_due = due}});
         return;
     }
@@ -84,11 +74,13 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
     const auto message = active_.emplace(id, Message{}).first;
     message->second.envelope = std::move(envelope);
     for (const auto& [destination, recipients] : batches) {
-        take(message->second, queue_of(destination), recipients, now);
+        take(message->second, queues_.of(destination), recipients, now);
     }
     settle_if_done(message, now, out);
     start_workers(out);
-    for (const auto& [destination, recipients] : batches) let_rest(queues_.at(destination), now);
+    for (const auto& [destination, recipients] : batches) {
+        queues_.let_rest(queues_.of(destination), now.boot);
+    }
 }
 
 ScheduleCore::Batches ScheduleCore::pending_by_destination(const Envelope& envelope) const {
@@ -114,7 +106,7 @@ void ScheduleCore::take(Message& message,
         if (!due) {
             add_job(message, queue, std::move(recipients), now.boot);
         } else if (overdue(message.envelope, now.wall)) {
-            give_up(message, queue, Job{.recipients = std::move(recipients)}, now);
+            message.results.add_unasked(recipients, unasked(queue, now.wall));
         } else {
             message.put_off = std::min(message.put_off, *due);
         }
@@ -150,21 +142,7 @@ void ScheduleCore::add_job(Message& message,
     ++jobs_;
     const auto place = std::ranges::upper_bound(queue.waiting, job.rank, {}, &Job::rank);
     queue.waiting.insert(place, std::move(job));
-    update_waiting(queue);
-}
-
-// Recipients that nobody was asked about, but whose sender must hear now: of the delay or the end.
-void ScheduleCore::give_up(Message& message, const Queue& queue, const Job& job, Now now) {
-    RecipientOutcome outcome;
-    outcome.status.at = now.wall;
-    outcome.status.reply.enhanced = {4, 4, 1};
-    outcome.status.reply.text = queue.last_refusal.empty()
-                                    ? "too much mail waits for this destination"
-                                    : "destination is down: " + queue.last_refusal;
-    for (const auto recipient : job.recipients) {
-        outcome.recipient = recipient;
-        message.outcomes.push_back(outcome);
-    }
+    queues_.update(queue);
 }
 
 // --- messages out
@@ -172,23 +150,12 @@ void ScheduleCore::give_up(Message& message, const Queue& queue, const Job& job,
 void ScheduleCore::settle_if_done(Active::iterator at, Now now, Effects& out) {
     auto& message = at->second;
     if (message.jobs > 0) return;
-    const auto& envelope = message.envelope;
-    std::move(message.delivered.begin(), message.delivered.end(),
-              std::back_inserter(message.outcomes));
-    std::move(message.delivered_by.begin(), message.delivered_by.end(),
-              std::back_inserter(message.ended_attempts));
-    if (message.outcomes.empty() && message.put_off != never) {
-        auto due = no_later_than(message.put_off, envelope.expires_at, now.wall);
-        due = no_later_than(due, envelope.warn_at, now.wall);
-        out.push_back(Park{at->first, due});
+    if (message.results.empty() && message.put_off != never) {
+        out.push_back(
+            Park{at->first, due_when_parked(message.envelope, message.put_off, now.wall)});
     } else {
-        const auto due = next_due(message, now);
-        out.push_back(Report{{.envelope = std::move(message.envelope),
-                              .outcomes = std::move(message.outcomes),
-                              .ended_attempts = std::move(message.ended_attempts),
-                              .in_doubt = std::move(message.in_doubt),
-                              .next_due = due,
-                              .end = message.end}});
+        const auto due = next_due(message, now.wall);
+        out.push_back(Report{message.results.report(std::move(message.envelope), due)});
     }
     active_.erase(at);
 }
@@ -206,35 +173,15 @@ void ScheduleCore::record(Now now, Effects& out) {
         if (active == active_.end() || active->second.record_at != at) continue;
         auto& message = active->second;
         message.record_at.reset();
-        Ended so_far{.envelope = message.envelope,
-                     .outcomes = std::exchange(message.delivered, {}),
-                     .ended_attempts = std::exchange(message.delivered_by, {}),
-                     .in_doubt = {},
-                     .next_due = message.envelope.due_at,
-                     .goes_on = true};
-        for (const auto& outcome : so_far.outcomes) {
-            auto& recipient = message.envelope.recipients[outcome.recipient];
-            recipient.state = RecipientState::delivered;
-            recipient.last = outcome.status;
-        }
-        out.push_back(Report{std::move(so_far)});
+        out.push_back(Report{message.results.record(message.envelope)});
     }
 }
 
-WallTime ScheduleCore::next_due(const Message& message, Now now) {
-    std::uint32_t failures = 0;
-    for (const auto& outcome : message.outcomes) {
-        if (outcome.kind != OutcomeKind::deferred) continue;
-        const auto& recipient = message.envelope.recipients[outcome.recipient];
-        failures = std::max(failures, recipient.attempts + 1);
-    }
-    if (failures == 0)
-        return message.put_off == never ? now.wall : std::max(message.put_off, now.wall);
-    const auto earliest = now.wall + limits_.retry.retry_min;
-    const auto due = now.wall + retry_delay(limits_.retry, failures, random());
-    const auto attempt =
-        std::max(earliest, no_later_than(due, message.envelope.expires_at, now.wall));
-    return no_later_than(attempt, told_at(message.envelope), now.wall);
+WallTime ScheduleCore::next_due(const Message& message, WallTime now) {
+    const auto failures = failures_of(message.envelope, message.results.failures());
+    if (failures == 0) return message.put_off == never ? now : std::max(message.put_off, now);
+    const auto delay = retry_delay(limits_.retry, failures, random());
+    return due_after_failure(message.envelope, limits_.retry, delay, now);
 }
 
 void ScheduleCore::remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job) {
@@ -245,7 +192,7 @@ void ScheduleCore::remove_waiting(Message& message, Queue& queue, std::deque<Job
     message.waiting_at.erase(entry);
     --message.jobs;
     --jobs_;
-    update_waiting(queue);
+    queues_.update(queue);
 }
 
 // The destination went down: what waits for it comes back later.
@@ -270,10 +217,10 @@ void ScheduleCore::forget(QueueId id, Withdrawal why, Now now, Effects& out) {
                                       [id](const Job& waiting) { return waiting.id == id; });
         PH_ASSERT(job != queue.waiting.end());
         remove_waiting(message, queue, job);
-        let_rest(queue, now);
+        queues_.let_rest(queue, now.boot);
     }
     if (message.jobs > 0) return;
-    const bool attempted = !message.outcomes.empty() || !message.delivered.empty();
+    const bool attempted = !message.results.empty();
     if (why == Withdrawal::held && !attempted) message.put_off = at_once;
     if (why == Withdrawal::held || attempted) {
         settle_if_done(at, now, out);
@@ -284,7 +231,7 @@ void ScheduleCore::forget(QueueId id, Withdrawal why, Now now, Effects& out) {
 
 void ScheduleCore::stop(Now now, Effects& out) {
     stopping_ = true;
-    for (auto& [name, queue] : queues_) {
+    for (auto& [name, queue] : queues_.all()) {
         while (!queue.waiting.empty()) {
             const auto message = active_.find(queue.waiting.front().id);
             message->second.put_off = at_once;
@@ -298,11 +245,11 @@ void ScheduleCore::stop(Now now, Effects& out) {
 }
 
 void ScheduleCore::revive(Now now, Effects& out) {
-    for (auto& [name, queue] : queues_) {
+    for (auto& [name, queue] : queues_.all()) {
         queue.congestion.revive();
-        update_waiting(queue);
+        queues_.update(queue);
     }
-    expire_rested(now.boot);
+    queues_.expire(now.boot);
     start_workers(out);
 }
 
@@ -318,7 +265,7 @@ void ScheduleCore::job_ended(
 
     auto& known = message->second;
     const auto health = result.health;
-    keep(known, std::move(result));
+    known.results.add(std::move(result));
     --queue.running;
     ++worker.jobs_done;
     worker.job.reset();
@@ -326,7 +273,7 @@ void ScheduleCore::job_ended(
     learn(queue, health, known, now, out);
     --known.jobs;
     --jobs_;
-    if (known.jobs > 0 && !known.delivered.empty() && !known.record_at) {
+    if (known.jobs > 0 && known.results.has_delivered() && !known.record_at) {
         known.record_at = now.boot + record_after;
         unrecorded_.emplace_back(*known.record_at, message->first);
     }
@@ -339,20 +286,6 @@ void ScheduleCore::job_ended(
     start_workers(out);
 }
 
-// What was delivered may be recorded before the message ends; its failures wait for the others, so
-// that its sender hears once.
-void ScheduleCore::keep(Message& message, JobResult result) {
-    const auto before = message.delivered.size();
-    for (auto& outcome : result.outcomes) {
-        const bool delivered = outcome.kind == OutcomeKind::delivered;
-        (delivered ? message.delivered : message.outcomes).push_back(std::move(outcome));
-    }
-    const bool some = message.delivered.size() > before && !result.in_doubt;
-    (some ? message.delivered_by : message.ended_attempts).push_back(result.attempt);
-    if (result.in_doubt) message.in_doubt.push_back(result.attempt);
-    message.end = std::max(message.end.value_or(AttemptEnd::completed), result.end);
-}
-
 // What the end of a job says about its destination. The job counts as its message's still, so that
 // parking what waits does not end that message.
 void ScheduleCore::learn(
@@ -360,12 +293,11 @@ void ScheduleCore::learn(
     if (health == DestinationHealth::good) {
         queue.congestion.good(now.boot);
     } else {
-        if (!message.outcomes.empty()) {
-            queue.last_refusal = message.outcomes.back().status.reply.text;
-        }
+        const auto& failures = message.results.failures();
+        if (!failures.empty()) queue.last_refusal = failures.back().status.reply.text;
         if (queue.congestion.unreachable(now.boot, random())) park_waiting(queue, now, out);
     }
-    update_waiting(queue);
+    queues_.update(queue);
 }
 
 void ScheduleCore::worker_gone(WorkerId id, Now now, Effects& out) {
@@ -381,16 +313,16 @@ void ScheduleCore::remove_worker(WorkerId id, Now now) {
     if (at->second.leaving) --leaving_;
     workers_.erase(at);
     --queue.workers;
-    update_waiting(queue);
-    let_rest(queue, now);
+    queues_.update(queue);
+    queues_.let_rest(queue, now.boot);
 }
 
 // What a worker does after its job: the next one, linger, or make room for others.
 void ScheduleCore::reassign(WorkerId id, Worker& worker, Effects& out) {
     auto& queue = *worker.queue;
     const bool too_many = queue.workers > queue.congestion.window();
-    const bool had_its_turn =
-        worker.jobs_done >= jobs_per_turn && free_connections() == 0 && hungry_.size() > leaving_;
+    const bool had_its_turn = worker.jobs_done >= jobs_per_turn && free_connections() == 0 &&
+                              queues_.hungry().size() > leaving_;
     if (stopping_ || too_many || had_its_turn) {
         dismiss(id, worker, out);
     } else if (!queue.waiting.empty()) {
@@ -409,24 +341,8 @@ void ScheduleCore::assign(WorkerId id, Worker& worker, Effects& out) {
     message.waiting_at.erase(
         std::find(message.waiting_at.begin(), message.waiting_at.end(), &queue));
 
-    const auto& envelope = message.envelope;
-    DeliveryJob order{.id = job.id,
-                      .attempt = job.attempt,
-                      .destination = queue.name,
-                      .sender = envelope.sender,
-                      .recipients = job.recipients,
-                      .addresses = {},
-                      .size_bytes = envelope.size_bytes,
-                      .chunk_count = envelope.chunk_count,
-                      .body = envelope.body,
-                      .utf8_header = envelope.utf8_header,
-                      .wishes = envelope.wishes};
-    for (const auto i : job.recipients) {
-        order.addresses.push_back(envelope.recipients[i].address);
-        order.recipient_wishes.push_back(envelope.recipients[i].wishes);
-    }
-    out.push_back(Assign{id, std::move(order)});
-    update_waiting(queue);
+    out.push_back(Assign{id, order_of(job, message.envelope, queue.name)});
+    queues_.update(queue);
 }
 
 void ScheduleCore::dismiss(WorkerId id, Worker& worker, Effects& out) {
@@ -449,10 +365,12 @@ void ScheduleCore::start_worker(Queue& queue, Effects& out) {
 // Gives waiting jobs to workers that idle, then to new ones.
 void ScheduleCore::start_workers(Effects& out) {
     if (stopping_) return;
-    while (!hungry_.empty() && free_connections() > 0) start_worker(*hungry_.front(), out);
-    for (auto turns = growing_.size(); turns > 0; --turns) {
-        auto& queue = *growing_.front();
-        growing_.splice(growing_.end(), growing_, growing_.begin());
+    while (!queues_.hungry().empty() && free_connections() > 0)
+        start_worker(*queues_.hungry().front(), out);
+    auto& growing = queues_.growing();
+    for (auto turns = growing.size(); turns > 0; --turns) {
+        auto& queue = *growing.front();
+        growing.splice(growing.end(), growing, growing.begin());
         if (!queue.idle.empty()) {
             const auto id = queue.idle.back();
             queue.idle.pop_back();
@@ -468,66 +386,9 @@ void ScheduleCore::start_workers(Effects& out) {
 // At the limit of connections those that idle give way to destinations that have none.
 void ScheduleCore::make_room(Effects& out) {
     if (free_connections() > 0) return;
-    for (auto worker = workers_.begin(); worker != workers_.end() && hungry_.size() > leaving_;
-         ++worker) {
+    for (auto worker = workers_.begin();
+         worker != workers_.end() && queues_.hungry().size() > leaving_; ++worker) {
         if (!worker->second.job) dismiss(worker->first, worker->second, out);
-    }
-}
-
-// --- destinations
-
-ScheduleCore::Queue& ScheduleCore::queue_of(const std::string& destination) {
-    const auto found = queues_.find(destination);
-    if (found != queues_.end()) return found->second;
-    Queue queue{.name = destination,
-                .congestion =
-                    Congestion(limits_.connections_per_destination_max, down_bounds(limits_.retry)),
-                .waiting = {},
-                .idle = {},
-                .place = {},
-                .rest = {},
-                .last_refusal = {}};
-    return queues_.emplace(destination, std::move(queue)).first->second;
-}
-
-// Puts the queue on the list that it belongs on; it keeps its place when that does not change.
-void ScheduleCore::update_waiting(Queue& queue) {
-    Waiting* wanted = nullptr;
-    if (!queue.waiting.empty()) {
-        if (queue.workers == 0) {
-            wanted = &hungry_;
-        } else if (!queue.idle.empty() || queue.workers < queue.congestion.window()) {
-            wanted = &growing_;
-        }
-    }
-    if (wanted == queue.list) return;
-    if (queue.list != nullptr) queue.list->erase(queue.place);
-    queue.list = wanted;
-    if (wanted != nullptr) queue.place = wanted->insert(wanted->end(), &queue);
-}
-
-void ScheduleCore::let_rest(Queue& queue, Now now) {
-    if (queue.workers > 0 || !queue.waiting.empty()) return;
-    if (queue.rest) rested_.erase(*queue.rest);
-    queue.rest.reset();
-    if (queue.congestion.pristine()) {
-        const auto name = queue.name;
-        queues_.erase(name);
-        return;
-    }
-    const auto until = std::max(now.boot, queue.congestion.retry_at()) + remembered_for;
-    queue.rest = rested_.emplace(until, &queue);
-    if (rested_.size() > remembered_max) expire_rested(rested_.begin()->first);
-}
-
-void ScheduleCore::expire_rested(BootTime now) {
-    while (!rested_.empty() && rested_.begin()->first <= now) {
-        auto& queue = *rested_.begin()->second;
-        rested_.erase(rested_.begin());
-        queue.rest.reset();
-        if (queue.workers > 0 || !queue.waiting.empty()) continue;
-        const auto name = queue.name;
-        queues_.erase(name);
     }
 }
 
@@ -544,8 +405,8 @@ std::size_t ScheduleCore::wanted() const {
 
 ScheduleCore::Counters ScheduleCore::counters() const {
     Counters counters{
-        .active = active_.size(), .workers = workers_.size(), .destinations = queues_.size()};
-    for (const auto& [name, queue] : queues_) {
+        .active = active_.size(), .workers = workers_.size(), .destinations = queues_.all().size()};
+    for (const auto& [name, queue] : queues_.all()) {
         counters.running += queue.running;
         counters.down += queue.congestion.down() ? 1 : 0;
     }

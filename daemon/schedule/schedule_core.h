@@ -1,6 +1,8 @@
 // Which message goes when over which connection: the scheduler without clock, queue or sockets.
 //
-// Place     Stage 5, driven by scheduler.h on the home executor. docs/life-of-a-message.md.
+// Place     Stage 5, driven by scheduler.h on the home executor. docs/life-of-a-message.md. Here
+//           messages, destinations and workers meet: when a message comes back is due_times.h, what
+//           became of it claim_results.h, a destination and its jobs destination_queues.h.
 // Contract  Events in, effects out, in order; same events, same effects.
 //           A message that was offered ends in exactly one Park, Report or forget(). What some
 //           jobs of it delivered is reported `record_after` before, while others go on: who takes
@@ -25,7 +27,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,7 +34,9 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/schedule/congestion.h"
+#include "daemon/schedule/backoff.h"
+#include "daemon/schedule/claim_results.h"
+#include "daemon/schedule/destination_queues.h"
 #include "daemon/schedule/route_table.h"
 #include "proto/types/delivery_worker.h"
 #include "proto/types/time.h"
@@ -84,7 +87,7 @@ class ScheduleCore {
 public:
     static constexpr std::size_t recipients_per_job_max = 100;  // RFC 5321 section 4.5.3.1.8
     static constexpr std::uint32_t jobs_per_turn = 10;
-    static constexpr std::size_t remembered_max = 10000;
+    static constexpr std::size_t remembered_max = DestinationQueues::remembered_max;
     static constexpr Duration priority_step = std::chrono::minutes{1};
     // Short beside a slow server's reply; what ends faster is settled in one piece.
     static constexpr Duration record_after = std::chrono::seconds{1};
@@ -133,43 +136,16 @@ public:
     Counters counters() const;
 
 private:
-    struct Queue;
-    using Waiting = std::list<Queue*>;
-    using Rested = std::multimap<BootTime, Queue*>;
+    using Queue = DestinationQueue;
 
-    // Recipients of one message at one destination.
-    struct Job {
-        QueueId id;
-        std::uint32_t attempt = 0;
-        std::vector<std::uint32_t> recipients;
-        BootTime rank{};     // of those that wait at one destination the lowest goes first
-        bool probe = false;  // sent to see whether the destination is up again
-    };
-    struct Queue {
-        std::string name;
-        Congestion congestion;
-        std::deque<Job> waiting;
-        std::uint32_t running = 0;
-        std::uint32_t workers = 0;
-        std::vector<WorkerId> idle;
-        Waiting* list = nullptr;  // hungry_, growing_ or none
-        Waiting::iterator place;  // in `list`
-        std::optional<Rested::iterator> rest;
-        std::string last_refusal;  // why it was unreachable last
-    };
     struct Message {
         Envelope envelope;
         std::vector<Queue*> waiting_at;  // one entry for each waiting job
         std::uint32_t jobs = 0;          // waiting and running
         std::uint32_t attempts = 0;      // begun or planned since the claim
-        std::vector<RecipientOutcome> outcomes;
-        std::vector<std::uint32_t> ended_attempts;
-        std::vector<RecipientOutcome> delivered;  // by `delivered_by`, and not reported yet
-        std::vector<std::uint32_t> delivered_by;  // ended attempts
-        std::optional<BootTime> record_at;        // its entry in unrecorded_
-        std::vector<std::uint32_t> in_doubt;
-        std::optional<AttemptEnd> end;  // the worst of its attempts
-        WallTime put_off = never;       // earliest return of recipients that were put off
+        ClaimResults results;
+        std::optional<BootTime> record_at;  // its entry in unrecorded_
+        WallTime put_off = never;           // earliest return of recipients that were put off
     };
     struct Worker {
         Queue* queue = nullptr;
@@ -179,7 +155,7 @@ private:
     };
     using Active = std::map<QueueId, Message>;
 
-    Queue& queue_of(const std::string& destination);
+    // Messages, and their jobs at destinations.
     using Batches = std::map<std::string, std::vector<std::uint32_t>>;
     Batches pending_by_destination(const Envelope& envelope) const;
     void take(Message& message, Queue& queue, const std::vector<std::uint32_t>& batch, Now now);
@@ -190,15 +166,14 @@ private:
                  std::vector<std::uint32_t> recipients,
                  BootTime now);
     void remove_waiting(Message& message, Queue& queue, std::deque<Job>::iterator job);
-    void give_up(Message& message, const Queue& queue, const Job& job, Now now);
-    static void keep(Message& message, JobResult result);
+    void park_waiting(Queue& queue, Now now, Effects& out);
     // Ends the message when no job of it is left.
     void settle_if_done(Active::iterator message, Now now, Effects& out);
-    WallTime next_due(const Message& message, Now now);
+    WallTime next_due(const Message& message, WallTime now);
     void learn(
         Queue& queue, DestinationHealth health, const Message& message, Now now, Effects& out);
-    void park_waiting(Queue& queue, Now now, Effects& out);
 
+    // Workers.
     void start_workers(Effects& out);
     void start_worker(Queue& queue, Effects& out);
     void assign(WorkerId id, Worker& worker, Effects& out);
@@ -207,10 +182,6 @@ private:
     void make_room(Effects& out);
     void remove_worker(WorkerId id, Now now);
 
-    void update_waiting(Queue& queue);
-    // Drops the queue, or remembers it for a while, when nothing is at it.
-    void let_rest(Queue& queue, Now now);
-    void expire_rested(BootTime now);
     std::size_t free_connections() const;
     std::uint32_t random();
     Duration jitter(Duration up_to);
@@ -222,14 +193,11 @@ private:
 
     Active active_;
     std::deque<std::pair<BootTime, QueueId>> unrecorded_;  // some may have ended meanwhile
-    std::map<std::string, Queue> queues_;
+    DestinationQueues queues_;
     std::map<WorkerId, Worker> workers_;
     std::uint64_t last_worker_ = 0;
     std::size_t jobs_ = 0;     // waiting and running
     std::size_t leaving_ = 0;  // workers that were dismissed
-    Waiting hungry_;           // queues with jobs and no worker
-    Waiting growing_;          // queues with jobs, workers, and a window for more
-    Rested rested_;            // by the time until which they are remembered
 };
 
 }  // namespace posthorse::schedule

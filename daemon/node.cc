@@ -23,6 +23,7 @@
 #include "daemon/pool_membership.h"
 #include "daemon/pool_queue_wiring.h"
 #include "daemon/queue_wiring.h"
+#include "daemon/reloader.h"
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -88,10 +89,6 @@ private:
     awaitable<void> close_queue();
 
     std::vector<std::string> reload();
-    void reload_settings(std::vector<std::string>& problems);
-    void reload_routes(std::vector<std::string>& problems);
-    void sign_notice(std::string from, Chunk message, Completion<std::string> done);
-    void operator_acted(QueueId id, replication::Action action);
     void judge_door();
     void judge_lease();
     void judge_draining();
@@ -133,11 +130,11 @@ private:
     std::unique_ptr<aside::Aside> aside_;
     std::unique_ptr<admin::AdminServer> admin_;
     std::unique_ptr<admin::HttpServer> http_;
+    std::unique_ptr<Reloader> reloader_;
 
     // --- on home
     std::unique_ptr<runtime::TaskGroup> tasks_;   // the node's own: serve() and its tick
     std::unique_ptr<runtime::TaskGroup> cutter_;  // cut_off_in_time(), while the node stops
-    bool revival_due_ = false;
     bool ready_ = false;
     bool stopping_ = false;
     bool leased_ = false;
@@ -223,16 +220,16 @@ void Node::compose() {
                             pool_->admin_ports(), aside_ports(*aside_)},
         admin_port(config_.admin, metrics_));
     http_ = std::make_unique<admin::HttpServer>(home(), http_ports());
+    reloader_ = std::make_unique<Reloader>(
+        config_, config_file_,
+        Reloader::Parts{materials_, verifier_.get(), *pool_, *admin_, *scheduler_});
     export_figures(metrics_, *queue_, *store_, *scheduler_);
     pool_->export_figures(metrics_);
 }
 
 void Node::compose_delivery() {
     reporter_ = std::make_unique<report::Reporter>(
-        clock_, *queue_, metrics_,
-        [this](std::string from, Chunk message, Completion<std::string> done) {
-            sign_notice(std::move(from), std::move(message), std::move(done));
-        },
+        clock_, *queue_, metrics_, notice_signer(materials_.signer, signing_workers_, home()),
         [](const std::string& line) { log::line(log::Level::info, line); },
         reporter_settings(config_, pool_->control().self()));
     deliveries_ = std::make_unique<deliver::DeliveryPool>(
@@ -247,8 +244,7 @@ void Node::compose_delivery() {
         },
         scheduler_settings(config_, std::move(routes)));
     deliveries_->report_to(*scheduler_);
-    queue_->on_acted(
-        [this](QueueId id, replication::Action action) { operator_acted(id, action); });
+    heed_operators(*queue_, *scheduler_, home());
     report_doubts(*queue_, *reporter_, clock_);
     report_poison(*queue_, metrics_);
 }
@@ -263,32 +259,6 @@ void Node::compose_intake() {
         materials_.server_tls, materials_.signer, materials_.recipients, materials_.senders, door_,
         intake_metrics_, accepted_, pool_->control().self(), verifier_.get()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
-}
-
-void Node::operator_acted(QueueId id, replication::Action action) {
-    using replication::Action;
-    if (action == Action::remove) return scheduler_->forget(id, schedule::Withdrawal::removed);
-    if (action == Action::hold) return scheduler_->forget(id, schedule::Withdrawal::held);
-    // Destinations that are down are tried too. A flush acts on many messages: once for all.
-    if (std::exchange(revival_due_, true)) return;
-    home().post([this] {
-        revival_due_ = false;
-        scheduler_->revive();
-    });
-}
-
-// A signature takes a millisecond: not on an event loop.
-void Node::sign_notice(std::string from, Chunk message, Completion<std::string> done) {
-    auto shared = std::make_shared<Completion<std::string>>(std::move(done));
-    const bool taken = signing_workers_.submit([this, shared, from = std::move(from), message] {
-        auto fields = sign::sign_message(materials_.signer, from, *message);
-        home().post(
-            [shared, fields = std::move(fields)]() mutable { (*shared)(std::move(fields)); });
-    });
-    if (taken) return;
-    home().post([shared] {
-        (*shared)(Error{Errc::unavailable, "too many messages wait for a signature"});
-    });
 }
 
 // ------------------------------------------------------------------ start
@@ -456,48 +426,6 @@ awaitable<void> Node::close_queue() {
     log::info("queue_closed", {{"messages", counters.messages}, {"open", counters.claimed}});
 }
 
-// ------------------------------------------------------------------ reload
-
-std::vector<std::string> Node::reload() {
-    auto problems = materials_.load();
-    if (verifier_) report_problems(verifier_->load(), problems);
-    for (auto& problem : pool_->reload()) problems.push_back(std::move(problem));
-    if (auto read = admin_->reload(); !read) {
-        log::error("admin_certificate_refused", {{"why", read.error().what}});
-        problems.push_back(read.error().what);
-    }
-    reload_routes(problems);
-    if (ready_) reload_settings(problems);
-    log::info("reloaded", {{"problems", problems.size()}});
-    return problems;
-}
-
-void Node::reload_routes(std::vector<std::string>& problems) {
-    schedule::RouteTable::Problems found;
-    auto routes = schedule::RouteTable::load(config_.delivery, found);
-    report_problems(found, problems);
-    const bool unreadable =
-        std::ranges::any_of(found, [](const auto& problem) { return problem.fatal; });
-    if (!unreadable || !ready_) scheduler_->set_routes(std::move(routes));
-}
-
-// The settings themselves take effect at the next start, but for who is an operator: nobody who is
-// shut out waits for that. Says which ones do.
-void Node::reload_settings(std::vector<std::string>& problems) {
-    const auto fresh = config::load(config_file_);
-    for (const auto& problem : fresh.problems) {
-        problems.push_back(problem.to_string());
-        log::warning("config_refused", {{"what", problems.back()}});
-    }
-    if (!fresh.usable()) return;
-    admin_->set_operators(operators_from_afar(fresh.config.admin));
-    for (const auto& key : config::changed_keys(config_, fresh.config)) {
-        if (is_of_operators(key)) continue;
-        problems.push_back(config_file_ + ": " + key + " changed: restart to use it");
-        log::warning("needs_restart", {{"setting", key}});
-    }
-}
-
 // ------------------------------------------------------------------ what others see
 
 std::string Node::not_alive_why() const {
@@ -527,6 +455,10 @@ admin::StatusValues Node::status() const {
             .incoming_sessions = listeners_->sessions(),
             .outgoing_connections = scheduler_->counters().workers,
             .queue = queue_->counters()};
+}
+
+std::vector<std::string> Node::reload() {
+    return reloader_->reload(ready_ ? Reloader::When::serving : Reloader::When::starting);
 }
 
 admin::AdminPorts Node::admin_ports() {

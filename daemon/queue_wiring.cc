@@ -1,5 +1,8 @@
 #include "daemon/queue_wiring.h"
 
+#include <memory>
+#include <utility>
+
 #include "daemon/runtime/log.h"
 
 namespace posthorse {
@@ -24,6 +27,43 @@ deliver::MessagePort message_port(runtime::Shard& home, replication::ReplicatedQ
                     done(queue.may_send_dot(id, attempt));
                 });
             }};
+}
+
+void heed_operators(replication::ReplicatedQueue& queue,
+                    schedule::Scheduler& scheduler,
+                    runtime::Shard& home) {
+    using replication::Action;
+    auto revival_due = std::make_shared<bool>(false);
+    queue.on_acted([&scheduler, &home, revival_due](QueueId id, Action action) {
+        if (action == Action::remove) return scheduler.forget(id, schedule::Withdrawal::removed);
+        if (action == Action::hold) return scheduler.forget(id, schedule::Withdrawal::held);
+        // A flush acts on many messages: once for all.
+        if (std::exchange(*revival_due, true)) return;
+        home.post([&scheduler, revival_due] {
+            *revival_due = false;
+            scheduler.revive();
+        });
+    });
+}
+
+report::Reporter::Sign notice_signer(const sign::Signer& signer,
+                                     runtime::Workers& workers,
+                                     runtime::Shard& home) {
+    return
+        [&signer, &workers, &home](std::string from, Chunk message, Completion<std::string> done) {
+            auto shared = std::make_shared<Completion<std::string>>(std::move(done));
+            const bool taken =
+                workers.submit([&signer, &home, shared, from = std::move(from), message] {
+                    auto fields = sign::sign_message(signer, from, *message);
+                    home.post([shared, fields = std::move(fields)]() mutable {
+                        (*shared)(std::move(fields));
+                    });
+                });
+            if (taken) return;
+            home.post([shared] {
+                (*shared)(Error{Errc::unavailable, "too many messages wait for a signature"});
+            });
+        };
 }
 
 void report_doubts(replication::ReplicatedQueue& queue,

@@ -1,4 +1,5 @@
-// How delivery, reports and the queue meet: calls that hop to the queue's executor and back.
+// How delivery, reports, the schedule and the queue meet: calls that hop to another executor and
+// back.
 //
 // Place     Wiring, used by node.cc.
 #pragma once
@@ -7,12 +8,27 @@
 #include "daemon/report/reporter.h"
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
+#include "daemon/runtime/workers.h"
+#include "daemon/schedule/scheduler.h"
+#include "daemon/sign/signer.h"
 #include "replication/replicated_queue.h"
 
 namespace posthorse {
 
 // Delivery runs on every shard, the queue on home.
 deliver::MessagePort message_port(runtime::Shard& home, replication::ReplicatedQueue& queue);
+
+// What an operator removes or holds leaves the schedule; what he wants tried now is, and with it
+// the destinations that are down.
+void heed_operators(replication::ReplicatedQueue& queue,
+                    schedule::Scheduler& scheduler,
+                    runtime::Shard& home);
+
+// Notices are signed as other mail is, on a worker: a signature takes a millisecond, too long for
+// an event loop. Answers on home.
+report::Reporter::Sign notice_signer(const sign::Signer& signer,
+                                     runtime::Workers& workers,
+                                     runtime::Shard& home);
 
 // What the queue itself finds out about attempts is reported like what this node's attempts met.
 void report_doubts(replication::ReplicatedQueue& queue,

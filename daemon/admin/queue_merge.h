@@ -1,10 +1,9 @@
 // One page of the pool's queue from a page of each part. Pure.
 //
 // Contract  Ids of all parts are in one order, and each part's page is all that it has up to where
-// it
-//           came: so is the merged page, up to where the part came that came least far. A message
-//           that two parts list, because its partition changed its owner between them, is there
-//           once.
+//           it came: so is the merged page, up to where the part came that came least far. A
+//           message that two parts list, because its partition changed its owner between them, is
+//           there once.
 #pragma once
 
 #include <vector>

@@ -1,8 +1,7 @@
 // The password file: lines of "login:hash", or "login:hash:keys" with keys for SCRAM.
 //
 // Contract  A line "#scram-secret:base64" hides from strangers which logins are there: keys of
-// those
-//           that are not are made up from it. It comes with the first keys that are written.
+//           those that are not are made up from it. It comes with the first keys that are written.
 //           Logins are compared in lower case. A malformed row is skipped and named; empty lines
 //           and lines that begin with '#' are kept as they are.
 //           A change is written to a new file, synced, and renamed over the old one, under a lock:

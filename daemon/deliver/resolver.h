@@ -10,8 +10,7 @@
 //           Private and loopback addresses are no candidates unless the policy or a route says so:
 //           a stranger's MX must not make this node talk to its own network.
 // Bounds    hosts_max names are looked up; addresses_max are tried, at most addresses_per_host_max
-// of
-//           one host.
+//           of one host.
 #pragma once
 
 #include <cstdint>

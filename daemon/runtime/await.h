@@ -5,10 +5,9 @@
 //   });
 //
 // Contract  `start` runs at once on the caller's thread; the completion may be called on any
-// thread,
-//           once, and the coroutine resumes on its own executor. The call cannot be cancelled: what
-//           it refers to must outlive it. A completion that is dropped uncalled hangs its caller:
-//           contracts of the ports promise that it is called.
+//           thread, once, and the coroutine resumes on its own executor. The call cannot be
+//           cancelled: what it refers to must outlive it. A completion that is dropped uncalled
+//           hangs its caller: contracts of the ports promise that it is called.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>

@@ -1,8 +1,7 @@
 // OpenSSL's contexts: what this node shows as a server and accepts as a client.
 //
 // Place     The node keeps the server's, each delivery pool a client's; a connection takes one to
-// its
-//           handshake (stream.h).
+//           its handshake (stream.h).
 // Contract  TLS 1.2 and 1.3 (RFC 8996 ends the older ones), Mozilla's intermediate ciphers, no
 //           renegotiation, no compression; sessions are resumed both ways. A server refuses clients
 //           that name another protocol than SMTP (ALPN).

@@ -2,8 +2,7 @@
 //
 // Place     Under schedule_core.h, which moves jobs and workers in and out.
 // Contract  Pure. Whoever changes a queue's jobs, workers or window calls update(); whoever takes
-// the
-//           last of its jobs and workers calls let_rest(), after which the queue may be gone.
+//           the last of its jobs and workers calls let_rest(), after which the queue may be gone.
 // Owner     schedule_core.h. A queue stays where it is as long as it lives.
 // Bounds    Queues with jobs or workers; at most `remembered_max` others, for minutes.
 #pragma once

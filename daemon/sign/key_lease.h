@@ -6,8 +6,7 @@
 // the leased key and takes back every reference that was not returned.
 //
 // Contract  While a lease lives, its thread gets `key` for whatever text it asks to parse; all
-// other
-//           threads, and this one before and after, get OpenSSL's own. Leases do not nest.
+//           other threads, and this one before and after, get OpenSSL's own. Leases do not nest.
 // Owner     The stack frame that finishes a signature.
 #pragma once
 

@@ -1,8 +1,7 @@
 // One command line -> one value (RFC 5321 section 4.1.1).
 //
 // Contract  Syntax of the line only: what a verb's argument means is for address.h, parameters.h
-// and
-//           the session. The argument is a view into the line.
+//           and the session. The argument is a view into the line.
 #pragma once
 
 #include <cstdint>

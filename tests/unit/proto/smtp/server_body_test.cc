@@ -61,6 +61,16 @@ TEST_CASE("chunks make one message, whose last line gets its end") {
     CHECK_FALSE(body.refusal());
 }
 
+TEST_CASE("a line end may be cut by the end of a chunk") {
+    ServerBody body{Limits{}};
+    body.begin_chunk({.bytes = 2});
+    CHECK(take(body, "a\r").end == End::chunk);
+    CHECK_FALSE(body.refusal());
+    body.begin_chunk({.bytes = 1, .last = true});
+    CHECK(take(body, "\n").bytes == "\n");
+    CHECK_FALSE(body.refusal());
+}
+
 TEST_CASE("an empty chunk ends without an octet") {
     ServerBody body{Limits{}};
     body.begin_chunk({.bytes = 0, .last = true});

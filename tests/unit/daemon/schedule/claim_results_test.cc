@@ -47,6 +47,17 @@ TEST_CASE("what was delivered is recorded once, and the rest is reported at the 
     CHECK(results.empty());
 }
 
+TEST_CASE("what was delivered and not recorded is reported at the end, with its attempt") {
+    ClaimResults results;
+    results.add(result(1, {outcome(0, OutcomeKind::delivered)}));
+    results.add(result(2, {outcome(1, OutcomeKind::failed)}));
+    const auto end = results.report(envelope(), WallTime{});
+    CHECK(end.outcomes ==
+          std::vector{outcome(1, OutcomeKind::failed), outcome(0, OutcomeKind::delivered)});
+    CHECK(end.ended_attempts == Attempts{2, 1});
+    CHECK(end.end == AttemptEnd::completed);
+}
+
 TEST_CASE("an attempt whose last reply was lost is in doubt, and not recorded before the end") {
     ClaimResults results;
     auto doubtful = result(1, {outcome(0, OutcomeKind::delivered)});

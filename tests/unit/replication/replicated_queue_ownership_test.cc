@@ -341,6 +341,31 @@ void give_to(Pool& pool, NodeId owner) {
 
 }  // namespace
 
+TEST_CASE("a summary goes through every partition that is owned, a step at a time") {
+    Pool pool;
+    for (int i = 0; i < 3; ++i) pool.waiting();
+    auto next = pool.control->read();
+    auto another = partition_in(next);
+    another.id = {2};
+    next.partitions.push_back(another);
+    partition_in(next).phase = PartitionPhase::closing;
+    pool.control->become(std::move(next));
+    pool.home.run();
+    for (int i = 0; i < 2; ++i) CHECK(pool.waiting().partition() == PartitionId{2});
+
+    Summarized counted;
+    std::vector<std::uint64_t> messages;
+    do {
+        REQUIRE(messages.size() < 20);
+        pool.queue->summarize(counted.next.value_or(SummaryPlace{}), std::move(counted.summary), 2,
+                              [&](Result<Summarized> step) { counted = std::move(step.value()); });
+        pool.home.run();
+        messages.push_back(counted.summary.total().messages);
+    } while (counted.next);
+    CHECK(messages == std::vector<std::uint64_t>{2, 3, 5, 5});
+    CHECK(counted.summary.total().recipients == 10);
+}
+
 TEST_CASE("octets are those of what is owned, and those of what is held for others") {
     Pool pool({second});
     const auto id = pool.begin();

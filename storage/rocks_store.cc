@@ -159,7 +159,7 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
 }
 
 // The kernel takes 50 ms to remove a log of 64 MB, on a processor that others wait for: files go
-// in small pieces, faster than the disk can write new ones.
+// in small pieces, much faster than a node writes new ones.
 std::shared_ptr<rocksdb::SstFileManager> slow_removal(rocksdb::Env* env) {
     constexpr std::int64_t bytes_per_second = 512 * 1024 * 1024;
     constexpr std::uint64_t piece_bytes = 1024 * 1024;

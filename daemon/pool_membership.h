@@ -55,8 +55,8 @@ public:
     Result<void> listen();
     // To another node; null without pool.join.
     std::shared_ptr<grpc::Channel> channel(const std::string& address);
-    replication::EmbeddedControl& control() { return *control_; }
-    const replication::EmbeddedControl& control() const { return *control_; }
+    replication::MembershipControl& control() { return *control_; }
+    const replication::MembershipControl& control() const { return *control_; }
     // The names of the directories that are still set aside.
     void set_aside_left(std::vector<std::string> names);
     void tick();
@@ -98,7 +98,7 @@ private:
     std::function<void()> must_end_;
     storage::ThreadWorker disk_{"control-write"};
     std::unique_ptr<pool::Discovery> discovery_;
-    std::unique_ptr<replication::EmbeddedControl> control_;
+    std::unique_ptr<replication::MembershipControl> control_;
     std::unique_ptr<replication::PeerNetwork> peers_;
     LateStreams streams_;
     std::optional<BootTime> asked_ready_;  // first, since this node is live

@@ -54,6 +54,7 @@ struct ControlEffects {
 
 // What is known of the pool from here, for people.
 struct ControlStatus {
+    PoolControl control = PoolControl::embedded;
     std::string phase;  // "looking for a pool", "asking who it is", "joining", "waiting", "member"
     std::string waits_for;
     NodeId self;

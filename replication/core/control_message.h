@@ -203,6 +203,7 @@ struct ControlRecord {
     std::uint64_t pool_incarnation = 0;
     std::optional<PromisedPool> promise;
     Durable agreement;
+    std::vector<std::uint64_t> marks;  // of a pool on etcd, of its newest values: etcd_port.h
     bool operator==(const ControlRecord&) const = default;
 };
 

@@ -292,6 +292,10 @@ Result<PoolState> change(PoolState state, const SetCopies& set) {
 
 }  // namespace
 
+const char* to_string(PoolControl control) noexcept {
+    return control == PoolControl::etcd ? "etcd" : "embedded";
+}
+
 void PartitionState::lose_last_holder() {
     phase = PartitionPhase::closing;
     solo = false;

@@ -75,10 +75,18 @@ struct PoolSettings {
     bool operator==(const PoolSettings&) const = default;
 };
 
+// Which control plane decides what comes after a value.
+enum class PoolControl : std::uint8_t {
+    embedded,  // the members themselves: election.h
+    etcd,      // etcd_core.h
+};
+const char* to_string(PoolControl control) noexcept;
+
 struct PoolState {
     std::string pool_id;
     std::uint64_t incarnation = 1;  // of the pool: a forced removal begins another
     PoolVersion version;
+    PoolControl control = PoolControl::embedded;
     PoolSettings settings;
     std::vector<Member> members;             // sorted by id
     std::vector<PartitionState> partitions;  // sorted by id

@@ -1,7 +1,8 @@
 // The control plane that needs no other process: core/control_core.h with a disk, a clock and
 // peers.
 //
-// Place     replication/control_plane.h for every node, alone or not. node.cc gives it the ways to
+// Place     replication/membership_control.h for every node, alone or not. node.cc gives it the
+// ways to
 //           peers (peer_network.h), to the DNS and to the queue's store.
 // Contract  Effects of the core are carried out in their order, those of one event before those of
 //           the next: the watcher has stopped what this node does not own any more, and the record
@@ -21,12 +22,12 @@
 #include <string>
 
 #include "proto/types/executor.h"
-#include "replication/control_plane.h"
 #include "replication/core/control_core.h"
+#include "replication/membership_control.h"
 
 namespace posthorse::replication {
 
-class EmbeddedControl final : public ControlPlane {
+class EmbeddedControl final : public MembershipControl {
 public:
     using Discovered = std::function<void(std::vector<std::string> addresses, bool complete)>;
     struct Ports {
@@ -58,22 +59,17 @@ public:
     NodeId self() const override { return core_.self(); }
     Incarnation incarnation() const override { return core_.incarnation(); }
 
-    // Every 50 ms or so.
-    void tick();
+    void tick() override;
     void receive(const Header& header,
                  const Message& message,
-                 UniqueFunction<void(Refusal)> verdict);
-    // For streams of peers: control_core.h.
-    Refusal judge(const Header& header) const;
-    Header header(std::optional<NodeId> to) const { return core_.header(to); }
-    // Ends this incarnation by consent; nothing is owned from here on.
-    void leave(Completion<> done);
-    // After that: control_core.h.
-    const std::vector<PartitionId>& left_with() const { return core_.left_with(); }
-    Result<void> begin_without(const std::vector<NodeId>& others);
-
-    const PoolState& committed() const { return core_.committed(); }
-    ControlStatus status() const { return core_.status(ports_.clock.boot()); }
+                 UniqueFunction<void(Refusal)> verdict) override;
+    Refusal judge(const Header& header) const override;
+    Header header(std::optional<NodeId> to) const override { return core_.header(to); }
+    void leave(Completion<> done) override;
+    const std::vector<PartitionId>& left_with() const override { return core_.left_with(); }
+    Result<void> begin_without(const std::vector<NodeId>& others) override;
+    const PoolState& committed() const override { return core_.committed(); }
+    ControlStatus status() const override { return core_.status(ports_.clock.boot()); }
     bool leads() const { return core_.leads(); }
 
 private:

@@ -311,6 +311,7 @@ void put(const PoolState& state, v1::PoolStateRecord& to) {
     to.mutable_settings()->set_copies(state.settings.copies);
     to.mutable_settings()->set_lease_ttl_ms(state.settings.lease_ttl.count());
     to.set_next_partition(state.next_partition.value);
+    to.set_on_etcd(state.control == PoolControl::etcd);
 }
 
 PoolState pool_state_from(const v1::PoolStateRecord& record, Faults& faults) {
@@ -322,6 +323,7 @@ PoolState pool_state_from(const v1::PoolStateRecord& record, Faults& faults) {
         .pool_id = text_from(record.pool_id(), codec::pool_id_bytes_max, "value.pool_id", faults),
         .incarnation = record.incarnation(),
         .version = {record.version()},
+        .control = record.on_etcd() ? PoolControl::etcd : PoolControl::embedded,
         .settings = settings_from(record.settings(), faults),
         .next_partition = {record.next_partition()}};
     for (int i = 0; i < record.members_size() && !faults.any(); ++i)

@@ -39,6 +39,7 @@ ControlRecord record_from(const std::string& octets, Faults& faults) {
         .pool_incarnation = state.pool_incarnation(),
         .agreement = {{state.current_term()}, published_from(state.accepted(), faults)}};
     if (state.has_promise()) record.promise = promise_from(state.promise(), faults);
+    record.marks.assign(state.marks().begin(), state.marks().end());
     return record;
 }
 
@@ -99,6 +100,7 @@ std::string encode_record(const ControlRecord& record) {
     }
     state.set_current_term(record.agreement.current_term.value);
     put(record.agreement.accepted, *state.mutable_accepted());
+    state.mutable_marks()->Assign(record.marks.begin(), record.marks.end());
     file.set_state(state.SerializeAsString());
     file.set_checksum(checksum(file));
     return file.SerializeAsString();

@@ -331,25 +331,9 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
         return Error{Errc::conflict, "this node is no member of a pool"};
     if (election_ && election_->leader(now))
         return Error{Errc::conflict, "the pool has a leader: remove nodes without --force"};
-    auto state = *value;
-    for (const auto& member : std::vector<Member>(state.members)) {
-        if (member.id == record_.self) continue;
-        if (std::find(others.begin(), others.end(), member.id) == others.end())
-            return Error{Errc::conflict,
-                         "name every other node: " + member.facts.name +
-                             " is a member too. Only this node begins anew; those that come back "
-                             "join as new ones"};
-        std::erase_if(state.members, [&](const Member& one) { return one.id == member.id; });
-    }
-    for (auto& partition : state.partitions) {
-        if (!partition.holds(record_.self)) partition.lose_last_holder();
-        partition.in_sync = {record_.self};
-        partition.owner.reset();
-        partition.epoch.value += 1;
-    }
-    for (auto& member : state.members) member.live = false;
-    state.incarnation += 1;
-    state.version.value += 1;
+    auto begun = begun_without(*value, record_.self, others);
+    if (!begun) return begun.error();
+    auto state = *std::move(begun);
     record_.pool_incarnation = state.incarnation;
     auto& agreement = record_.agreement;
     agreement.current_term.value += 1;

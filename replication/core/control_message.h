@@ -207,4 +207,10 @@ struct ControlRecord {
     bool operator==(const ControlRecord&) const = default;
 };
 
+// Of another pool than this node's, or of another incarnation of it.
+inline bool is_of_another_pool(const ControlRecord& own, const Header& header) {
+    return !own.pool_id.empty() && !header.pool_id.empty() &&
+           (header.pool_id != own.pool_id || header.pool_incarnation != own.pool_incarnation);
+}
+
 }  // namespace posthorse::replication

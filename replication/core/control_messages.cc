@@ -40,10 +40,7 @@ Refusal ControlCore::check(const Header& header, const Message& message, BootTim
     if (header.to && *header.to != record_.self) return Refusal::wrong_node;
     if (header.from == record_.self && header.incarnation != record_.incarnation && !greeting)
         return Refusal::stale_incarnation;
-    const bool of_pool = !record_.pool_id.empty();
-    if (of_pool && !header.pool_id.empty() &&
-        (header.pool_id != record_.pool_id || header.pool_incarnation != record_.pool_incarnation))
-        return Refusal::other_pool;
+    if (is_of_another_pool(record_, header)) return Refusal::other_pool;
     const bool founding = std::holds_alternative<Promise>(message) ||
                           std::holds_alternative<Promised>(message) ||
                           std::holds_alternative<Begun>(message);

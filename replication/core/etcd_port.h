@@ -41,11 +41,14 @@ struct EtcdLease {
     Incarnation incarnation;
     PoolVersion known;  // the newest value that is on the node's disk, and its mark
     std::uint64_t mark = 0;
-    std::uint64_t beat = 0;  // grows with every renewal
+    // Grows with every renewal; 0: its node cannot say yet that etcd was not put back to an old
+    // state within the last TTL.
+    std::uint64_t beat = 0;
     bool operator==(const EtcdLease&) const = default;
 };
 
-// Of a start that is not live yet, written again and again: `waiting/<node id>`.
+// Of a start that is not live yet, or may not renew its lease yet, written again and again:
+// `waiting/<node id>`.
 struct EtcdWaiting {
     Incarnation incarnation;
     Facts facts;

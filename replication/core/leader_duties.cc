@@ -114,26 +114,9 @@ void LeaderDuties::take(const From& from, const Propose& propose, Sends& out) {
     asked_.push_back(std::move(asked));
 }
 
-// What an owner alone may ask for, the live incarnation of the owner must ask for. What the leader
-// alone decides nobody may ask for.
-Result<void> LeaderDuties::may_ask(const PoolState& state, const Asked& asked) const {
-    const bool operators = std::holds_alternative<SetDraining>(asked.change) ||
-                           std::holds_alternative<RemoveMember>(asked.change);
-    if (operators) return {};
-    const auto partition = partition_of(asked.change);
-    if (!partition) return Error{Errc::invalid, "only the leader makes such a change"};
-    const auto* known = state.find(*partition);
-    if (known == nullptr) return Error{Errc::conflict, "no such partition"};
-    if (known->owner != asked.from.node ||
-        !state.is_live(asked.from.node, asked.from.incarnation)) {
-        return Error{Errc::fenced, "only the live owner of the partition may ask for that"};
-    }
-    return {};
-}
-
 void LeaderDuties::carry_out_asked(PoolState& next, Sends& out) {
     std::erase_if(asked_, [&](Asked& asked) {
-        auto allowed = may_ask(next, asked);
+        auto allowed = may_ask(next, asked.change, asked.from.node, asked.from.incarnation);
         auto changed_state =
             allowed ? changed(next, asked.change) : Result<PoolState>(allowed.error());
         if (!changed_state) {

@@ -83,7 +83,6 @@ private:
 
     bool rests(const Election& election, BootTime now) const;
     void hear(const From& from, const Facts& facts, BootTime now);
-    Result<void> may_ask(const PoolState& state, const Asked& asked) const;
     void answer(const Asked& asked, std::optional<Error> error, Sends& out) const;
     void answer_published(Sends& out);
     void carry_out_asked(PoolState& next, Sends& out);

@@ -354,4 +354,42 @@ std::optional<PartitionId> partition_of(const Change& change) {
         change);
 }
 
+Result<void> may_ask(const PoolState& state,
+                     const Change& change,
+                     const NodeId& node,
+                     const Incarnation& incarnation) {
+    const bool operators =
+        std::holds_alternative<SetDraining>(change) || std::holds_alternative<RemoveMember>(change);
+    if (operators) return {};
+    const auto partition = partition_of(change);
+    if (!partition) return Error{Errc::invalid, "only the pool itself makes such a change"};
+    const auto* known = state.find(*partition);
+    if (known == nullptr) return conflict("no such partition");
+    if (known->owner != node || !state.is_live(node, incarnation))
+        return Error{Errc::fenced, "only the live owner of the partition may ask for that"};
+    return {};
+}
+
+Result<PoolState> begun_without(PoolState state,
+                                const NodeId& self,
+                                const std::vector<NodeId>& others) {
+    for (const auto& member : state.members) {
+        if (member.id == self || is_in(others, member.id)) continue;
+        return conflict("name every other node: " + member.facts.name +
+                        " is a member too. Only this node begins anew; those that come back "
+                        "join as new ones");
+    }
+    std::erase_if(state.members, [&](const Member& one) { return one.id != self; });
+    for (auto& partition : state.partitions) {
+        if (!partition.holds(self)) partition.lose_last_holder();
+        partition.in_sync = {self};
+        partition.owner.reset();
+        partition.epoch.value += 1;
+    }
+    for (auto& member : state.members) member.live = false;
+    state.incarnation += 1;
+    state.version.value += 1;
+    return state;
+}
+
 }  // namespace posthorse::replication

@@ -195,4 +195,17 @@ Result<PoolState> changed(PoolState state, const Change& change);
 // The owner that may ask for this change, when it is one that only an owner may ask for.
 std::optional<PartitionId> partition_of(const Change& change);
 
+// What an owner alone may ask for, the live incarnation of the owner must ask for. What the pool
+// alone decides nobody may ask for.
+Result<void> may_ask(const PoolState& state,
+                     const Change& change,
+                     const NodeId& node,
+                     const Incarnation& incarnation);
+
+// A new incarnation of the pool, of `self` alone, which has not started in it yet. `others` must be
+// all the other members.
+Result<PoolState> begun_without(PoolState state,
+                                const NodeId& self,
+                                const std::vector<NodeId>& others);
+
 }  // namespace posthorse::replication

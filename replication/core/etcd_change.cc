@@ -170,21 +170,40 @@ void EtcdCore::begin_pool(BootTime now, Effects& out) {
 
 // ------------------------------------------------------------------ putting back
 
-// What etcd holds is what this node knows of before. Whoever knows most puts that back, when all
-// leases that were granted by what is lost have ended, and all who know more have said so.
-void EtcdCore::put_back(BootTime now, Effects& out) {
-    if (now - trouble_since_ < value()->settings.lease_ttl || !view_.settled(now) || !on_disk())
-        return;
+// Who else waits knows more than this node, or as much and comes first.
+bool EtcdCore::others_put_back(BootTime now) const {
     for (const auto& [key, seen] : view_.items()) {
         if (key.kind != EtcdKey::Kind::waiting || key.node == record_.self) continue;
         const auto* waiting = view_.waiting(key.node, now);
         if (waiting == nullptr) continue;
-        const bool before_this_node =
-            waiting->known > value()->version ||
-            (waiting->known == value()->version && key.node < record_.self);
-        if (before_this_node) return;
+        if (waiting->known > value()->version) return true;
+        if (waiting->known == value()->version && key.node < record_.self) return true;
     }
+    return false;
+}
+
+// Incarnations that live in the old value only may have acted on it meanwhile: what is put back
+// ends them, and waits for their leases as an eviction does. False: one may last still.
+bool EtcdCore::end_of_old(EtcdNext& next, BootTime now) const {
+    const auto* seen = view_.find(pool_key());
+    const auto* old = seen == nullptr ? nullptr : std::get_if<EtcdPool>(&seen->item);
+    if (old == nullptr) return false;
+    for (const auto& member : old->state.members) {
+        if (!member.live || value()->is_live(member.id, member.incarnation)) continue;
+        const auto* lease = view_.find(lease_key(member.id));
+        if (lease != nullptr && now - lease->since < value()->settings.lease_ttl) return false;
+        next.when.push_back({lease_key(member.id), view_.changed(lease_key(member.id))});
+    }
+    return true;
+}
+
+// What etcd holds is what this node knows of before. Whoever knows most puts that back, when all
+// leases that were granted by what is lost have ended, and all who know more have said so.
+void EtcdCore::put_back(BootTime now, Effects& out) {
+    const auto ttl = value()->settings.lease_ttl;
+    if (now - trouble_since_ < ttl || !view_.settled(now) || !on_disk()) return;
     EtcdNext next{*value(), {}, {}};
+    if (others_put_back(now) || !end_of_old(next, now)) return;
     next.state.incarnation += 1;
     next.state.version.value += 1;
     next.deletes.push_back(waiting_key(record_.self));
@@ -203,6 +222,10 @@ Result<void> EtcdCore::begin_without(const std::vector<NodeId>& others,
         return Error{Errc::unavailable,
                      "etcd is not reached: " + unreached_ +
                          ". A new beginning is written there too: set right where it is"};
+    if (trouble_ == Trouble::other_pool)
+        return Error{Errc::conflict,
+                     "etcd holds another pool under this prefix, which would be lost: set prefix "
+                     "and endpoints right, or delete it there first"};
     if (trouble_ == Trouble::none && judged_)
         return Error{Errc::conflict, "etcd holds the pool: remove nodes without --force"};
     auto begun = begun_without(*value(), record_.self, others);

@@ -119,7 +119,8 @@ void EtcdCore::finish_leaving(Effects& out) {
 void EtcdCore::read(EtcdSnapshot snapshot, BootTime now, Effects& out) {
     if (estranged_ || left_) return;
     reading_ = read_due_ = false;
-    unreached_.clear();
+    if (!std::exchange(unreached_, {}).empty())
+        out.notices.push_back({"etcd_reached", "etcd answers again"});
     take(std::move(snapshot), read_at_, now, out);
     settle(now, out);
 }
@@ -302,6 +303,7 @@ void EtcdCore::tick(BootTime now, Effects& out) {
     if (estranged_ || left_) return;
     give_up(now);
     tend_ = true;
+    if (view_.silent(now)) read_due_ = true;  // is anybody there?
     if (running_ && now >= next_renewal_ && !probing_ && !probed_ && !renewal_) {
         // A node whose disk hangs must not keep what it owns from others.
         probing_ = true;
@@ -398,7 +400,8 @@ bool EtcdCore::may_renew(BootTime now) const {
     const auto& durable = gate_.on_disk();
     const bool newest = durable.marks == record_.marks && acted_on_ >= value()->version &&
                         durable.pool_incarnation == record_.pool_incarnation;
-    return newest && (lease_.live(now, {}) || view_.settled(now) || is_alone());
+    if (!newest || others_know_more(now)) return false;
+    return lease_.live(now, {}) || view_.settled(now) || is_alone();
 }
 
 void EtcdCore::renew(BootTime now, Effects& out) {

@@ -164,6 +164,8 @@ private:
     void begin_pool(BootTime now, Effects& out);
     std::vector<Start> beginners(BootTime now) const;
     void put_back(BootTime now, Effects& out);
+    bool others_put_back(BootTime now) const;
+    bool end_of_old(EtcdNext& next, BootTime now) const;
     void put_next(BootTime now, Effects& out);
     bool others_know_more(BootTime now) const;
     bool may_leave() const;

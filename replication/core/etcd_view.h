@@ -74,6 +74,8 @@ public:
     // Of a live member.
     std::optional<Duration> lease_age(const NodeId& node, BootTime now) const;
     bool settled(BootTime now) const;
+    // Nothing was heard for so long that something should be asked.
+    bool silent(BootTime now) const { return now - heard_ > renewal_interval(ttl_); }
     Duration gap() const { return renewal_interval(ttl_) + std::chrono::seconds{1}; }
 
 private:

@@ -172,4 +172,20 @@ Result<CheckedIdentity> check_identity(const PeerIdentity& identity,
     return CheckedIdentity{{pem_of(*authorities), pem_of(*chain), pem_of(key->get())}, end_of(own)};
 }
 
+Result<PeerIdentity> check_client(const PeerIdentity& identity, const PeerFiles& files) {
+    ERR_clear_error();
+    const auto authorities = certificates_of(identity.authorities, files.ca_file);
+    if (!authorities) return authorities.error();
+    if (files.certificate_file.empty() && files.key_file.empty())
+        return PeerIdentity{.authorities = pem_of(*authorities)};
+    const auto chain = certificates_of(identity.certificate, files.certificate_file);
+    if (!chain) return chain.error();
+    const auto key = key_of(identity.key, files.key_file);
+    if (!key) return key.error();
+    if (auto good = check_usable(chain->front().get(), key->get(), files); !good)
+        return good.error();
+    ERR_clear_error();
+    return PeerIdentity{pem_of(*authorities), pem_of(*chain), pem_of(key->get())};
+}
+
 }  // namespace posthorse::replication

@@ -40,4 +40,9 @@ Result<CheckedIdentity> check_identity(const PeerIdentity& identity,
                                        const PeerFiles& files,
                                        const std::optional<std::string>& name);
 
+// For a connection to a server whose authorities may be others than those of our certificate, which
+// is left out when both its file names are empty: what the files hold can be read, and the key
+// belongs to the certificate.
+Result<PeerIdentity> check_client(const PeerIdentity& identity, const PeerFiles& files);
+
 }  // namespace posthorse::replication

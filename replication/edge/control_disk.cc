@@ -95,6 +95,15 @@ std::string without_newline(std::string text) {
     return text;
 }
 
+NodeId make_node_id(const std::function<std::uint64_t()>& random) {
+    NodeId id;
+    for (std::size_t half = 0; half < 2; ++half) {
+        const auto number = random();
+        std::memcpy(id.bytes.data() + 8 * half, &number, 8);
+    }
+    return id;
+}
+
 }  // namespace
 
 Result<ControlRecord> read_record(const std::string& directory) {
@@ -104,6 +113,19 @@ Result<ControlRecord> read_record(const std::string& directory) {
     auto record = decode_record(*octets);
     if (!record) return Error{record.error().code, path + ": " + record.error().what};
     return record;
+}
+
+Result<ControlRecord> open_record(const std::string& directory,
+                                  const std::function<std::uint64_t()>& random) {
+    std::error_code code;
+    fs::create_directories(directory, code);
+    if (code) return Error{Errc::io, directory + ": cannot make: " + code.message()};
+    fs::permissions(directory, fs::perms::owner_all, code);
+    auto record = read_record(directory);
+    if (record || record.error().code != Errc::not_found) return record;
+    ControlRecord fresh;
+    fresh.self = make_node_id(random);
+    return fresh;
 }
 
 Result<void> write_record(const std::string& directory, const ControlRecord& record) {

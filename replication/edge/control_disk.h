@@ -1,6 +1,6 @@
 // What a node remembers of its pool, on its disk; and how it becomes a new node.
 //
-// Place     edge/embedded_control.h reads and writes; node.cc sets aside before it opens the queue.
+// Place     edge/control_driver.h reads and writes; node.cc sets aside before it opens the queue.
 // Contract  <data_dir>/control/state holds the record (record_codec.h). write_record() returns
 //           after the new content and its name are synced; a crash leaves the old file or the new
 //           one.
@@ -14,6 +14,7 @@
 //           io: the disk. All name the path.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ namespace posthorse::replication {
 
 // `directory` is <data_dir>/control; made, mode 0700, by the first write.
 Result<ControlRecord> read_record(const std::string& directory);
+// Of a new node a fresh one, with a node id of its own. Makes the directory.
+Result<ControlRecord> open_record(const std::string& directory,
+                                  const std::function<std::uint64_t()>& random);
 Result<void> write_record(const std::string& directory, const ControlRecord& record);
 
 // --- strangers

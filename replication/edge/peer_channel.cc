@@ -1,5 +1,10 @@
 #include "replication/edge/peer_channel.h"
 
+#include <cstdlib>
+
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/grpc.h>
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
 
@@ -25,10 +30,6 @@ grpc::ChannelArguments arguments(int message_bytes_max) {
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_least_ms);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_most_ms);
     arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, resolve_again_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_every_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ping_answer_ms);
-    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
     arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, idle_ms);
     // Channels share nothing: what fails at one address delays no other.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -36,6 +37,14 @@ grpc::ChannelArguments arguments(int message_bytes_max) {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // whatever the environment says
     arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+    return arguments;
+}
+
+grpc::ChannelArguments with_pings(grpc::ChannelArguments arguments) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_every_ms);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ping_answer_ms);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
     return arguments;
 }
 
@@ -63,7 +72,25 @@ std::string target(const std::string& address) {
 
 }  // namespace
 
+void prepare_grpc() {
+    [[maybe_unused]] static const bool prepared = [] {
+        grpc_init();  // never paired with grpc_shutdown()
+        if (std::getenv("GRPC_VERBOSITY") != nullptr) return true;  // somebody wants to see them
+        gpr_set_log_function([](gpr_log_func_args*) {});
+        google::protobuf::SetLogHandler(nullptr);
+        return true;
+    }();
+}
+
 std::shared_ptr<grpc::Channel> make_peer_channel(
+    const std::string& address,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    int message_bytes_max) {
+    return grpc::CreateCustomChannel(target(address), credentials,
+                                     with_pings(arguments(message_bytes_max)));
+}
+
+std::shared_ptr<grpc::Channel> make_etcd_channel(
     const std::string& address,
     const std::shared_ptr<grpc::ChannelCredentials>& credentials,
     int message_bytes_max) {

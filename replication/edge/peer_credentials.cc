@@ -26,7 +26,26 @@ std::string system_reason() {
     return std::generic_category().message(errno);
 }
 
-Result<std::string> read_file(const std::string& path) {
+Result<PeerIdentity> read_identity(const PeerFiles& files) {
+    const auto authorities = read_pem_file(files.ca_file);
+    if (!authorities) return authorities.error();
+    const auto certificate = read_pem_file(files.certificate_file);
+    if (!certificate) return certificate.error();
+    const auto key = read_pem_file(files.key_file);
+    if (!key) return key.error();
+    return PeerIdentity{*authorities, *certificate, *key};
+}
+
+template <class Options>
+Options watching(Options options) {
+    options.watch_root_certs();
+    options.watch_identity_key_cert_pairs();
+    return options;
+}
+
+}  // namespace
+
+Result<std::string> read_pem_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return Error{Errc::io, path + ": cannot be opened: " + system_reason() +
@@ -44,25 +63,6 @@ Result<std::string> read_file(const std::string& path) {
         return Error{Errc::invalid, path + ": is larger than a megabyte; give the right file"};
     return content;
 }
-
-Result<PeerIdentity> read_identity(const PeerFiles& files) {
-    const auto authorities = read_file(files.ca_file);
-    if (!authorities) return authorities.error();
-    const auto certificate = read_file(files.certificate_file);
-    if (!certificate) return certificate.error();
-    const auto key = read_file(files.key_file);
-    if (!key) return key.error();
-    return PeerIdentity{*authorities, *certificate, *key};
-}
-
-template <class Options>
-Options watching(Options options) {
-    options.watch_root_certs();
-    options.watch_identity_key_cert_pairs();
-    return options;
-}
-
-}  // namespace
 
 MemoryFile::~MemoryFile() {
     if (fd_ >= 0) ::close(fd_);

@@ -42,6 +42,9 @@ private:
     long generation_ = 0;
 };
 
+// Of at most a megabyte.
+Result<std::string> read_pem_file(const std::string& path);
+
 class PeerCredentials {
 public:
     // `name`: that the certificate must carry.

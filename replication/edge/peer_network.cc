@@ -1,12 +1,7 @@
 #include "replication/edge/peer_network.h"
 
-#include <cstdlib>
-
-#include <google/protobuf/stubs/logging.h>
-#include <grpc/grpc.h>
-#include <grpc/support/log.h>
-
 #include "proto/types/assert.h"
+#include "replication/edge/peer_channel.h"
 #include "replication/edge/peer_client.h"
 #include "replication/edge/peer_credentials.h"
 #include "replication/edge/peer_exchange.h"
@@ -14,19 +9,6 @@
 
 namespace posthorse::replication {
 namespace {
-
-// Once a process. Without the first the library ends with the last object of it, and that end may
-// take ten seconds. Without the others whoever connects writes to our standard error: a line for
-// every handshake that fails, and for every name that is not in the certificate.
-void prepare_grpc() {
-    [[maybe_unused]] static const bool prepared = [] {
-        grpc_init();  // never paired with grpc_shutdown()
-        if (std::getenv("GRPC_VERBOSITY") != nullptr) return true;  // somebody wants to see them
-        gpr_set_log_function([](gpr_log_func_args*) {});
-        google::protobuf::SetLogHandler(nullptr);
-        return true;
-    }();
-}
 
 std::string reason_name(std::size_t reason) {
     switch (reason) {

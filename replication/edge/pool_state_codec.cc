@@ -346,7 +346,7 @@ void put(const Published& published, v1::PublishedRecord& to) {
     put(published.committed, *to.mutable_committed());
 }
 
-Published published_from(const v1::PublishedRecord& record, Faults& faults) {
+Published published_from(const v1::PublishedRecord& record, Faults& faults, Voters voters) {
     Published published{
         .term = {record.term()},
         .version = {record.version()},
@@ -358,9 +358,11 @@ Published published_from(const v1::PublishedRecord& record, Faults& faults) {
     faults.require(value.version == published.version, "published.version",
                    "must be the value's version");
     // Nobody could ever decide anything again.
-    faults.require(!published.configuration.voters.empty(), "published.configuration",
+    const bool open = voters == Voters::unless_on_etcd && value.control == PoolControl::etcd;
+    faults.require(open || !published.configuration.voters.empty(), "published.configuration",
                    "must not be empty");
-    faults.require(!published.committed.voters.empty(), "published.committed", "must not be empty");
+    faults.require(open || !published.committed.voters.empty(), "published.committed",
+                   "must not be empty");
     published.value = std::make_shared<const PoolState>(std::move(value));
     return published;
 }

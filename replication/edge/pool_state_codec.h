@@ -77,8 +77,12 @@ void put(const PoolState& state, v1::PoolStateRecord& to);
 PoolState pool_state_from(const v1::PoolStateRecord& record, Faults& faults);
 void put(const Configuration& configuration, v1::ConfigurationRecord& to);
 void put(const Published& published, v1::PublishedRecord& to);
-// Without a value when there is none yet.
-Published published_from(const v1::PublishedRecord& record, Faults& faults);
+// Without a value when there is none yet. Where etcd decides what comes after a value nobody votes;
+// only a node's own record may say so, for who votes must be known where values are voted on.
+enum class Voters : std::uint8_t { required, unless_on_etcd };
+Published published_from(const v1::PublishedRecord& record,
+                         Faults& faults,
+                         Voters voters = Voters::required);
 
 // --- changes
 void put(const Change& change, v1::ChangeRecord& to);

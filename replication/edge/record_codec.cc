@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "posthorse/v1/control.pb.h"
+#include "replication/core/etcd_port.h"
 #include "replication/edge/pool_state_codec.h"
 #include "storage/crc32c.h"
 
@@ -37,9 +38,12 @@ ControlRecord record_from(const std::string& octets, Faults& faults) {
         .incarnation = incarnation_from(state.incarnation()),
         .pool_id = text_from(state.pool_id(), codec::pool_id_bytes_max, "pool_id", faults),
         .pool_incarnation = state.pool_incarnation(),
-        .agreement = {{state.current_term()}, published_from(state.accepted(), faults)}};
+        .agreement = {{state.current_term()},
+                      published_from(state.accepted(), faults, Voters::unless_on_etcd)}};
     if (state.has_promise()) record.promise = promise_from(state.promise(), faults);
-    record.marks.assign(state.marks().begin(), state.marks().end());
+    faults.require(state.marks_size() <= static_cast<int>(marks_max), "marks",
+                   "must have at most " + std::to_string(marks_max));
+    if (!faults.any()) record.marks.assign(state.marks().begin(), state.marks().end());
     return record;
 }
 

@@ -89,7 +89,7 @@ def includes_of(root: Path, path: Path) -> list[Include]:
 
 def from_root(target: str) -> str:
     """Generated code lies in the build folder, by the path of its schema below proto/."""
-    return f"proto/{target}" if target.startswith("posthorse/v1/") else target
+    return f"proto/{target}" if target.startswith(("posthorse/v1/", "etcd/")) else target
 
 
 def rank_fault(include: Include) -> str | None:

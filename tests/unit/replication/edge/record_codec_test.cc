@@ -54,6 +54,20 @@ TEST_CASE("a record survives the file, with all it has and with nothing") {
     }
 }
 
+TEST_CASE("a record of a pool on etcd survives the file, with its marks and without voters") {
+    const auto written = record_on_etcd();
+    const auto read = decode_record(encode_record(written));
+    REQUIRE(read.has_value());
+    CHECK(same(*read, written));
+    auto embedded = written;
+    embedded.agreement.accepted.value = std::make_shared<const PoolState>(pool());
+    CHECK(decode_record(encode_record(embedded)).error().what ==
+          "published.configuration: must not be empty");
+    auto longer = written;
+    longer.marks.assign(marks_max + 1, 1);
+    CHECK(decode_record(encode_record(longer)).error().what == "marks: must have at most 512");
+}
+
 TEST_CASE("the value that a pool begins with survives the file") {
     auto written = record();
     auto genesis = pool();

@@ -128,4 +128,25 @@ ControlRecord record() {
             .agreement = {{7}, published()}};
 }
 
+ControlRecord record_on_etcd() {
+    auto value = pool();
+    value.control = PoolControl::etcd;
+    ControlRecord record{.self = node(1),
+                         .incarnation = {11, 12},
+                         .pool_id = value.pool_id,
+                         .pool_incarnation = value.incarnation,
+                         .marks = {~std::uint64_t{0}, 0, 77}};
+    record.agreement.accepted.version = value.version;
+    record.agreement.accepted.value = std::make_shared<const PoolState>(value);
+    return record;
+}
+
+std::vector<EtcdPut> every_etcd_item() {
+    auto value = pool();
+    value.control = PoolControl::etcd;
+    return {{{}, EtcdPool{value, {~std::uint64_t{0}, 0, 77}}},
+            {{EtcdKey::Kind::lease, node(1)}, EtcdLease{{11, 12}, {41}, 99, 1234}},
+            {{EtcdKey::Kind::waiting, node(2)}, EtcdWaiting{{12, 13}, facts("n2"), {40}, 5}}};
+}
+
 }  // namespace posthorse::tests

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "replication/core/control_message.h"
+#include "replication/core/etcd_port.h"
 
 namespace posthorse::tests {
 
@@ -16,5 +17,8 @@ std::vector<replication::Change> every_change();
 // Propose once for each change.
 std::vector<replication::Message> every_message();
 replication::ControlRecord record();
+replication::ControlRecord record_on_etcd();
+// What etcd holds of a pool: every key with its item.
+std::vector<replication::EtcdPut> every_etcd_item();
 
 }  // namespace posthorse::tests

@@ -404,7 +404,7 @@ awaitable<void> Node::stop() {
 
 // What has not ended by itself when the budget is nearly over is ended: its mail stays queued.
 awaitable<void> Node::cut_off_in_time() {
-    const auto last = config_.pool.join.empty() ? closing_time : closing_time + leaving_time;
+    const auto last = config_.pool.has_peers() ? closing_time + leaving_time : closing_time;
     const auto patience = std::max(config_.stop_budget - last, Duration::zero());
     runtime::asio::steady_timer timer(home().context(), patience);
     co_await timer.async_wait(runtime::asio::use_awaitable);
@@ -438,7 +438,7 @@ std::string Node::not_ready_why() const {
     if (!store_->healthy()) return "the queue's disk failed";
     if (!store_->stats().accepting) return "the queue's disk is nearly full";
     if (!pool_->control().lease_live(clock_.boot(), Duration::zero()))
-        return "no lease: the pool's leader does not answer";
+        return "no lease: " + pool_->no_lease_why();
     return pool_->not_ready_why();
 }
 

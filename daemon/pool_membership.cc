@@ -5,8 +5,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "daemon/config/etcd_endpoint.h"
 #include "daemon/node.h"
 #include "daemon/pool/advertise.h"
+#include "daemon/pool/control_choice.h"
 #include "daemon/pool_metrics.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
@@ -57,6 +59,21 @@ Result<void> PoolMembership::take_aside(const std::string& data_dir, WallTime no
 }
 
 Result<void> PoolMembership::open() {
+    const auto directory = control_directory(config_.data_dir);
+    const auto record = replication::read_record(directory);
+    if (!record && record.error().code != Errc::not_found) return record.error();
+    if (record) {
+        if (auto fits = pool::check_control(config_.pool, *record); !fits) return fits;
+    }
+    auto opened = config_.pool.on_etcd() ? open_etcd(directory) : open_embedded(directory);
+    if (!opened) return opened;
+    const auto copies = replication::list_set_aside(config_.data_dir);
+    if (!copies) return copies.error();
+    for (const auto& copy : *copies) set_aside_.push_back(copy.path);
+    return {};
+}
+
+Result<void> PoolMembership::open_embedded(const std::string& directory) {
     if (!config_.pool.join.empty()) {
         discovery_ = std::make_unique<pool::Discovery>(
             home_,
@@ -64,60 +81,87 @@ Result<void> PoolMembership::open() {
                 .servers = config_.delivery.dns_servers, .timeout = look_timeout, .tries = 1},
             config_.pool.join, config_.pool.port);
     }
-    auto control = replication::EmbeddedControl::open(control_directory(config_.data_dir),
-                                                      settings(), ports());
+    auto common = ports();
+    auto control = replication::EmbeddedControl::open(
+        directory,
+        {.facts = facts(),
+         .alone = config_.pool.join.empty(),
+         .expect = config_.pool.expect,
+         .pool = pool_settings(),
+         .election = {.abdicate_after = config_.pool.lease_ttl / 2}},
+        {.home = common.home,
+         .disk = common.disk,
+         .clock = common.clock,
+         .random = std::move(common.random),
+         .send =
+             [this](replication::Outgoing message) {
+                 if (peers_) peers_->send(std::move(message));
+             },
+         .look = [this](replication::EmbeddedControl::Discovered found) { look(std::move(found)); },
+         .probe = std::move(common.probe),
+         .notice = std::move(common.notice),
+         .stranger = std::move(common.stranger),
+         .failed = std::move(common.failed)});
     if (!control) return control.error();
-    const auto copies = replication::list_set_aside(config_.data_dir);
-    if (!copies) return copies.error();
-    for (const auto& copy : *copies) set_aside_.push_back(copy.path);
     control_ = *std::move(control);
     return {};
 }
 
-replication::ControlCore::Settings PoolMembership::settings() const {
-    replication::ControlCore::Settings settings;
-    settings.facts = {.name = config_.pool.name,
-                      .address = pool::advertised(config_.pool, pool::machine_addresses()),
-                      .zone = config_.pool.zone,
-                      .release = release(),
-                      .features = feature_level};
-    settings.alone = config_.pool.join.empty();
-    settings.expect = config_.pool.expect;
-    settings.pool = {.copies = config_.pool.copies, .lease_ttl = config_.pool.lease_ttl};
-    settings.election.abdicate_after = config_.pool.lease_ttl / 2;
-    return settings;
+Result<void> PoolMembership::open_etcd(const std::string& directory) {
+    const auto& etcd = config_.pool.etcd;
+    replication::EtcdClient::Settings client{
+        .endpoints = {},
+        .prefix = etcd.prefix,
+        .files = {etcd.ca_file, etcd.certificate_file, etcd.key_file}};
+    for (const auto& text : etcd.endpoints) {
+        const auto endpoint = config::parse_etcd_endpoint(text);
+        client.endpoints.push_back((endpoint->tls ? "https://" : "http://") + endpoint->address());
+    }
+    auto control = replication::EtcdControl::open(
+        directory, {.facts = facts(), .expect = config_.pool.expect, .pool = pool_settings()},
+        std::move(client), ports());
+    if (!control) return Error{control.error().code, "pool.etcd: " + control.error().what};
+    etcd_ = control->get();
+    control_ = *std::move(control);
+    return {};
 }
 
-replication::EmbeddedControl::Ports PoolMembership::ports() {
-    return {
-        .home = home_,
-        .disk = disk_,
-        .clock = clock_,
-        .random = [] { return runtime::random_u64(); },
-        .send =
-            [this](replication::Outgoing message) {
-                if (peers_) peers_->send(std::move(message));
-            },
-        .look = [this](replication::EmbeddedControl::Discovered found) { look(std::move(found)); },
-        .probe = [this](Completion<> done) { store_.probe(std::move(done)); },
-        .notice =
-            [](const replication::ControlNotice& notice) {
-                log::warning("pool", {{"event", notice.event}, {"what", notice.what}});
-            },
-        .stranger =
-            [this](const std::string& why) {
-                log::error("stranger",
-                           {{"why", why},
-                            {"mend",
-                             "start it again: it joins as a new node, and what it holds "
-                             "is set aside under data_dir"}});
-                must_end_();
-            },
-        .failed =
-            [this](const Error& error) {
-                log::error("control_disk_failed", {{"why", error.what}});
-                must_end_();
-            }};
+replication::Facts PoolMembership::facts() const {
+    return {.name = config_.pool.name,
+            .address = pool::advertised(config_.pool, pool::machine_addresses()),
+            .zone = config_.pool.zone,
+            .release = release(),
+            .features = feature_level};
+}
+
+replication::PoolSettings PoolMembership::pool_settings() const {
+    return {.copies = config_.pool.copies, .lease_ttl = config_.pool.lease_ttl};
+}
+
+replication::ControlPorts PoolMembership::ports() {
+    return {.home = home_,
+            .disk = disk_,
+            .clock = clock_,
+            .random = [] { return runtime::random_u64(); },
+            .probe = [this](Completion<> done) { store_.probe(std::move(done)); },
+            .notice =
+                [](const replication::ControlNotice& notice) {
+                    log::warning("pool", {{"event", notice.event}, {"what", notice.what}});
+                },
+            .stranger =
+                [this](const std::string& why) {
+                    log::error("stranger",
+                               {{"why", why},
+                                {"mend",
+                                 "start it again: it joins as a new node, and what it holds "
+                                 "is set aside under data_dir"}});
+                    must_end_();
+                },
+            .failed =
+                [this](const Error& error) {
+                    log::error("control_disk_failed", {{"why", error.what}});
+                    must_end_();
+                }};
 }
 
 void PoolMembership::look(replication::EmbeddedControl::Discovered found) {
@@ -131,7 +175,7 @@ void PoolMembership::look(replication::EmbeddedControl::Discovered found) {
 }
 
 Result<void> PoolMembership::listen() {
-    if (config_.pool.join.empty()) return {};
+    if (!config_.pool.has_peers()) return {};
     auto peers = replication::PeerNetwork::open(
         {.address = config_.pool.address,
          .port = config_.pool.port,
@@ -164,6 +208,9 @@ void PoolMembership::set_aside_left(std::vector<std::string> names) {
 
 void PoolMembership::tick() {
     control_->tick();
+    // After a gap in what etcd tells, the silence of all is counted anew: nobody is known to live.
+    if (etcd_ != nullptr && asked_ready_ && !whole_ && !etcd_->etcd().problem.empty())
+        asked_ready_.reset();
     if (!peers_ || clock_.boot() < next_report_) return;
     next_report_ = clock_.boot() + report_every;
     report_peers();
@@ -185,11 +232,15 @@ void PoolMembership::report_peers() {
 }
 
 std::vector<std::string> PoolMembership::reload() {
-    if (!peers_) return {};
-    const auto reloaded = peers_->reload();
-    if (reloaded) return {};
-    log::error("peer_certificate_refused", {{"why", reloaded.error().what}});
-    return {reloaded.error().what};
+    std::vector<std::string> problems;
+    const auto note = [&](const char* event, const Result<void>& reloaded) {
+        if (reloaded) return;
+        log::error(event, {{"why", reloaded.error().what}});
+        problems.push_back(reloaded.error().what);
+    };
+    if (peers_) note("peer_certificate_refused", peers_->reload());
+    if (etcd_ != nullptr) note("etcd_certificate_refused", etcd_->reload());
+    return problems;
 }
 
 replication::PeerNetworkFigures PoolMembership::peer_figures() const {
@@ -200,6 +251,12 @@ std::string PoolMembership::not_entered_why() const {
     const auto status = control_->status();
     if (status.waits_for.empty()) return "starting: " + status.phase;
     return "starting: " + status.phase + ", waits for " + status.waits_for;
+}
+
+std::string PoolMembership::no_lease_why() const {
+    if (etcd_ == nullptr) return "the pool's leader does not answer";
+    const auto waits_for = control_->status().waits_for;
+    return waits_for.empty() ? "etcd has not renewed it" : "waits for " + waits_for;
 }
 
 admin::PoolView PoolMembership::view() const {
@@ -225,6 +282,7 @@ void PoolMembership::export_figures(runtime::Metrics& metrics) {
     export_streams(metrics, [this] {
         return peers_ ? peers_->stream_figures() : replication::PeerStreamFigures{};
     });
+    if (etcd_ != nullptr) export_etcd(metrics, [this] { return etcd_->etcd(); });
 }
 
 bool PoolMembership::has_peers() const {
@@ -253,9 +311,11 @@ std::string PoolMembership::not_ready_why() {
     return "";
 }
 
-// While one that is gone has a vote, the next one to go may take the majority with it.
+// While one that is gone has a vote, the next one to go may take the majority with it. On etcd
+// nobody votes.
 bool PoolMembership::votes_are_settled() const {
     const auto status = control_->status();
+    if (status.control == replication::PoolControl::etcd) return true;
     const auto& pool = control_->committed();
     const auto& voters = status.voters.voters;
     return !status.voters_change && !replication::next_voters(status.voters, pool, {}) &&
@@ -327,6 +387,11 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
 }
 
 awaitable<void> PoolMembership::stop() {
+    if (etcd_ != nullptr) {
+        co_await runtime::completed<void>([this](Completion<> done) {
+            etcd_->stop([done = std::move(done)]() mutable { done({}); });
+        });
+    }
     if (!peers_) co_return;
     co_await runtime::completed<void>([this](Completion<> done) {
         peers_->stop([done = std::move(done)]() mutable { done({}); });

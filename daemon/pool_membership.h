@@ -1,11 +1,11 @@
 // This node's place in its pool: the agreement, the way to peers, and where they are found.
 //
-// Place     Wiring, as node.cc, which owns it: joins EmbeddedControl to its disk, to the DNS, to
-//           the peer network and to the queue's store.
-// Contract  Without pool.join nothing listens and nobody is asked: the pool is this node.
+// Place     Wiring, as node.cc, which owns it: joins EmbeddedControl, or EtcdControl, to its disk,
+//           to the DNS, to the peer network and to the queue's store.
+// Contract  Without pool.join or etcd nothing listens and nobody is asked: the pool is this node.
 //           take_aside() comes before the queue is opened: a node that the pool disowned begins as
 //           a new one, with an empty queue; the copies stay beside it.
-// Owner     Node; every call on home. The references outlive it.
+// Owner     Node; every call on home. The references outlive it. stop() comes before its end.
 // Errors    open() and listen() name the file or address, and the mend.
 #pragma once
 
@@ -25,6 +25,7 @@
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
 #include "replication/edge/embedded_control.h"
+#include "replication/edge/etcd_control.h"
 #include "replication/edge/peer_network.h"
 #include "replication/peer_streams.h"
 #include "replication/replicated_queue.h"
@@ -53,7 +54,7 @@ public:
     // Further services of the peer port; before listen(). They outlive stop().
     void serve(grpc::Service& service) { services_.push_back(&service); }
     Result<void> listen();
-    // To another node; null without pool.join.
+    // To another node; null where nothing listens.
     std::shared_ptr<grpc::Channel> channel(const std::string& address);
     replication::MembershipControl& control() { return *control_; }
     const replication::MembershipControl& control() const { return *control_; }
@@ -62,6 +63,8 @@ public:
     void tick();
     // What this node waits for before it is live in its pool.
     std::string not_entered_why() const;
+    // Who does not renew the lease that is over.
+    std::string no_lease_why() const;
     // Why a node that is live should not take the place of another yet; empty: it may.
     std::string not_ready_why();
     // An operator drains this node, or it is about to leave.
@@ -80,8 +83,11 @@ public:
     boost::asio::awaitable<void> stop();
 
 private:
-    replication::ControlCore::Settings settings() const;
-    replication::EmbeddedControl::Ports ports();
+    replication::Facts facts() const;
+    replication::PoolSettings pool_settings() const;
+    replication::ControlPorts ports();
+    Result<void> open_embedded(const std::string& directory);
+    Result<void> open_etcd(const std::string& directory);
     void look(replication::EmbeddedControl::Discovered found);
     void report_peers();
     bool has_peers() const;
@@ -99,6 +105,7 @@ private:
     storage::ThreadWorker disk_{"control-write"};
     std::unique_ptr<pool::Discovery> discovery_;
     std::unique_ptr<replication::MembershipControl> control_;
+    replication::EtcdControl* etcd_ = nullptr;  // the same, when it is that one
     std::unique_ptr<replication::PeerNetwork> peers_;
     LateStreams streams_;
     std::optional<BootTime> asked_ready_;  // first, since this node is live

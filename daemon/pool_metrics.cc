@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "daemon/admin/pool_figures.h"
 #include "replication/core/control_message.h"
@@ -52,25 +53,43 @@ struct MemberGauges {
 
 struct AgreementGauges {
     explicit AgreementGauges(Metrics& metrics)
-        : voters(metrics.gauge("posthorse_pool_voters", "Nodes that vote.")),
-          has_leader(metrics.gauge("posthorse_pool_has_leader", "1 when a leader is heard here.")),
-          leads(metrics.gauge("posthorse_pool_leads", "1 when this node leads the pool.")),
-          term(metrics.gauge("posthorse_pool_term", "Term of the agreement.")),
+        : embedded(decides(metrics, "embedded")),
+          etcd(decides(metrics, "etcd")),
+          can_decide(metrics.gauge("posthorse_pool_can_decide",
+                                   "1 when the pool can agree on changes, as seen from here.")),
+          voters(metrics.gauge("posthorse_pool_voters", "Nodes that vote; NaN on etcd.")),
+          has_leader(metrics.gauge("posthorse_pool_has_leader",
+                                   "1 when a leader is heard here; NaN on etcd.")),
+          leads(metrics.gauge("posthorse_pool_leads",
+                              "1 when this node leads the pool; NaN on etcd.")),
+          term(metrics.gauge("posthorse_pool_term", "Term of the agreement; NaN on etcd.")),
           version(metrics.gauge("posthorse_pool_version", "Version of the committed pool state.")),
           lease(metrics.gauge("posthorse_pool_lease_seconds",
                               "What is left of this node's lease; 0 without one.")) {}
 
+    static Gauge decides(Metrics& metrics, const char* by) {
+        return metrics.gauge("posthorse_pool_control", "1 for what decides for the pool.",
+                             {{"by", by}});
+    }
     void set(const admin::PoolView& view) {
         const auto& status = view.status;
-        voters.set(static_cast<double>(status.voters.voters.size()));
-        has_leader.set(status.leader ? 1 : 0);
-        leads.set(status.leader == status.self ? 1 : 0);
-        term.set(static_cast<double>(status.term.value));
+        const bool votes = status.control == replication::PoolControl::embedded;
+        // What there is not is no number: no alert on one fires.
+        const auto of_votes = [&](auto value) {
+            return votes ? static_cast<double>(value) : std::numeric_limits<double>::quiet_NaN();
+        };
+        embedded.set(votes ? 1 : 0);
+        etcd.set(votes ? 0 : 1);
+        can_decide.set(admin::can_decide(status) ? 1 : 0);
+        voters.set(of_votes(status.voters.voters.size()));
+        has_leader.set(of_votes(status.leader ? 1 : 0));
+        leads.set(of_votes(status.leader == status.self ? 1 : 0));
+        term.set(of_votes(status.term.value));
         version.set(static_cast<double>(view.committed.version.value));
         lease.set(std::chrono::duration<double>(status.lease_left.value_or(Duration{})).count());
     }
 
-    Gauge voters, has_leader, leads, term, version, lease;
+    Gauge embedded, etcd, can_decide, voters, has_leader, leads, term, version, lease;
 };
 
 // --- who has what
@@ -161,6 +180,36 @@ private:
     std::map<std::string, Followed> refused_;
 };
 
+// --- how etcd is asked
+
+class EtcdCounters {
+public:
+    explicit EtcdCounters(Metrics& metrics)
+        : answered_(requests(metrics, "answered")),
+          failed_(requests(metrics, "failed")),
+          moves_(metrics.counter("posthorse_pool_etcd_moves_total",
+                                 "Times that an endpoint of etcd was left for the next.")),
+          reachable_(metrics.gauge("posthorse_pool_etcd_reachable",
+                                   "1 when the endpoint of etcd in use answers.")) {}
+
+    void follow(const replication::EtcdFigures& figures) {
+        answered_.follow(figures.calls);
+        failed_.follow(figures.failed);
+        moves_.follow(figures.moves);
+        reachable_.set(figures.problem.empty() ? 1 : 0);
+    }
+
+private:
+    static Followed requests(Metrics& metrics, const char* result) {
+        return Followed(metrics.counter("posthorse_pool_etcd_requests_total",
+                                        "Reads and transactions that etcd was asked for.",
+                                        {{"result", result}}));
+    }
+
+    Followed answered_, failed_, moves_;
+    Gauge reachable_;
+};
+
 // --- how mail is copied
 
 class StreamFigures {
@@ -206,6 +255,12 @@ private:
 void export_streams(Metrics& metrics, std::function<replication::PeerStreamFigures()> streams) {
     metrics.before_scrape([figures = StreamFigures(metrics),
                            streams = std::move(streams)]() mutable { figures.follow(streams()); });
+}
+
+void export_etcd(Metrics& metrics, std::function<replication::EtcdFigures()> etcd) {
+    metrics.before_scrape([counters = EtcdCounters(metrics), etcd = std::move(etcd)]() mutable {
+        counters.follow(etcd());
+    });
 }
 
 void export_pool(Metrics& metrics,

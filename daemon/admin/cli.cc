@@ -202,8 +202,8 @@ void add_node(CLI::App& app, AdminCliContext& context, const Options& options) {
     add_named("remove", "take nodes that are off out of the pool", run_node_remove);
     auto& remove = *node.get_subcommand("remove");
     remove.add_flag("--force", options->force,
-                    "others go on with older copies of what only they hold; without a leader, "
-                    "go on without them");
+                    "others go on with older copies of what only they hold; when "
+                    "nothing can be decided, go on without them");
     remove.add_flag("--yes", options->yes, "do not ask");
 }
 

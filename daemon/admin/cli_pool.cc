@@ -107,7 +107,7 @@ CliExit run_node_resume(AdminCliContext& context, const CliOptions& options) {
     return set_draining(context, options, Drain::end);
 }
 
-// Whether there is a leader decides what --force means; the node is told which of the two was
+// Whether the pool can decide says what --force means; the node is told which of the two was
 // confirmed, and refuses when that is not so any more.
 CliExit run_node_remove(AdminCliContext& context, const CliOptions& options) {
     if (options.force && !options.yes && !context.interactive) {
@@ -121,7 +121,7 @@ CliExit run_node_remove(AdminCliContext& context, const CliOptions& options) {
         v1::GetPoolResponse pool;
         const auto status = get_pool(*client, pool);
         if (!status.ok()) return complain(context, client->failure(status));
-        removal = pool.leader_id().empty() ? v1::REMOVAL_BEGIN_WITHOUT : v1::REMOVAL_GIVE_UP;
+        removal = pool.can_decide() ? v1::REMOVAL_GIVE_UP : v1::REMOVAL_BEGIN_WITHOUT;
         const auto confirmed = confirm(context, options, removal);
         if (confirmed != CliExit::ok) return confirmed;
     }

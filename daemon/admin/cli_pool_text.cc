@@ -121,6 +121,11 @@ std::string without_pool(const v1::ThisNode& here) {
                        here.waits_for().empty() ? "" : "; it waits for ", here.waits_for());
 }
 
+// Where nobody leads or votes.
+bool on_etcd(const v1::GetPoolResponse& pool) {
+    return pool.control() == "etcd";
+}
+
 // --- pool status
 
 std::string leader_field(const v1::GetPoolResponse& pool, const Names& names) {
@@ -165,8 +170,21 @@ std::string problem(const std::string& text) {
     return field("problem", text);
 }
 
-std::string leader_problem(const v1::GetPoolResponse& pool) {
-    if (!pool.leader_id().empty()) return "";
+// Who decides for the pool.
+std::string agreement_fields(const v1::GetPoolResponse& pool, const Names& names) {
+    if (on_etcd(pool)) {
+        return field("version", std::to_string(pool.version())) + field("decides", "etcd");
+    }
+    return field("version", fmt::format("{}, term {}", pool.version(), pool.term())) +
+           leader_field(pool, names) + voters_field(pool, names);
+}
+
+std::string decision_problem(const v1::GetPoolResponse& pool) {
+    if (pool.can_decide()) return "";
+    if (on_etcd(pool)) {
+        return problem(
+            "this node has no lease by etcd, this is what it heard last: it can change nothing");
+    }
     return problem(
         "no leader is heard here, this is what was agreed last: nothing can be decided until a "
         "majority of the voters is there");
@@ -242,7 +260,7 @@ std::string set_aside_problems(const v1::GetPoolResponse& pool) {
 }
 
 std::string problems(const v1::GetPoolResponse& pool, const Names& names) {
-    const auto text = leader_problem(pool) + lease_problem(pool.this_node()) +
+    const auto text = decision_problem(pool) + lease_problem(pool.this_node()) +
                       unowned_problem(pool, names) + unvouched_problem(pool, names) +
                       short_problem(pool) + away_problems(pool) + set_aside_problems(pool);
     return text.empty() ? "-- nothing is wrong\n" : text;
@@ -265,8 +283,9 @@ std::string nodes_text(const v1::GetPoolResponse& pool) {
                             widths.name, "ID", "STATE", "ROLE", "LEASE", "ZONE", widths.zone,
                             "RELEASE", widths.release, "OWNS", "HOLDS", "ADDRESS");
     for (const auto* member : by_name(pool)) text += node_row(*member, pool.this_node(), widths);
-    const char* stale =
-        pool.leader_id().empty() ? "; no leader is heard, this was agreed last" : "";
+    const char* stale = pool.can_decide() ? ""
+                        : on_etcd(pool)   ? "; without a lease by etcd, this was heard last"
+                                          : "; no leader is heard, this was agreed last";
     return text + "-- " + nodes_counted(pool) + stale + '\n';
 }
 
@@ -277,11 +296,9 @@ std::string pool_text(const v1::GetPoolResponse& pool) {
     const auto names = names_in(pool);
     return field("pool",
                  fmt::format("{}, incarnation {}", pool.pool_id(), pool.pool_incarnation())) +
-           field("version", fmt::format("{}, term {}", pool.version(), pool.term())) +
-           leader_field(pool, names) + voters_field(pool, names) +
-           field("nodes", nodes_counted(pool)) + field("copies", std::to_string(pool.copies())) +
-           this_node_field(pool) + releases_field(pool) + partitions_field(pool) +
-           problems(pool, names);
+           agreement_fields(pool, names) + field("nodes", nodes_counted(pool)) +
+           field("copies", std::to_string(pool.copies())) + this_node_field(pool) +
+           releases_field(pool) + partitions_field(pool) + problems(pool, names);
 }
 
 std::string partitions_text(const v1::GetPoolResponse& pool) {

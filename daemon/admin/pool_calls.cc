@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/admin/member_name.h"
+#include "daemon/admin/pool_figures.h"
 #include "daemon/runtime/log.h"
 #include "proto/types/reply.h"
 #include "replication/core/pool_state.h"
@@ -36,8 +37,13 @@ grpc::Status status_of(const Result<void>& result) {
     return result ? grpc::Status::OK : to_status(result.error());
 }
 
-Result<void> check_leader(const PoolView& view) {
-    if (view.status.leader) return {};
+Result<void> check_can_decide(const PoolView& view) {
+    if (can_decide(view.status)) return {};
+    if (view.status.control == replication::PoolControl::etcd) {
+        return Error{Errc::conflict,
+                     "this node has no lease by etcd, so it can change nothing; `posthorse pool "
+                     "status` says what is missing"};
+    }
     return Error{Errc::conflict,
                  "the pool has no leader that this node hears, so nothing can be decided; "
                  "`posthorse pool status` says what is missing"};
@@ -94,7 +100,7 @@ Result<void> SetDrainingCall::propose() {
     if (!member) return member.error();
     response_->set_member_id((*member)->id.to_string());
     response_->set_member_name(sanitise((*member)->facts.name, 256));
-    if (auto led = check_leader(view); !led) return led;
+    if (auto led = check_can_decide(view); !led) return led;
     context_.pool.propose(replication::SetDraining{(*member)->id, request_.draining()},
                           [this](Result<void> result) { end(result); });
     return {};
@@ -137,7 +143,7 @@ void RemoveMemberCall::begin() {
 }
 
 Result<void> RemoveMemberCall::propose(const PoolView& view, const NodeId& node) {
-    if (auto led = check_leader(view); !led) return led;
+    if (auto led = check_can_decide(view); !led) return led;
     const auto lost = request_.removal() == v1::REMOVAL_GIVE_UP ? replication::Lost::accept
                                                                 : replication::Lost::refuse;
     context_.pool.propose(replication::RemoveMember{node, lost},
@@ -148,9 +154,12 @@ Result<void> RemoveMemberCall::propose(const PoolView& view, const NodeId& node)
 // That all the others are named, the control plane checks.
 Result<void> RemoveMemberCall::begin_without(const PoolView& view,
                                              const std::vector<NodeId>& others) {
-    if (view.status.leader) {
-        return Error{Errc::conflict,
-                     "the pool has a leader again, which can remove members: ask anew"};
+    if (can_decide(view.status)) {
+        return Error{Errc::conflict, view.status.leader
+                                         ? "the pool has a leader again, which can remove members: "
+                                           "ask anew"
+                                         : "this node has a lease by etcd again, and can remove "
+                                           "members: ask anew"};
     }
     if (std::ranges::find(others, view.status.self) != others.end()) {
         return Error{Errc::conflict, "this node is the one that goes on: name the others, not " +

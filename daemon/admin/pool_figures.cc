@@ -19,6 +19,12 @@ bool is_short(const replication::PoolState& state, const replication::PartitionS
     return !solo && partition.in_sync.size() < wanted;
 }
 
+// Whose lease etcd renewed lately reaches it; nobody else's word is needed.
+bool can_decide(const replication::ControlStatus& status) {
+    if (status.control == replication::PoolControl::embedded) return status.leader.has_value();
+    return status.phase == "member" && status.lease_left.value_or(Duration{}) > Duration{};
+}
+
 MemberState state_of(const replication::Member& member) {
     if (!member.live) return MemberState::away;
     return member.draining ? MemberState::draining : MemberState::live;

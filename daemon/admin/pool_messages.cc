@@ -98,6 +98,7 @@ v1::GetPoolResponse to_pool(const PoolView& view) {
     fill(*out.mutable_this_node(), view);
     for (const auto& directory : view.set_aside) out.add_set_aside(safe(directory));
     out.set_control(to_string(view.status.control));
+    out.set_can_decide(can_decide(view.status));
     fill_agreement(out, view);
     const auto& state = view.committed;
     if (state.pool_id.empty()) return out;

@@ -79,6 +79,9 @@ public:
         named("pool.ca_file", config_.pool.ca_file);
         named("pool.certificate_file", config_.pool.certificate_file);
         named("pool.key_file", config_.pool.key_file);
+        named("pool.etcd.ca_file", config_.pool.etcd.ca_file);
+        named("pool.etcd.certificate_file", config_.pool.etcd.certificate_file);
+        named("pool.etcd.key_file", config_.pool.etcd.key_file);
         named("admin.ca_file", config_.admin.ca_file);
         named("admin.certificate_file", config_.admin.certificate_file);
         named("admin.key_file", config_.admin.key_file);

@@ -125,8 +125,20 @@ struct Intake {
     std::uint32_t priority_max = 4;  // that who submits may ask for (RFC 6710)
 };
 
-// The nodes that share one queue. Without `join` a node is a pool of itself and opens no peer port.
+// Where a pool with control = "etcd" has its value.
+struct Etcd {
+    std::vector<std::string> endpoints;  // "https://host:port", of one etcd; all or some members
+    std::string prefix = "/posthorse/pool";
+    std::string ca_file;           // of etcd's certificates
+    std::string certificate_file;  // of this node as a client; empty: it shows none
+    std::string key_file;
+};
+
+// The nodes that share one queue. Without `join` or etcd a node is a pool of itself and opens no
+// peer port.
 struct Pool {
+    std::string control = "embedded";  // who decides: embedded (the nodes themselves) | etcd
+    Etcd etcd;
     std::vector<std::string> join;  // where other nodes are: join_entry.h
     std::uint32_t expect = 0;       // a new pool begins with exactly so many; 0: never begin one
     std::string address = "0.0.0.0";
@@ -143,6 +155,10 @@ struct Pool {
     std::string certificate_file;
     std::string key_file;
     std::string certificates = "pool";  // pool: any bearer is a member | node: its name must match
+
+    bool on_etcd() const { return control == "etcd"; }
+    // Others may share the queue: they are looked for, and may come.
+    bool has_peers() const { return on_etcd() || !join.empty(); }
 };
 
 struct Admin {

@@ -160,7 +160,17 @@ void describe(V& v, Intake& s) {
 }
 
 template <class V>
+void describe(V& v, Etcd& s) {
+    v.value("endpoints", s.endpoints, any());
+    v.value("prefix", s.prefix, any());
+    v.value("ca_file", s.ca_file, any());
+    v.value("certificate_file", s.certificate_file, any());
+    v.value("key_file", s.key_file, any());
+}
+
+template <class V>
 void describe(V& v, Pool& s) {
+    v.value("control", s.control, one_of({"embedded", "etcd"}));
     v.value("join", s.join, any());
     v.value("expect", s.expect, between(0, 64));
     v.value("address", s.address, any());
@@ -176,6 +186,7 @@ void describe(V& v, Pool& s) {
     v.value("certificate_file", s.certificate_file, any());
     v.value("key_file", s.key_file, any());
     v.value("certificates", s.certificates, one_of({"pool", "node"}));
+    v.section("etcd", s.etcd);
 }
 
 template <class V>

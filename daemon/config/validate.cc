@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "daemon/config/etcd_endpoint.h"
 #include "daemon/config/join_entry.h"
 #include "daemon/config/units.h"
 
@@ -156,6 +157,9 @@ private:
              config_.tls.key_file);
         both("dkim.key_table", config_.dkim.key_table, "dkim.signing_table",
              config_.dkim.signing_table);
+        const auto& etcd = config_.pool.etcd;
+        both("pool.etcd.certificate_file", etcd.certificate_file, "pool.etcd.key_file",
+             etcd.key_file);
     }
 
     void logins() {
@@ -241,6 +245,7 @@ private:
         if (!pool.name.empty()) domain("pool.name", pool.name);
         if (auto wrong = zone_fault(pool.zone)) fault("pool.zone", std::move(*wrong));
         join();
+        etcd();
         advertise();
     }
 
@@ -253,11 +258,64 @@ private:
                                    "\"192.0.2.1:9626\", \"[2001:db8::1]:9626\" or, for SRV "
                                    "records, \"_posthorse._tcp.name\"");
         }
-        if (!pool.join.empty()) pool_certificates();
-        if (pool.expect > 0 && pool.join.empty()) {
+        if (pool.has_peers()) pool_certificates(pool.join.empty() ? "pool.control" : "pool.join");
+        if (pool.expect > 0 && !pool.has_peers()) {
             fault("pool.expect",
                   "needs pool.join too, or the nodes cannot find each other; set it, or remove "
                   "expect for a pool of this node alone");
+        }
+    }
+
+    // Endpoints may stand there before the pool moves to them.
+    void etcd() {
+        const auto& etcd = config_.pool.etcd;
+        if (config_.pool.on_etcd() && etcd.endpoints.empty()) {
+            fault("pool.control",
+                  "\"etcd\" needs pool.etcd.endpoints too: endpoints = "
+                  "[\"https://etcd-1.example.org:2379\"]");
+        }
+        for (const auto& endpoint : etcd.endpoints) {
+            if (parse_etcd_endpoint(endpoint)) continue;
+            fault("pool.etcd.endpoints", "'" + endpoint +
+                                             "' is no endpoint of etcd; write "
+                                             "\"https://host:2379\", or \"http://\" without TLS");
+        }
+        etcd_tls();
+        if (is_etcd_prefix(etcd.prefix)) return;
+        fault("pool.etcd.prefix",
+              "'" + etcd.prefix +
+                  "' is no prefix; begin it with '/', end it without one, and use letters, "
+                  "digits and -_./: \"/posthorse/pool\"");
+    }
+
+    // Whom to believe is said, not guessed; files for TLS that are not used hide that there is
+    // none.
+    void etcd_tls() {
+        const auto& etcd = config_.pool.etcd;
+        const auto first = [&](bool tls) {
+            return std::ranges::find_if(etcd.endpoints, [tls](const std::string& endpoint) {
+                const auto parsed = parse_etcd_endpoint(endpoint);
+                return parsed && parsed->tls == tls;
+            });
+        };
+        if (first(true) != etcd.endpoints.end() && etcd.ca_file.empty()) {
+            fault("pool.etcd.endpoints",
+                  "need pool.etcd.ca_file too, the authority of etcd's certificates; the "
+                  "system's own are in \"/etc/ssl/certs/ca-certificates.crt\"");
+        }
+        const auto plain = first(false);
+        if (plain == etcd.endpoints.end()) return;
+        if (first(true) != etcd.endpoints.end()) {
+            fault("pool.etcd.endpoints",
+                  "are partly with TLS and partly without, so whoever "
+                  "listens reads and writes all: write https:// in each");
+        }
+        for (const auto& [key, file] : {std::pair{"ca_file", &etcd.ca_file},
+                                        std::pair{"certificate_file", &etcd.certificate_file}}) {
+            if (file->empty()) continue;
+            fault(std::string("pool.etcd.") + key, "is not used with '" + *plain +
+                                                       "', which has no TLS; write https:// "
+                                                       "there, or remove the file here");
         }
     }
 
@@ -274,12 +332,12 @@ private:
     }
 
     // Peers hand each other all mail: none goes without.
-    void pool_certificates() {
+    void pool_certificates(const std::string& asked_by) {
         const auto missing = missing_files("pool", config_.pool);
         if (missing.empty()) return;
-        fault("pool.join", "needs " + missing +
-                               " too; make the files with `posthorse pool ca init` and `posthorse "
-                               "pool ca issue`, or have your own authority issue them");
+        fault(asked_by, "needs " + missing +
+                            " too; make the files with `posthorse pool ca init` and `posthorse "
+                            "pool ca issue`, or have your own authority issue them");
     }
 
     void advertise() {
@@ -353,6 +411,13 @@ bool is_domain(std::string_view text) {
         if (dot == std::string_view::npos) return true;
         text.remove_prefix(dot + 1);
     }
+}
+
+bool is_etcd_prefix(std::string_view text) {
+    constexpr std::size_t prefix_max = 200;
+    const auto fits = [](char c) { return is_label_char(c) || c == '/' || c == '.'; };
+    return text.size() > 1 && text.size() <= prefix_max && text.front() == '/' &&
+           text.back() != '/' && std::ranges::all_of(text, fits);
 }
 
 std::optional<std::string> zone_fault(const std::string& zone) {

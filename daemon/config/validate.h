@@ -26,6 +26,8 @@ std::vector<Fault> validate(const Config& config);
 // What is wrong with pool.zone, with the mend; an empty one is none.
 std::optional<std::string> zone_fault(const std::string& zone);
 
+// "/posthorse/pool": what the names of a pool's keys in etcd begin with.
+bool is_etcd_prefix(std::string_view text);
 // "192.0.2.1", "2001:db8::1", also in brackets.
 bool is_ip_address(const std::string& text);
 // "10.0.0.0/8", "2001:db8::/32", or an address alone.

@@ -107,6 +107,15 @@ void Machine::propose(replication::Change change) {
     });
 }
 
+bool Machine::begin_without(const std::vector<NodeId>& others) {
+    bool begun = false;
+    step([&](BootTime now, EtcdEffects& out) {
+        begun = core_->begin_without(others, now, out).has_value();
+    });
+    journal_.note(label() + (begun ? " begins without the others" : " may not begin anew"));
+    return begun;
+}
+
 void Machine::when_awake(UniqueFunction<void()> event) {
     if (!up()) return;
     if (paused_ || !late_.empty())

@@ -44,6 +44,7 @@ public:
     void restore(ControlRecord record) { disk_ = std::move(record); }
     void server_changed();  // a revision more, or it ended
     void propose(replication::Change change);
+    bool begin_without(const std::vector<NodeId>& others);
 
     bool up() const { return core_ != nullptr; }
     bool paused() const { return paused_; }

@@ -144,6 +144,30 @@ void restore_and_meet(S& s) {
     s.go_on(2 * s.ttl());
 }
 
+// All wait, until an operator says which one begins anew; the others come back as new members.
+void emptied(S& s) {
+    s.begin(several(s));
+    s.mess(3s, {&S::operate, &S::pause}, 1s);
+    s.settle();
+    if (s.failed()) return;
+    s.server.stop();
+    s.server.restore({});
+    s.go_on(s.world.between(100ms, s.ttl()));
+    s.server.begin();
+    s.go_on(s.world.between(2 * s.ttl(), 3 * s.ttl()));
+    if (s.server.etcd().pool() != nullptr) s.journal.fail("a pool began in an etcd without one");
+    auto* survivor = s.any();
+    std::vector<NodeId> others;
+    for (const auto& machine : s.machines()) {
+        if (machine.get() == survivor) continue;
+        others.push_back(machine->node());
+        machine->crash();
+    }
+    s.checker.excuse_strangers();
+    if (!survivor->begin_without(others)) s.journal.fail("the survivor may not begin anew");
+    s.go_on(s.some_time());
+}
+
 void disks_go_back(S& s) {
     s.begin(several(s));
     for (int round = 0; round < 2 && !s.failed(); ++round) {
@@ -237,6 +261,7 @@ const std::vector<Scenario> all = {
     {"restores", restores},
     {"restore_and_return", restore_and_return},
     {"restore_and_meet", restore_and_meet},
+    {"emptied", emptied},
     {"disks_go_back", disks_go_back},
     {"clones", clones},
     {"replace_all", replace_all},

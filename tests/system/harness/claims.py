@@ -39,10 +39,14 @@ class _Run:
     last_asked: float
 
 
+# Who waits for etcd may act until its lease ends.
+ACTING = ("member", "waiting for etcd")
+
+
 def believes(pool) -> bool:
     """Whether the node that answered takes itself for a live member, with a lease or without."""
     own = pool.this_node
-    return own.phase == "member" and any(
+    return own.phase in ACTING and any(
         member.id == own.id and member.live and member.incarnation == own.incarnation
         for member in pool.members)
 

@@ -65,12 +65,13 @@ def queued(message: dict) -> Queued:
 
 class MailPool(Pool):
     def __init__(self, size: int, domains: dict[str, str | Mode] | None = None,
-                 settings: dict | None = None, small_windows: bool = False) -> None:
+                 settings: dict | None = None, small_windows: bool = False,
+                 etcd: int = 0) -> None:
         self._domains = domains or {"sink.test": "accept"}
         self._small_windows = small_windows
         self.log = FaultLog()
         self.dumps: list[Dump] = []
-        super().__init__(size, merged(QUICK, settings or {}))
+        super().__init__(size, merged(QUICK, settings or {}), etcd)
         self.doubts = DoubtWatch(self)
 
     def __enter__(self) -> "MailPool":

@@ -3,7 +3,8 @@
 Contract  `Pool(5)` makes network, authority, certificates and configurations; nodes are launched
           by who uses it. They trust this process to submit on the port of kind `mx`, and deliver
           the domain sink.test to `sink`. `settled` waits until nodes agree; `watch` has seen every
-          claim of every node since the start.
+          claim of every node since the start. With `etcd=3` they agree through an etcd of three
+          members, on hosts of their own behind those of the nodes; it runs from `with` on.
 Owner     `with Pool(...)`: at the end all processes are killed; after a failure the folder stays.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from harness import wait
 from harness.certificates import Certificates, make
 from harness.claims import acts
+from harness.etcd import Etcd
 from harness.network import Host, Network
 from harness.node import Node, merged, run_posthorse
 from harness.sinks import Sink
@@ -49,10 +51,18 @@ class Authority:
 
 def has_its_votes(pool) -> bool:
     """A GetPoolResponse: one, two, three, or of seven nodes five vote, and all of them live."""
+    if pool.control == "etcd":
+        return True  # nobody votes
     live = {member.id for member in pool.members if member.live and not member.draining}
     wanted = 5 if len(live) >= 7 else min(len(live), 3)
     return (not pool.voters_changing and len(pool.voter_ids) == wanted
             and live.issuperset(pool.voter_ids))
+
+
+def agree_who_lives(pools) -> bool:
+    """Whether these GetPoolResponses list the same live members, those that answered among them."""
+    lists = {frozenset(member.id for member in pool.members if member.live) for pool in pools}
+    return len(lists) == 1 and next(iter(lists)).issuperset(pool.this_node.id for pool in pools)
 
 
 class PoolNode(Node):
@@ -106,7 +116,7 @@ class PoolNode(Node):
 class Pool:
     folder_parent = "/tmp"
 
-    def __init__(self, size: int, settings: dict | None = None) -> None:
+    def __init__(self, size: int, settings: dict | None = None, etcd: int = 0) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ph-", dir=self.folder_parent))
         self.network = self.make_network(size)
         self.servers = self.make_servers()
@@ -115,10 +125,16 @@ class Pool:
         self.certificate = self.authority.issue("pool")
         self._tls = make(self.folder / "tls")
         self.nodes: list[PoolNode] = []
-        everybody = [f"{host.address}:{PEER_PORT}" for host in self.network.hosts]
-        shared = {"pool": {"join": everybody, "expect": size, "lease_ttl": "3s"}}
-        for host in self.network.hosts:
+        hosts = list(self.network.hosts)
+        self.etcd = self._make_etcd(etcd) if etcd else None
+        finds = self.etcd.settings if self.etcd else {
+            "join": [f"{host.address}:{PEER_PORT}" for host in hosts]}
+        shared = {"pool": {**finds, "expect": size, "lease_ttl": "3s"}}
+        for host in hosts:
             self.add_node(host, merged(shared, settings or {}))
+
+    def _make_etcd(self, size: int) -> Etcd:
+        return Etcd([self.network.add_host() for _ in range(size)], self.folder / "etcd")
 
     def make_network(self, size: int) -> Network:
         return Network(size)
@@ -150,6 +166,8 @@ class Pool:
     def __enter__(self) -> "Pool":
         for server in self.servers.values():
             server.__enter__()
+        if self.etcd:
+            self.etcd.start()
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -159,6 +177,8 @@ class Pool:
                 node.kill()
         for server in self.servers.values():
             server.__exit__()
+        if self.etcd:
+            self.etcd.close()
         self.network.close()
         if kind is None:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -166,6 +186,8 @@ class Pool:
             print(f"the pool's folder is kept: {self.folder}")
             for node in self.nodes:
                 print(f"last lines of {node.name}:\n{node.tail(12)}")
+            for member in self.etcd.members if self.etcd else []:
+                print(f"last lines of etcd's {member.name}:\n{member.tail()}")
 
     # ------------------------------------------------------------------ what nodes say
 
@@ -185,7 +207,10 @@ class Pool:
         return None
 
     def settled(self, nodes: Iterable[PoolNode] | None = None, timeout_s: float = 30) -> PoolNode:
-        """Waits until the nodes are live members of one pool under one leader: the leader."""
+        """Waits until the nodes are live members of one pool under one leader: the leader.
+
+        On etcd nobody leads: one of them, when all say the same of who lives.
+        """
         since = time.monotonic()
         nodes = self.nodes if nodes is None else list(nodes)
 
@@ -193,8 +218,12 @@ class Pool:
             pools = self.watch.answers([node.socket for node in nodes], since)
             if not pools or not all(acts(pool) for pool in pools):
                 return None
-            views = {(pool.pool_id, pool.term, pool.leader_id) for pool in pools}
-            return self.node_of(pools[0].leader_id) if len(views) == 1 else None
+            views = {(pool.pool_id, pool.term, pool.leader_id, pool.control) for pool in pools}
+            if len(views) > 1:
+                return None
+            if pools[0].control == "etcd":
+                return nodes[0] if agree_who_lives(pools) else None
+            return self.node_of(pools[0].leader_id)
 
         try:
             return wait.until(leader, f"{', '.join(n.name for n in nodes)} agree", timeout_s)

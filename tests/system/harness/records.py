@@ -104,7 +104,7 @@ class Fault:
         return self.kind in REPEATING
 
 
-REPEATING = {"kill", "pause", "cut", "disk"}
+REPEATING = {"kill", "pause", "cut", "disk", "etcd"}
 # What is no excuse for anything: a node leaves in order; a disk or a node comes back late.
 COMING_BACK = {"old disk", "return"}
 KINDS = REPEATING | COMING_BACK | {"leave"}

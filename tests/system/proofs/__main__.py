@@ -36,6 +36,8 @@ PROOFS = [
     Proof("mutants", 3, 3, "faults that we make are caught by the simulated pools"),
     Proof("model", 3, 30, "every state of agreement and leases in bounds; every mutant is caught"),
     Proof("control-chaos", 4, 35, "kills, pauses, cut links: never two owners, soon one again"),
+    Proof("etcd", 1, 4, "a pool on a real etcd: all that a pool does, and etcd restored"),
+    Proof("etcd-chaos", 1, 35, "nodes, etcd and the ways between them fail: one owner, none lost"),
     Proof("peers", 1, 1, "who is not who they say is refused at the peer port"),
     Proof("handover", 2, 5, "nodes die, are replaced, leave: nothing lost, nothing twice"),
     Proof("takeover", 2, 12, "siblings own the mail of a dead node soon, of a leaver at once"),

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from harness.crowd import Habits
 from harness.mail_pool import MailPool
 from harness.recording_sink import Mode
+from proofs import storm_etcd
 from proofs.figures import Figures, require
 from proofs.moments import AGREE_S, spread
 from proofs.storm import (EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, STOP_BUDGET_S, Fault,
@@ -31,6 +32,7 @@ from proofs.storm import (EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, STOP_BUDGET
 DOMAINS = {"sink.test": "accept", "slow.test": "slow", "none.test": "bounce",
            "grey.test": "greylist", "flaky.test": Mode(delay_s=(0, 0.2), lost=0.05),
            "later.test": "defer"}
+Plan = list[tuple[Fault, ...]]  # what happens, one after the other; some two at a time
 EPISODE_S = 150.0   # of a full run, until it is calm and judged
 DRAIN_S = 180.0
 
@@ -41,22 +43,27 @@ class Run:
     lease_s: float
     figures: Figures
     rng: random.Random
+    etcd: int = 0  # the pools are on an etcd of so many members
 
     def pool(self, size: int, when_short: str) -> MailPool:
         return MailPool(size, DOMAINS, {
             "stop_budget": f"{STOP_BUDGET_S}s",
             "pool": {"lease_ttl": f"{self.lease_s:.0f}s", "when_short": when_short},
             "queue": {"max_retry_age": "8s", "disk_floor_bytes": FLOOR_BYTES,
-                      "write_buffer_bytes": 16 << 20}})
+                      "write_buffer_bytes": 16 << 20}}, etcd=self.etcd)
 
 
-def once_each(rng: random.Random, disks_go: bool) -> list[tuple[Fault, ...]]:
+
+def once_each(run: Run, disks_go: bool) -> Plan:
     """Some of them two at a time."""
-    faults = rng.sample(HARMLESS, len(HARMLESS))
-    plan: list[tuple[Fault, ...]] = []
+    rng = run.rng
+    mixed = HARMLESS + (storm_etcd.HARMLESS if run.etcd else ())
+    alone = EVERYTHING + (LOSING if disks_go else ()) + (storm_etcd.ALONE if run.etcd else ())
+    faults = rng.sample(mixed, len(mixed))
+    plan: Plan = []
     while faults:
         plan.append(tuple(faults.pop() for _ in range(min(len(faults), rng.choice((1, 1, 2))))))
-    plan += [(fault,) for fault in EVERYTHING + (LOSING if disks_go else ())]
+    plan += [(fault,) for fault in alone]
     return rng.sample(plan, len(plan))
 
 
@@ -71,18 +78,22 @@ def blow(storm: Storm, faults: tuple[Fault, ...]) -> None:
     storm.lasts(0, 0.5)
 
 
-def episode(run: Run, size: int, when_short: str, for_s: float = 0) -> None:
-    """One pool through every fault; again and again, or not all, when there is a time for it."""
+def episode(run: Run, size: int, when_short: str, for_s: float = 0,
+            plan: Plan | None = None) -> None:
+    """One pool through every fault; again and again, or not all, when there is a time for it.
+
+    Or through those of a plan.
+    """
     with run.pool(size, when_short) as pool:
         small = SmallDisk(pool.nodes[-1])
         try:
             pool.start()
             storm = Storm(pool, run.lease_s, run.rng, small)
-            over, plan = time.monotonic() + for_s, []
+            over, plan = time.monotonic() + for_s, list(plan or [])
             habits = Habits(domains=tuple(DOMAINS), rate=30)
             with pool.crowd(habits, "chaos", run.rng.randrange(1 << 30)) as crowd:
                 while not storm.counts or (time.monotonic() < over if for_s else plan):
-                    plan = plan or once_each(run.rng, when_short == "refuse")
+                    plan = plan or once_each(run, when_short == "refuse")
                     blow(storm, plan.pop())
                 sent = crowd.stop()
             calm_and_judged(run, storm, sent)

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from harness import wait
 from harness.claims import acts
 from harness.dns_server import DnsServer
-from harness.loader import Loader
 from harness.node import GoneError, merged
 from harness.pool import Pool, PoolNode
 from proofs.figures import Figures, require
 from proofs.moments import (AGREE_S, TAKEOVER_S, given_away, id_of, others_than, pause_until,
-                            spread, timed, views)
+                            spread, takes_mail, timed, views)
 
 ELECTION_S = 2.0    # from the loss of a leader to the next
 
@@ -47,10 +46,26 @@ class Run:
     lease_s: float
     figures: Figures
     tally: Tally
+    etcd: int = 0  # the pools are on an etcd of so many members
 
     def pool(self, size: int, settings: dict | None = None) -> Pool:
         ours = {"pool": {"lease_ttl": f"{self.lease_s:.0f}s"}}
-        return Pool(size, merged(ours, settings or {}))
+        return Pool(size, merged(ours, settings or {}), etcd=self.etcd)
+
+    @property
+    def roles(self) -> tuple[tuple[str, bool], ...]:
+        """Whom it may hit, and whether that one leads: on etcd nobody does."""
+        return (("node", False),) if self.etcd else (("follower", False), ("leader", True))
+
+    def one_of(self, pool: Pool, leads: bool) -> PoolNode:
+        leader = pool.settled()
+        if self.etcd:
+            return random.choice(pool.nodes)
+        return leader if leads else random.choice(others_than(pool, leader))
+
+    def takeover_s(self, led: bool) -> float:
+        """How long what was owned by one that leads, or by another, may wait for a new owner."""
+        return self.lease_s * (2 if led else 1) + TAKEOVER_S
 
 
 def led_anew(pool: Pool, nodes: list[PoolNode], term: int, since: float) -> Callable[[], bool]:
@@ -86,15 +101,14 @@ def leader_kills(run: Run, pool: Pool) -> None:
 
 def kills_for_good(run: Run, pool: Pool) -> None:
     """Until the others know that what it owned is not its any more."""
-    for name, leads in (("follower", False), ("leader", True)):
+    for name, leads in run.roles:
         times = []
         for _ in range(5 if run.full else 1):
-            leader = pool.settled()
-            victim = leader if leads else random.choice(others_than(pool, leader))
+            victim = run.one_of(pool, leads)
             lost, at = id_of(pool, victim), time.monotonic()
             victim.kill()
             run.tally.faults += 1
-            within = run.lease_s * (2 if leads else 1) + TAKEOVER_S
+            within = run.takeover_s(leads)
             rest = others_than(pool, victim)
             times.append(timed(given_away(pool, rest, [lost], at), f"a dead {name} owns nothing",
                                within, at, pool))
@@ -110,16 +124,15 @@ def pauses(run: Run, pool: Pool) -> None:
     """Longer than the lease: who wakes up owns nothing, and comes back as another incarnation."""
     lengths = [1.2, 2, 5] if run.full else [1.5]
     times = []
-    for leads in (False, True):
+    for _, leads in run.roles:
         for length in lengths:
-            leader = pool.settled()
-            paused = leader if leads else random.choice(others_than(pool, leader))
+            paused = run.one_of(pool, leads)
             before, at = pool.fresh(paused).this_node, time.monotonic()
             paused.pause()
             run.tally.faults += 1
             rest = others_than(pool, paused)
             timed(given_away(pool, rest, [before.id], at), "a paused node owns nothing",
-                  run.lease_s * (2 if leads else 1) + TAKEOVER_S, at, pool)
+                  run.takeover_s(leads), at, pool)
             pause_until(at + length * run.lease_s)
             at = time.monotonic()
             paused.go_on()
@@ -154,9 +167,8 @@ def split_and_heal(run: Run, pool: Pool, part: list[PoolNode], name: str,
     led = leader in losers
     if led:
         timed(led_anew(pool, winners, term, at), f"{name}: another leads", ELECTION_S, at, pool)
-    within = run.lease_s * (2 if led else 1) + TAKEOVER_S
-    timed(given_away(pool, winners, lost, at), f"{name}: those cut off own nothing", within, at,
-          pool)
+    timed(given_away(pool, winners, lost, at), f"{name}: those cut off own nothing",
+          run.takeover_s(led), at, pool)
     seen = views(pool, losers, time.monotonic() - 2)
     require(bool(seen) and not any(acts(one) for one in seen),
             f"{name}: a node that is cut off still acts\n{pool.described()}")
@@ -270,10 +282,12 @@ class Storm:
         self._paused: set[PoolNode] = set()
         self.faults = 0
 
+    def steps(self) -> tuple[Callable, ...]:
+        return (self._kill, self._kill, self._launch, self._launch, self._pause, self._go_on,
+                self._go_on, self._cut, self._cut, self._pool.network.heal)
+
     def blow(self, for_s: float) -> None:
-        over = time.monotonic() + for_s
-        steps = (self._kill, self._kill, self._launch, self._launch, self._pause, self._go_on,
-                 self._go_on, self._cut, self._cut, self._pool.network.heal)
+        over, steps = time.monotonic() + for_s, self.steps()
         while time.monotonic() < over:
             self._random.choice(steps)()
             pause_until(time.monotonic() + self._random.uniform(0, self._lease_s / 2))
@@ -323,12 +337,15 @@ class Storm:
         self.faults += 1
 
 
-def storms(run: Run, pool: Pool) -> None:
+def storms(run: Run, pool: Pool, kind: type[Storm] = Storm,
+           bounded: tuple[int, int] = (2, 4)) -> None:
+    """`bounded`: how many, of how many leases."""
+    count, leases = (10, 6) if run.full else bounded
     times, seed = [], random.SystemRandom().randrange(1 << 30)
-    for number in range(10 if run.full else 2):
+    for number in range(count):
         pool.settled(timeout_s=AGREE_S)
-        storm = Storm(pool, run.lease_s, seed + number)
-        storm.blow(6 * run.lease_s if run.full else 4 * run.lease_s)
+        storm = kind(pool, run.lease_s, seed + number)
+        storm.blow(leases * run.lease_s)
         run.tally.faults += storm.faults
         at = time.monotonic()
         storm.calm()
@@ -373,11 +390,6 @@ def remove_dead(pool: Pool, dead: set[str]) -> int:
     require(not left & dead and len(left) == len(pool.nodes),
             f"members after the removal: {pool.described()}")
     return len(dead)
-
-
-def takes_mail(node: PoolNode, name: str, count: int = 5) -> bool:
-    tally = Loader(node.ports["mx"], sessions=1, name=name, host=node.address).run(count)
-    return len(tally.acknowledged) == count
 
 
 def grow_and_shrink(run: Run) -> None:

@@ -30,7 +30,7 @@ PARTS = (
          500, 20_000, ("leaders", "evictions", "discarded", "takeovers", "waits", "reconfigured",
                        "strangers", "leaves", "unknowns", "exceptions")),
     Part("control-sim: a simulated pool on etcd under trouble", BUILD / "tests/sim/etcd/etcd_sim",
-         1_800, 40_000, ("evictions", "discarded", "takeovers", "waits", "strangers", "leaves",
+         2_000, 40_000, ("evictions", "discarded", "takeovers", "waits", "strangers", "leaves",
                          "unknowns")),
 )
 

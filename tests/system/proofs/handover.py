@@ -9,6 +9,7 @@
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,10 +28,11 @@ class Run:
     full: bool
     lease_s: float
     figures: Figures
+    etcd: int = 0  # the pools are on an etcd of so many members
 
     def pool(self, size: int, domains: dict[str, str], when_short: str = "degrade") -> MailPool:
         return MailPool(size, domains, {"pool": {"lease_ttl": f"{self.lease_s:.0f}s",
-                                                 "when_short": when_short}})
+                                                 "when_short": when_short}}, etcd=self.etcd)
 
 
 def all_list(pool: MailPool, wanted: set[str], within_s: float) -> float:
@@ -110,16 +112,17 @@ def replaced_after_death(pool: MailPool, node: PoolNode) -> tuple[float, float]:
     return time.monotonic() - began - ready, ready
 
 
-def rolling(run: Run) -> None:
+WAYS = {"leave, disk destroyed": replaced_in_order,
+        "kill -9, disk destroyed": replaced_after_death}
+
+
+def rolling(run: Run, ways: dict[str, Callable] | None = None) -> None:
     # Who dies with its disk takes along what only it was let have.
     with run.pool(3, BUSY, "refuse") as pool:
         pool.start()
-        ways = [("leave, disk destroyed", replaced_in_order),
-                ("kill -9, disk destroyed", replaced_after_death)]
-        if run.full:
-            ways.append(("leave, again", replaced_in_order))
+        ways = ways or WAYS | ({"leave, again": replaced_in_order} if run.full else {})
         with pool.crowd(Habits(domains=tuple(BUSY), rate=40), "rolling") as crowd:
-            for name, way in ways:
+            for name, way in ways.items():
                 times = [way(pool, node) for node in list(pool.nodes)]
                 pool.settled()
                 run.figures.add(f"rolling: {name}: gone, newcomer ready; the worst",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from harness import wait
+from harness.loader import Loader
 from harness.pool import Pool, PoolNode
 from proofs.figures import require
 
@@ -66,3 +67,10 @@ def given_away(pool: Pool, nodes: list[PoolNode], lost: Iterable[str],
             any(member.live and member.id in lost for member in one.members) or
             any(partition.owner_id in lost for partition in one.partitions) for one in seen)
     return condition
+
+
+def takes_mail(node: PoolNode, name: str, count: int = 5) -> bool:
+    """As soon as it says that it is ready: a member has still to open its ports."""
+    wait.until(node.ready, f"{node.name} is ready", AGREE_S)
+    tally = Loader(node.ports["mx"], sessions=1, name=name, host=node.address).run(count)
+    return len(tally.acknowledged) == count

@@ -144,8 +144,11 @@ class Storm:
     def without_majority(self, part: list[PoolNode]) -> list[PoolNode]:
         """Of the two sides of a split, the one that can decide nothing, and must not act.
 
-        With two voters neither can evict the other, and both go on with what they own.
+        With two voters neither can evict the other, and both go on with what they own. Of a pool
+        on etcd `part` is the one, which reaches no etcd any more.
         """
+        if self.pool.etcd:
+            return part
         answers = [self.pool.answer(node) for node in self.pool.nodes]
         newest = max((one for one in answers if one), key=lambda one: one.version)
         names = {member.name for member in newest.members if member.voter}

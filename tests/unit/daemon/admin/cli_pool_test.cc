@@ -114,6 +114,15 @@ TEST_CASE("node remove --force asks at a terminal, and wants --yes elsewhere") {
     CHECK(node.began().empty());
 }
 
+TEST_CASE("node remove on etcd: --force gives up what one held while there is a lease") {
+    Member node;
+    node.on_home([&] { node.pool = test::three_on_etcd(); });
+    const auto given_up = run(node, {"node", "remove", "charlie", "--force", "--yes"});
+    CHECK(given_up.exit_code == 0);
+    CHECK(node.asked().size() == 1);
+    CHECK(node.began().empty());
+}
+
 TEST_CASE("node remove without a leader: --force goes on without all the others") {
     Member node;
     node.lose_leader();

@@ -114,6 +114,22 @@ TEST_CASE("without a leader, and without a lease") {
     CHECK(has(text, "incarnation 5, cannot be evicted\n"));
 }
 
+TEST_CASE("a pool on etcd has no leader, and misses none") {
+    auto view = test::three_on_etcd();
+    auto text = pool_text(to_pool(view));
+    CHECK(has(text, "version      17\ndecides      etcd\nnodes "));
+    CHECK_FALSE(has(text, "leader"));
+    CHECK_FALSE(has(text, "voters"));
+    CHECK(has(nodes_text(to_pool(view)), "1 away\n"));
+
+    view.status.lease_left = Duration{};
+    view.status.waits_for = "etcd: https://etcd-1:2379: connection refused";
+    text = pool_text(to_pool(view));
+    CHECK(has(text, "waits for    etcd: https://etcd-1:2379: connection refused\n"));
+    CHECK(has(text, "problem      this node has no lease by etcd"));
+    CHECK(has(nodes_text(to_pool(view)), "without a lease by etcd, this was heard last\n"));
+}
+
 TEST_CASE("the table of partitions") {
     CHECK(partitions_text(to_pool(test::three_nodes())) ==
           "PARTITION STATE              EPOCH OWNER   IN SYNC\n"

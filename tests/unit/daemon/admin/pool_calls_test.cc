@@ -118,6 +118,23 @@ TEST_CASE("without a leader nothing is proposed") {
     CHECK(pool.nothing_asked());
 }
 
+TEST_CASE("on etcd who has a lease proposes, and who has none may begin anew") {
+    Pool pool;
+    const auto set = [&](Duration left) {
+        pool.node.on_home([&] {
+            pool.node.pool = test::three_on_etcd();
+            pool.node.pool.status.lease_left = left;
+        });
+    };
+    const auto begin = [&] { return pool.remove({"bravo", "charlie"}, v1::REMOVAL_BEGIN_WITHOUT); };
+    set(std::chrono::seconds{5});
+    CHECK(pool.drain("bravo").ok());
+    CHECK(says(begin(), StatusCode::FAILED_PRECONDITION, "a lease by etcd again"));
+    set(Duration{});
+    CHECK(says(pool.drain("bravo"), StatusCode::FAILED_PRECONDITION, "no lease by etcd"));
+    CHECK(begin().ok());
+}
+
 TEST_CASE("what became of a proposal is answered as the errors of the API say") {
     const struct {
         Errc error;

@@ -62,4 +62,13 @@ inline PoolView three_nodes() {
     return view;
 }
 
+// The same, where nobody leads or votes.
+inline PoolView three_on_etcd() {
+    auto view = three_nodes();
+    view.status.control = replication::PoolControl::etcd;
+    view.status.leader.reset();
+    view.status.voters = {};
+    return view;
+}
+
 }  // namespace posthorse::admin::test

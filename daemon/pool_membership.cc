@@ -5,14 +5,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "daemon/config/etcd_endpoint.h"
-#include "daemon/node.h"
-#include "daemon/pool/advertise.h"
-#include "daemon/pool/control_choice.h"
 #include "daemon/pool_metrics.h"
 #include "daemon/runtime/await.h"
 #include "daemon/runtime/log.h"
-#include "daemon/runtime/system_clock.h"
 #include "replication/core/placement.h"
 #include "replication/edge/control_disk.h"
 
@@ -22,9 +17,6 @@ namespace {
 namespace log = runtime::log;
 using boost::asio::awaitable;
 
-// What this release understands of the pool's value and messages; the lowest in a pool counts.
-constexpr std::uint32_t feature_level = 2;  // from 2 on: copies of mail
-constexpr Duration look_timeout = std::chrono::seconds{2};
 constexpr Duration report_every = std::chrono::seconds{1};
 constexpr Duration poll_every = std::chrono::milliseconds{50};
 // Of the time to stop: what the pool needs to agree.
@@ -42,7 +34,18 @@ PoolMembership::PoolMembership(const config::Config& config,
                                const Clock& clock,
                                storage::QueueStore& store,
                                std::function<void()> must_end)
-    : config_(config), home_(home), clock_(clock), store_(store), must_end_(std::move(must_end)) {}
+    : config_(config),
+      home_(home),
+      clock_(clock),
+      wiring_(config,
+              {.home = home,
+               .clock = clock,
+               .store = store,
+               .send =
+                   [this](replication::Outgoing message) {
+                       if (peers_) peers_->send(std::move(message));
+                   },
+               .must_end = std::move(must_end)}) {}
 
 PoolMembership::~PoolMembership() = default;
 
@@ -59,119 +62,12 @@ Result<void> PoolMembership::take_aside(const std::string& data_dir, WallTime no
 }
 
 Result<void> PoolMembership::open() {
-    const auto directory = control_directory(config_.data_dir);
-    const auto record = replication::read_record(directory);
-    if (!record && record.error().code != Errc::not_found) return record.error();
-    if (record) {
-        if (auto fits = pool::check_control(config_.pool, *record); !fits) return fits;
-    }
-    auto opened = config_.pool.on_etcd() ? open_etcd(directory) : open_embedded(directory);
+    auto opened = wiring_.open(control_directory(config_.data_dir));
     if (!opened) return opened;
     const auto copies = replication::list_set_aside(config_.data_dir);
     if (!copies) return copies.error();
     for (const auto& copy : *copies) set_aside_.push_back(copy.path);
     return {};
-}
-
-Result<void> PoolMembership::open_embedded(const std::string& directory) {
-    if (!config_.pool.join.empty()) {
-        discovery_ = std::make_unique<pool::Discovery>(
-            home_,
-            dns::DnsResolver::Settings{
-                .servers = config_.delivery.dns_servers, .timeout = look_timeout, .tries = 1},
-            config_.pool.join, config_.pool.port);
-    }
-    auto common = ports();
-    auto control = replication::EmbeddedControl::open(
-        directory,
-        {.facts = facts(),
-         .alone = config_.pool.join.empty(),
-         .expect = config_.pool.expect,
-         .pool = pool_settings(),
-         .election = {.abdicate_after = config_.pool.lease_ttl / 2}},
-        {.home = common.home,
-         .disk = common.disk,
-         .clock = common.clock,
-         .random = std::move(common.random),
-         .send =
-             [this](replication::Outgoing message) {
-                 if (peers_) peers_->send(std::move(message));
-             },
-         .look = [this](replication::EmbeddedControl::Discovered found) { look(std::move(found)); },
-         .probe = std::move(common.probe),
-         .notice = std::move(common.notice),
-         .stranger = std::move(common.stranger),
-         .failed = std::move(common.failed)});
-    if (!control) return control.error();
-    control_ = *std::move(control);
-    return {};
-}
-
-Result<void> PoolMembership::open_etcd(const std::string& directory) {
-    const auto& etcd = config_.pool.etcd;
-    replication::EtcdClient::Settings client{
-        .endpoints = {},
-        .prefix = etcd.prefix,
-        .files = {etcd.ca_file, etcd.certificate_file, etcd.key_file}};
-    for (const auto& text : etcd.endpoints) {
-        const auto endpoint = config::parse_etcd_endpoint(text);
-        client.endpoints.push_back((endpoint->tls ? "https://" : "http://") + endpoint->address());
-    }
-    auto control = replication::EtcdControl::open(
-        directory, {.facts = facts(), .expect = config_.pool.expect, .pool = pool_settings()},
-        std::move(client), ports());
-    if (!control) return Error{control.error().code, "pool.etcd: " + control.error().what};
-    etcd_ = control->get();
-    control_ = *std::move(control);
-    return {};
-}
-
-replication::Facts PoolMembership::facts() const {
-    return {.name = config_.pool.name,
-            .address = pool::advertised(config_.pool, pool::machine_addresses()),
-            .zone = config_.pool.zone,
-            .release = release(),
-            .features = feature_level};
-}
-
-replication::PoolSettings PoolMembership::pool_settings() const {
-    return {.copies = config_.pool.copies, .lease_ttl = config_.pool.lease_ttl};
-}
-
-replication::ControlPorts PoolMembership::ports() {
-    return {.home = home_,
-            .disk = disk_,
-            .clock = clock_,
-            .random = [] { return runtime::random_u64(); },
-            .probe = [this](Completion<> done) { store_.probe(std::move(done)); },
-            .notice =
-                [](const replication::ControlNotice& notice) {
-                    log::warning("pool", {{"event", notice.event}, {"what", notice.what}});
-                },
-            .stranger =
-                [this](const std::string& why) {
-                    log::error("stranger",
-                               {{"why", why},
-                                {"mend",
-                                 "start it again: it joins as a new node, and what it holds "
-                                 "is set aside under data_dir"}});
-                    must_end_();
-                },
-            .failed =
-                [this](const Error& error) {
-                    log::error("control_disk_failed", {{"why", error.what}});
-                    must_end_();
-                }};
-}
-
-void PoolMembership::look(replication::EmbeddedControl::Discovered found) {
-    if (!discovery_) return found({}, true);
-    discovery_->look([this, found = std::move(found)](const pool::Discovered& where) {
-        if (where.trouble != look_trouble_ && !where.trouble.empty())
-            log::warning("pool_join_lookup", {{"why", where.trouble}});
-        look_trouble_ = where.trouble;
-        found(where.addresses, where.complete);
-    });
 }
 
 Result<void> PoolMembership::listen() {
@@ -187,10 +83,10 @@ Result<void> PoolMembership::listen() {
         home_,
         [this](replication::Header header, replication::Message message,
                UniqueFunction<void(replication::Refusal)> verdict) {
-            control_->receive(header, message, std::move(verdict));
+            control().receive(header, message, std::move(verdict));
         },
-        {.judge = [this](const replication::Header& header) { return control_->judge(header); },
-         .header = [this](NodeId to) { return control_->header(to); }});
+        {.judge = [this](const replication::Header& header) { return control().judge(header); },
+         .header = [this](NodeId to) { return control().header(to); }});
     if (!peers) return peers.error();
     peers_ = *std::move(peers);
     streams_.lead_to(peers_->streams());
@@ -207,10 +103,7 @@ void PoolMembership::set_aside_left(std::vector<std::string> names) {
 }
 
 void PoolMembership::tick() {
-    control_->tick();
-    // After a gap in what etcd tells, the silence of all is counted anew: nobody is known to live.
-    if (etcd_ != nullptr && asked_ready_ && !whole_ && !etcd_->etcd().problem.empty())
-        asked_ready_.reset();
+    control().tick();
     if (!peers_ || clock_.boot() < next_report_) return;
     next_report_ = clock_.boot() + report_every;
     report_peers();
@@ -239,7 +132,7 @@ std::vector<std::string> PoolMembership::reload() {
         problems.push_back(reloaded.error().what);
     };
     if (peers_) note("peer_certificate_refused", peers_->reload());
-    if (etcd_ != nullptr) note("etcd_certificate_refused", etcd_->reload());
+    note("etcd_certificate_refused", wiring_.reload());
     return problems;
 }
 
@@ -248,20 +141,21 @@ replication::PeerNetworkFigures PoolMembership::peer_figures() const {
 }
 
 std::string PoolMembership::not_entered_why() const {
-    const auto status = control_->status();
+    const auto status = control().status();
     if (status.waits_for.empty()) return "starting: " + status.phase;
     return "starting: " + status.phase + ", waits for " + status.waits_for;
 }
 
 std::string PoolMembership::no_lease_why() const {
-    if (etcd_ == nullptr) return "the pool's leader does not answer";
-    const auto waits_for = control_->status().waits_for;
-    return waits_for.empty() ? "etcd has not renewed it" : "waits for " + waits_for;
+    const auto status = control().status();
+    if (status.control == replication::PoolControl::embedded)
+        return "the pool's leader does not answer";
+    return status.waits_for.empty() ? "etcd has not renewed it" : "waits for " + status.waits_for;
 }
 
 admin::PoolView PoolMembership::view() const {
-    return {.committed = control_->committed(),
-            .status = control_->status(),
+    return {.committed = control().committed(),
+            .status = control().status(),
             .name = config_.pool.name,
             .set_aside = set_aside_};
 }
@@ -271,10 +165,10 @@ admin::PoolPorts PoolMembership::admin_ports() {
         .view = [this] { return view(); },
         .propose =
             [this](replication::Change change, Completion<> done) {
-                control_->propose(std::move(change), std::move(done));
+                control().propose(std::move(change), std::move(done));
             },
         .begin_without =
-            [this](const std::vector<NodeId>& others) { return control_->begin_without(others); }};
+            [this](const std::vector<NodeId>& others) { return control().begin_without(others); }};
 }
 
 void PoolMembership::export_figures(runtime::Metrics& metrics) {
@@ -282,15 +176,16 @@ void PoolMembership::export_figures(runtime::Metrics& metrics) {
     export_streams(metrics, [this] {
         return peers_ ? peers_->stream_figures() : replication::PeerStreamFigures{};
     });
-    if (etcd_ != nullptr) export_etcd(metrics, [this] { return etcd_->etcd(); });
+    if (!config_.pool.etcd.endpoints.empty())
+        export_etcd(metrics, [this] { return wiring_.etcd(); });
 }
 
 bool PoolMembership::has_peers() const {
-    return control_->committed().members.size() > 1;
+    return control().committed().members.size() > 1;
 }
 
 bool PoolMembership::drains() const {
-    const auto* own = control_->committed().member(control_->self());
+    const auto* own = control().committed().member(control().self());
     return own != nullptr && own->draining;
 }
 
@@ -301,7 +196,7 @@ std::string PoolMembership::not_ready_why() {
     if (drains()) return "draining";
     if (whole_) return "";
     if (!asked_ready_) asked_ready_ = clock_.boot();
-    const auto lacking = replication::short_partitions(control_->committed());
+    const auto lacking = replication::short_partitions(control().committed());
     if (lacking > 0)
         return "the pool makes copies: " + std::to_string(lacking) + " partitions lack holders";
     if (const auto silent = not_heard_since(*asked_ready_); !silent.empty())
@@ -314,9 +209,9 @@ std::string PoolMembership::not_ready_why() {
 // While one that is gone has a vote, the next one to go may take the majority with it. On etcd
 // nobody votes.
 bool PoolMembership::votes_are_settled() const {
-    const auto status = control_->status();
+    const auto status = control().status();
     if (status.control == replication::PoolControl::etcd) return true;
-    const auto& pool = control_->committed();
+    const auto& pool = control().committed();
     const auto& voters = status.voters.voters;
     return !status.voters_change && !replication::next_voters(status.voters, pool, {}) &&
            std::all_of(voters.begin(), voters.end(),
@@ -327,10 +222,10 @@ bool PoolMembership::votes_are_settled() const {
 // ends. Who renews after this node began to serve is alive.
 std::string PoolMembership::not_heard_since(BootTime since) const {
     constexpr Duration way_of_a_message = std::chrono::milliseconds{200};
-    const auto& pool = control_->committed();
-    const auto leases = control_->status().leases;
+    const auto& pool = control().committed();
+    const auto leases = control().status().leases;
     for (const auto& member : pool.members) {
-        if (!member.live || member.id == control_->self()) continue;
+        if (!member.live || member.id == control().self()) continue;
         const auto left = leases.find(member.id);
         const bool heard =
             left != leases.end() &&
@@ -342,7 +237,7 @@ std::string PoolMembership::not_heard_since(BootTime since) const {
 
 void PoolMembership::begin_leaving(replication::ReplicatedQueue& queue) {
     if (!has_peers()) return;
-    control_->propose(replication::SetDraining{control_->self(), true}, [](Result<void>) {});
+    control().propose(replication::SetDraining{control().self(), true}, [](Result<void>) {});
     queue.hurry();
 }
 
@@ -361,7 +256,7 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
     }
     bool last_holder = has_peers() && queue.is_last_holder();
     const auto messages = queue.counters().messages;
-    control_->leave([left](const Result<void>&) { *left = true; });
+    control().leave([left](const Result<void>&) { *left = true; });
     const auto patience = std::max(until, clock_.boot() + agreement_time / 2);
     while (!*left && clock_.boot() < patience) {
         timer.expires_after(poll_every);
@@ -369,7 +264,7 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
     }
     // Whoever else had some of this mail may have left at the same time.
     last_holder = last_holder || (has_peers() && queue.is_last_holder()) ||
-                  queue.has_mail_of(control_->left_with());
+                  queue.has_mail_of(control().left_with());
     if (*left) {
         log::info("left_pool", {{"messages_handed_over", last_holder ? 0 : messages}});
     } else {
@@ -387,11 +282,9 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
 }
 
 awaitable<void> PoolMembership::stop() {
-    if (etcd_ != nullptr) {
-        co_await runtime::completed<void>([this](Completion<> done) {
-            etcd_->stop([done = std::move(done)]() mutable { done({}); });
-        });
-    }
+    co_await runtime::completed<void>([this](Completion<> done) {
+        control().stop([done = std::move(done)]() mutable { done({}); });
+    });
     if (!peers_) co_return;
     co_await runtime::completed<void>([this](Completion<> done) {
         peers_->stop([done = std::move(done)]() mutable { done({}); });

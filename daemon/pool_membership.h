@@ -1,7 +1,8 @@
 // This node's place in its pool: the agreement, the way to peers, and where they are found.
 //
-// Place     Wiring, as node.cc, which owns it: joins EmbeddedControl, or EtcdControl, to its disk,
-//           to the DNS, to the peer network and to the queue's store.
+// Place     Wiring, as node.cc, which owns it: joins the control plane (control_wiring.h) to the
+// peer
+//           network and to the queue.
 // Contract  Without pool.join or etcd nothing listens and nobody is asked: the pool is this node.
 //           take_aside() comes before the queue is opened: a node that the pool disowned begins as
 //           a new one, with an empty queue; the copies stay beside it.
@@ -20,17 +21,14 @@
 
 #include "daemon/admin/admin_ports.h"
 #include "daemon/config/config.h"
-#include "daemon/pool/discovery.h"
+#include "daemon/control_wiring.h"
 #include "daemon/pool/late_streams.h"
 #include "daemon/runtime/metrics.h"
 #include "daemon/runtime/shard.h"
-#include "replication/edge/embedded_control.h"
-#include "replication/edge/etcd_control.h"
 #include "replication/edge/peer_network.h"
 #include "replication/peer_streams.h"
 #include "replication/replicated_queue.h"
 #include "storage/queue_store.h"
-#include "storage/worker.h"
 
 namespace posthorse {
 
@@ -56,8 +54,8 @@ public:
     Result<void> listen();
     // To another node; null where nothing listens.
     std::shared_ptr<grpc::Channel> channel(const std::string& address);
-    replication::MembershipControl& control() { return *control_; }
-    const replication::MembershipControl& control() const { return *control_; }
+    replication::MembershipControl& control() { return wiring_.control(); }
+    const replication::MembershipControl& control() const { return wiring_.control(); }
     // The names of the directories that are still set aside.
     void set_aside_left(std::vector<std::string> names);
     void tick();
@@ -83,12 +81,6 @@ public:
     boost::asio::awaitable<void> stop();
 
 private:
-    replication::Facts facts() const;
-    replication::PoolSettings pool_settings() const;
-    replication::ControlPorts ports();
-    Result<void> open_embedded(const std::string& directory);
-    Result<void> open_etcd(const std::string& directory);
-    void look(replication::EmbeddedControl::Discovered found);
     void report_peers();
     bool has_peers() const;
     // A live member that is not known to have renewed its lease since; empty: all have.
@@ -100,19 +92,13 @@ private:
     const config::Config& config_;
     runtime::Shard& home_;
     const Clock& clock_;
-    storage::QueueStore& store_;
-    std::function<void()> must_end_;
-    storage::ThreadWorker disk_{"control-write"};
-    std::unique_ptr<pool::Discovery> discovery_;
-    std::unique_ptr<replication::MembershipControl> control_;
-    replication::EtcdControl* etcd_ = nullptr;  // the same, when it is that one
+    ControlWiring wiring_;
     std::unique_ptr<replication::PeerNetwork> peers_;
     LateStreams streams_;
     std::optional<BootTime> asked_ready_;  // first, since this node is live
     bool whole_ = false;  // the pool's messages had their copies once since this node is live
     std::vector<grpc::Service*> services_;
     std::vector<std::string> set_aside_;  // data directories beside the queue
-    std::string look_trouble_;            // said once
     std::set<std::string> unreachable_;   // addresses; said once
     BootTime next_report_{};
 };

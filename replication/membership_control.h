@@ -15,6 +15,12 @@
 
 namespace posthorse::replication {
 
+// What one control plane hands to the other when the pool moves, of one incarnation.
+struct Passed {
+    ControlRecord record;
+    Lease lease;
+};
+
 class MembershipControl : public ControlPlane {
 public:
     // Every 50 ms or so.
@@ -37,6 +43,11 @@ public:
     // The newest committed value; empty before.
     virtual const PoolState& committed() const = 0;
     virtual ControlStatus status() const = 0;
+    // For the other control plane, when the pool is there: edge/movable_control.h.
+    virtual Passed passed() const = 0;
+    // Nothing is asked of anybody any more. `done` runs on home, then or later; only then it may be
+    // destroyed.
+    virtual void stop(UniqueFunction<void()> done) { done(); }
 };
 
 }  // namespace posthorse::replication

@@ -195,4 +195,11 @@ AdminService::Unary* AdminService::RemoveMember(Rpc* rpc,
     return new RemoveMemberCall(context_, rpc, signed_by_caller(*rpc, *request), response);
 }
 
+AdminService::Unary* AdminService::MovePool(Rpc* rpc,
+                                            const v1::MovePoolRequest* request,
+                                            v1::MovePoolResponse*) {
+    if (const auto checked = check(*request); !checked) return new UnaryRefusal(checked.error());
+    return new MovePoolCall(context_, rpc, signed_by_caller(*rpc, *request));
+}
+
 }  // namespace posthorse::admin

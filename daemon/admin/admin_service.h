@@ -56,6 +56,9 @@ public:
     Unary* RemoveMember(Rpc* rpc,
                         const v1::RemoveMemberRequest* request,
                         v1::RemoveMemberResponse* response) override;
+    Unary* MovePool(Rpc* rpc,
+                    const v1::MovePoolRequest* request,
+                    v1::MovePoolResponse* response) override;
 
 private:
     // With the name in it that the audit log shall have.

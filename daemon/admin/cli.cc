@@ -215,6 +215,11 @@ void add_pool_status(CLI::App& pool, AdminCliContext& context) {
                        run_pool_status);
     status.add_flag("--partitions", options->partitions, "list the partitions");
     add_json(status, options);
+    auto& move = add(pool, context, options, "move",
+                     "move the running pool to another control plane", run_pool_move);
+    move.add_option("--to", options->to, "etcd or embedded")
+        ->required()
+        ->check(CLI::IsMember({"etcd", "embedded"}));
 }
 
 void add_admin_commands(CLI::App& app, AdminCliContext& context) {

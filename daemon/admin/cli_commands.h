@@ -46,6 +46,7 @@ struct CliOptions {
     bool force = false;
     bool yes = false;
     bool partitions = false;
+    std::string to;  // control plane
 };
 
 // nullopt: it cannot be told where the node is, or how to speak to it, which is said already.

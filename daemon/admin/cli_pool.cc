@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <istream>
 #include <ostream>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/admin/cli_json.h"
 #include "daemon/admin/cli_pool_text.h"
@@ -43,6 +47,33 @@ CliExit set_draining(AdminCliContext& context, const CliOptions& options, Drain 
     context.out << options.nodes.front()
                 << (drain == Drain::begin ? ": draining\n" : ": takes part again\n");
     return CliExit::ok;
+}
+
+// --- pool move
+
+constexpr auto follow_patience = std::chrono::seconds{60};
+constexpr auto follow_every = std::chrono::milliseconds{200};
+
+// Whom the move waits for; empty: nobody.
+std::string not_there(const v1::GetPoolResponse& pool, const std::string& to) {
+    if (pool.control() != to) return pool.this_node().name();
+    std::vector<std::string> names;
+    for (const auto& member : pool.members()) {
+        if (member.live() && !member.has_lease_left()) names.push_back(member.name());
+    }
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string followers_left(AdminCliContext& context, AdminClient& client, const std::string& to) {
+    boost::asio::io_context nothing_else;
+    const auto until = context.clock.boot() + follow_patience;
+    for (;;) {
+        v1::GetPoolResponse pool;
+        const auto status = get_pool(client, pool);
+        const auto left = status.ok() ? not_there(pool, to) : client.failure(status).what;
+        if (left.empty() || context.clock.boot() > until) return left;
+        boost::asio::steady_timer(nothing_else, follow_every).wait();  // until it is asked again
+    }
 }
 
 // --- node remove
@@ -147,6 +178,29 @@ CliExit run_pool_status(AdminCliContext& context, const CliOptions& options) {
     }
     context.out << pool_text(pool);
     if (options.partitions) context.out << partitions_text(pool);
+    return CliExit::ok;
+}
+
+// Waits until every live member has followed: on the other side each has a lease of its own.
+CliExit run_pool_move(AdminCliContext& context, const CliOptions& options) {
+    auto client = connect(context, options);
+    if (!client) return CliExit::usage;
+    v1::MovePoolRequest request;
+    request.set_to(options.to == "etcd" ? v1::POOL_CONTROL_ETCD : v1::POOL_CONTROL_EMBEDDED);
+    request.set_operator_name(operator_name());
+    grpc::ClientContext call;
+    v1::MovePoolResponse moved;
+    const auto status = client->stub().MovePool(&call, request, &moved);
+    if (!status.ok()) return fail(context, *client, status);
+    const auto left = followers_left(context, *client, options.to);
+    if (!left.empty()) {
+        return complain(context, {CliExit::incomplete,
+                                  fmt::format("the pool has agreed to go to {}; it waits for {}: "
+                                              "look with `posthorse pool status`",
+                                              options.to, left)});
+    }
+    context.out << "the pool is on " << options.to << " now; set pool.control = \"" << options.to
+                << "\" in the configuration of every node, for those that come anew\n";
     return CliExit::ok;
 }
 

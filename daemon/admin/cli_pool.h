@@ -1,4 +1,4 @@
-// What `posthorse node ...` and `posthorse pool status` do, behind the command line of cli.h.
+// What `posthorse node ...`, `posthorse pool status` and `pool move` do, behind cli.h.
 //
 // Contract  As cli_commands.h. `node remove --force` says what it vouches for and asks first.
 #pragma once
@@ -12,5 +12,6 @@ CliExit run_node_drain(AdminCliContext& context, const CliOptions& options);
 CliExit run_node_resume(AdminCliContext& context, const CliOptions& options);
 CliExit run_node_remove(AdminCliContext& context, const CliOptions& options);
 CliExit run_pool_status(AdminCliContext& context, const CliOptions& options);
+CliExit run_pool_move(AdminCliContext& context, const CliOptions& options);
 
 }  // namespace posthorse::admin

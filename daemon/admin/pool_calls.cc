@@ -177,4 +177,37 @@ void RemoveMemberCall::end(const Result<void>& result) {
     Finish(status_of(result));
 }
 
+// --- MovePool
+
+Result<void> check(const v1::MovePoolRequest& request) {
+    if (request.to() == v1::POOL_CONTROL_EMBEDDED || request.to() == v1::POOL_CONTROL_ETCD)
+        return {};
+    return Error{Errc::invalid, "to: give EMBEDDED or ETCD"};
+}
+
+MovePoolCall::MovePoolCall(AdminContext& context,
+                           grpc::CallbackServerContext* rpc,
+                           v1::MovePoolRequest request)
+    : HomeCall(context, rpc), request_(std::move(request)) {
+    go_on(&MovePoolCall::begin);
+}
+
+void MovePoolCall::begin() {
+    if (given_up()) return;
+    if (auto able = check_can_decide(context_.pool.view()); !able) return end(able);
+    const auto to = request_.to() == v1::POOL_CONTROL_ETCD ? replication::PoolControl::etcd
+                                                           : replication::PoolControl::embedded;
+    context_.pool.propose(replication::SetControl{to},
+                          [this](Result<void> result) { end(result); });
+}
+
+void MovePoolCall::end(const Result<void>& result) {
+    audit({.action = request_.to() == v1::POOL_CONTROL_ETCD ? "pool_move_to_etcd"
+                                                            : "pool_move_to_embedded",
+           .member = {},
+           .operator_name = sanitise(request_.operator_name(), 256)},
+          result);
+    Finish(status_of(result));
+}
+
 }  // namespace posthorse::admin

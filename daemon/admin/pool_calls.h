@@ -1,9 +1,9 @@
-// The calls that change the pool: SetDraining and RemoveMember.
+// The calls that change the pool: SetDraining, RemoveMember and MovePool.
 //
 // Place     Made by admin_service.cc, which has checked the form of the request.
 // Contract  As calls in admin_calls.h. Each ends in one line of the audit log. A change that was
 //           proposed is waited for, also when its client left: what became of it is logged.
-// Errors    conflict also when there is no leader: then nothing is proposed.
+// Errors    conflict also when nothing can be decided now: then nothing is proposed.
 // Bounds    The control plane answers a proposal, with `unknown` if need be, within seconds.
 #pragma once
 
@@ -46,7 +46,21 @@ private:
     v1::RemoveMemberResponse* response_;
 };
 
+class MovePoolCall final : public HomeCall<grpc::ServerUnaryReactor> {
+public:
+    MovePoolCall(AdminContext& context,
+                 grpc::CallbackServerContext* rpc,
+                 v1::MovePoolRequest request);
+
+private:
+    void begin();
+    void end(const Result<void>& result);
+
+    v1::MovePoolRequest request_;
+};
+
 // Has a request the form that its call takes? invalid: says what it must have.
 Result<void> check(const v1::RemoveMemberRequest& request);
+Result<void> check(const v1::MovePoolRequest& request);
 
 }  // namespace posthorse::admin

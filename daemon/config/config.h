@@ -158,7 +158,7 @@ struct Pool {
 
     bool on_etcd() const { return control == "etcd"; }
     // Others may share the queue: they are looked for, and may come.
-    bool has_peers() const { return on_etcd() || !join.empty(); }
+    bool has_peers() const { return !etcd.endpoints.empty() || !join.empty(); }
 };
 
 struct Admin {

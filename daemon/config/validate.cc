@@ -258,8 +258,9 @@ private:
                                    "\"192.0.2.1:9626\", \"[2001:db8::1]:9626\" or, for SRV "
                                    "records, \"_posthorse._tcp.name\"");
         }
-        if (pool.has_peers()) pool_certificates(pool.join.empty() ? "pool.control" : "pool.join");
-        if (pool.expect > 0 && !pool.has_peers()) {
+        if (pool.has_peers())
+            pool_certificates(pool.join.empty() ? "pool.etcd.endpoints" : "pool.join");
+        if (pool.expect > 0 && pool.join.empty() && !pool.on_etcd()) {
             fault("pool.expect",
                   "needs pool.join too, or the nodes cannot find each other; set it, or remove "
                   "expect for a pool of this node alone");

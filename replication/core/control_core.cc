@@ -45,9 +45,7 @@ void ControlCore::start(BootTime now, Effects& out) {
         record_.agreement = {};
     }
     begin_incarnation();
-    founding_.emplace(record_.self, record_.incarnation, settings_.facts,
-                      Founding::Settings{.expect = settings_.expect, .pool = settings_.pool},
-                      record_.promise, [this] { return random_(); });
+    seek();
     if (record_.agreement.accepted.value) {
         inquiry_.emplace(record_, now);
         if (inquiry_->over(now)) enter(now);
@@ -56,6 +54,23 @@ void ControlCore::start(BootTime now, Effects& out) {
     }
     if (election_) tick_member(now, out);  // alone it stands at once: one write less
     settle(now, out);
+}
+
+void ControlCore::go_on(const Lease& lease, BootTime now, Effects& out) {
+    PH_ASSERT(record_.agreement.accepted.value);
+    lease_ = lease;
+    seek();
+    enter(now);
+    election_->agreed_elsewhere();
+    judge_incarnation(out);
+    refresh_acting(out);
+    settle(now, out);
+}
+
+void ControlCore::seek() {
+    founding_.emplace(record_.self, record_.incarnation, settings_.facts,
+                      Founding::Settings{.expect = settings_.expect, .pool = settings_.pool},
+                      record_.promise, [this] { return random_(); });
 }
 
 void ControlCore::begin_incarnation() {
@@ -98,6 +113,11 @@ bool ControlCore::is_member() const {
 
 const PoolState& ControlCore::committed() const {
     return election_ && election_->committed() ? *election_->committed() : nothing_committed;
+}
+
+std::optional<PoolControl> ControlCore::gone_to() const {
+    if (estranged_ || committed().control == PoolControl::embedded) return std::nullopt;
+    return committed().control;
 }
 
 // After a committed value: is this incarnation over, or was it never this node's?
@@ -334,6 +354,7 @@ Result<void> ControlCore::begin_without(const std::vector<NodeId>& others,
     auto begun = begun_without(*value, record_.self, others);
     if (!begun) return begun.error();
     auto state = *std::move(begun);
+    state.control = PoolControl::embedded;
     record_.pool_incarnation = state.incarnation;
     auto& agreement = record_.agreement;
     agreement.current_term.value += 1;

@@ -85,6 +85,9 @@ public:
 
     // Begins this incarnation.
     void start(BootTime now, Effects& out);
+    // Instead: goes on with the one in the record, whose value was agreed on elsewhere, and whose
+    // lease was given there.
+    void go_on(const Lease& lease, BootTime now, Effects& out);
     void tick(BootTime now, Effects& out);
     Refusal receive(const Header& header, const Message& message, BootTime now, Effects& out);
     // What a message of any member, under this header, would meet: for what passes beside, such as
@@ -120,6 +123,10 @@ public:
     bool leads() const { return election_ && election_->leads(); }
     NodeId self() const noexcept { return record_.self; }
     Incarnation incarnation() const noexcept { return record_.incarnation; }
+    const ControlRecord& record() const noexcept { return record_; }
+    const Lease& lease() const noexcept { return lease_; }
+    // Who decides for the pool now, when it is not its members any more.
+    std::optional<PoolControl> gone_to() const;
     ControlStatus status(BootTime now) const;
     const Election* election() const { return election_ ? &*election_ : nullptr; }
 
@@ -142,6 +149,7 @@ private:
 
     // --- lifecycle
     void begin_incarnation();
+    void seek();
     void begin_pool(const Value& value, BootTime now);
     void join_pool(const Founding::Pool& pool, BootTime now);
     void enter(BootTime now);

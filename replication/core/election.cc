@@ -330,6 +330,11 @@ void Election::take(const NodeId& from, const Commit& message, BootTime now, Out
     commit(message.place, out);
 }
 
+void Election::agreed_elsewhere() {
+    committed_ = durable().accepted.value;
+    committed_place_ = fsm_.accepted();
+}
+
 void Election::commit(const Place& place, Output& out) {
     if (place == committed_place_ || !fsm_.commit(place)) return;
     committed_ = durable().accepted.value;

@@ -97,6 +97,8 @@ public:
     const CoordinationFsm& agreement() const noexcept { return fsm_; }
     // The newest value known to be committed; null before.
     const Value& committed() const noexcept { return committed_; }
+    // The accepted value is known to be committed: it was agreed on elsewhere. Before begin().
+    void agreed_elsewhere();
     // A term that others know: it is adopted without a vote.
     void see_term(Term term);
     // What is on the disk now.

@@ -1,4 +1,5 @@
 // How etcd_core.h changes the pool's value: begins it, goes on, puts it back.
+#include "replication/core/control_move.h"
 #include "replication/core/etcd_core.h"
 
 namespace posthorse::replication {
@@ -6,7 +7,8 @@ namespace {
 
 bool same_but_for_version(const PoolState& one, const PoolState& other) {
     return one.members == other.members && one.partitions == other.partitions &&
-           one.settings == other.settings && one.next_partition == other.next_partition;
+           one.settings == other.settings && one.next_partition == other.next_partition &&
+           one.control == other.control;
 }
 
 }  // namespace
@@ -33,7 +35,9 @@ void EtcdCore::change(BootTime now, Effects& out) {
     }
     if (trouble_ == Trouble::went_back) return put_back(now, out);
     if (trouble_ != Trouble::none) return;
-    if (value())
+    if (entering())
+        enter(now, out);
+    else if (value())
         put_next(now, out);
     else
         begin_pool(now, out);
@@ -105,7 +109,6 @@ void EtcdCore::put_next(BootTime now, Effects& out) {
 }
 
 void EtcdCore::propose_value(EtcdNext next, bool leaves, BootTime now, Effects& out) {
-    next.state.control = PoolControl::etcd;
     EtcdPool pool{std::move(next.state), with_mark(random_(), record_.marks)};
     EtcdTransaction transaction{std::move(next.when), {}, std::move(next.deletes)};
     transaction.when.push_back(
@@ -164,8 +167,14 @@ void EtcdCore::begin_pool(BootTime now, Effects& out) {
         if (auto begun = changed(next.state, start)) next.state = *std::move(begun);
     }
     next.state.version = {1};
+    next.state.control = PoolControl::etcd;
     next.deletes.push_back(waiting_key(record_.self));
     propose_value(std::move(next), false, now, out);
+}
+
+// What all members know as committed is put here by the first of them.
+void EtcdCore::enter(BootTime now, Effects& out) {
+    propose_value({first_on_etcd(*value()), {}, {}}, false, now, out);
 }
 
 // ------------------------------------------------------------------ putting back
@@ -233,6 +242,7 @@ Result<void> EtcdCore::begin_without(const std::vector<NodeId>& others,
     answer_sent(Error{Errc::unknown, "the pool began anew before it was known to be done"});
     step_.reset();
     EtcdNext next{*std::move(begun), {}, {}};
+    next.state.control = PoolControl::etcd;
     next.deletes.push_back(waiting_key(record_.self));
     propose_value(std::move(next), false, now, out);
     settle(now, out);

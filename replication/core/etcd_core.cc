@@ -1,5 +1,8 @@
 #include "replication/core/etcd_core.h"
 
+#include "proto/types/assert.h"
+#include "replication/core/control_move.h"
+
 namespace posthorse::replication {
 namespace {
 
@@ -31,6 +34,18 @@ void EtcdCore::start(BootTime now, Effects& out) {
     begin_incarnation();
     read_due_ = true;
     next_read_ = now;
+    settle(now, out);
+}
+
+void EtcdCore::go_on(const Lease& lease, BootTime now, Effects& out) {
+    PH_ASSERT(value());
+    lease_ = lease;
+    own_.insert(record_.incarnation);
+    running_before_ = value()->is_live(record_.self, record_.incarnation);
+    view_.expect(*value(), now);
+    read_due_ = true;
+    next_read_ = now;
+    refresh_acting(out);
     settle(now, out);
 }
 
@@ -106,6 +121,23 @@ bool EtcdCore::is_member() const {
     return value() && value()->member(record_.self) != nullptr;
 }
 
+// The value that was taken is the last one here: nothing is asked of etcd any more. What was asked
+// for and is not in it is not done.
+void EtcdCore::go_back() {
+    gone_ = true;
+    record_.agreement = agreement_after_etcd(value(), record_.agreement);
+    record_.marks.clear();
+    for (const auto& asked : std::exchange(asked_, {})) {
+        answers_.push_back(
+            {asked.request, Error{Errc::unavailable, "the pool moves to another control plane"}});
+    }
+}
+
+std::optional<PoolControl> EtcdCore::gone_to() const {
+    if (!gone_ || estranged_ || gate_.on_disk() != record_) return std::nullopt;
+    return PoolControl::embedded;
+}
+
 void EtcdCore::finish_leaving(Effects& out) {
     if (std::exchange(left_, true)) return;
     for (const auto& partition : committed().partitions) {
@@ -179,11 +211,23 @@ void EtcdCore::set_trouble(Trouble trouble, BootTime now, Effects& out) {
     if (trouble != Trouble::none) out.notices.push_back({"etcd_pool_missed", waits_for(now)});
 }
 
+// The pool is not here yet: nothing is, or its value of before it was moved away.
+bool EtcdCore::may_enter(const EtcdView::Seen* seen) const {
+    if (seen == nullptr) return true;
+    const auto* pool = std::get_if<EtcdPool>(&seen->item);
+    return pool != nullptr && pool->state.pool_id == record_.pool_id &&
+           !went_to_etcd(*value(), pool->state);
+}
+
 void EtcdCore::look(BootTime now, Effects& out) {
-    if (estranged_ || left_) return;
+    if (estranged_ || left_ || gone_) return;
     if (value()) view_.expect(*value(), now);
     const auto* seen = view_.find(pool_key());
     if (view_.revision() < pool_changed_) return;  // it is behind what this node did itself
+    if (entering() && may_enter(seen)) {
+        const bool committed_last = value()->control == PoolControl::etcd;
+        return set_trouble(committed_last ? Trouble::none : Trouble::emptied, now, out);
+    }
     if (seen == nullptr) return set_trouble(value() ? Trouble::emptied : Trouble::none, now, out);
     const auto* pool = std::get_if<EtcdPool>(&seen->item);
     if (pool == nullptr) return set_trouble(Trouble::unreadable, now, out);
@@ -193,6 +237,8 @@ void EtcdCore::look(BootTime now, Effects& out) {
 void EtcdCore::hear(const EtcdPool& pool, Revision changed, BootTime now, Effects& out) {
     if (value() && pool.state.pool_id != record_.pool_id)
         return set_trouble(Trouble::other_pool, now, out);
+    if (!value() && pool.state.control == PoolControl::embedded)
+        return set_trouble(Trouble::moved_away, now, out);
     const Lineage heard{pool.state.version, pool.marks};
     switch (value() ? descent(known(), heard) : Descent::newer) {
         case Descent::same:
@@ -228,8 +274,11 @@ void EtcdCore::adopt(const EtcdPool& pool, Revision changed, BootTime now, Effec
             "its disk remembers less than the pool knows of it: it went back, or is a "
             "copy",
             out);
-    auto& accepted = record_.agreement.accepted;
     const bool anew = value() && pool.state.incarnation > record_.pool_incarnation;
+    // What only this node has is given up there; nobody throws it away.
+    if (anew && is_member() && pool.state.member(record_.self) == nullptr)
+        return estrange("the pool began anew without this node", out);
+    auto& accepted = record_.agreement.accepted;
     if (!value() || *value() != pool.state)
         accepted.value = std::make_shared<const PoolState>(pool.state);
     accepted.version = pool.state.version;
@@ -245,6 +294,7 @@ void EtcdCore::adopt(const EtcdPool& pool, Revision changed, BootTime now, Effec
     judge_incarnation(out);
     refresh_acting(out);
     if (leaving_ && !is_member()) finish_leaving(out);
+    if (value()->control == PoolControl::embedded && !left_) go_back();
 }
 
 // ------------------------------------------------------------------ answers
@@ -304,7 +354,7 @@ void EtcdCore::tick(BootTime now, Effects& out) {
     give_up(now);
     tend_ = true;
     if (view_.silent(now)) read_due_ = true;  // is anybody there?
-    if (running_ && now >= next_renewal_ && !probing_ && !probed_ && !renewal_) {
+    if (running_ && !gone_ && now >= next_renewal_ && !probing_ && !probed_ && !renewal_) {
         // A node whose disk hangs must not keep what it owns from others.
         probing_ = true;
         out.probe = true;
@@ -349,8 +399,8 @@ std::uint64_t EtcdCore::propose(Change change, BootTime now, Effects& out) {
 
 void EtcdCore::settle(BootTime now, Effects& out) {
     if (!estranged_ && !left_) {
-        if (read_due_) read_again(now, out);
-        if (view_.watched()) {
+        if (read_due_ && !gone_) read_again(now, out);
+        if (view_.watched() && !gone_) {
             change(now, out);
             renew(now, out);
             wait(now, out);

@@ -71,6 +71,10 @@ public:
 
     // Begins this incarnation.
     void start(BootTime now, Effects& out);
+    // Instead: goes on with the one in the record, whose value was agreed on by the embedded
+    // control plane, and whose lease was given there. A last value (SetControl) must be committed;
+    // with any other this node only follows a pool that has moved already. control_move.h
+    void go_on(const Lease& lease, BootTime now, Effects& out);
     void tick(BootTime now, Effects& out);
     void read(EtcdSnapshot snapshot, BootTime now, Effects& out);
     void read_failed(std::string why, BootTime now, Effects& out);
@@ -103,6 +107,9 @@ public:
     Incarnation incarnation() const noexcept { return record_.incarnation; }
     ControlStatus status(BootTime now) const;
     const ControlRecord& record() const noexcept { return record_; }
+    const Lease& lease() const noexcept { return lease_; }
+    // Who decides for the pool now; not before what it needs of this node is on the disk.
+    std::optional<PoolControl> gone_to() const;
 
 private:
     // Why what etcd holds is not what this node can act on.
@@ -113,6 +120,7 @@ private:
         unreadable,    // of a later release, perhaps
         went_back,     // and nobody has changed it since
         too_far_back,  // nobody can tell whether it is of this node's pool
+        moved_away,    // it decides by its members, and this node is none
     };
     struct Asked {
         std::uint64_t request;
@@ -137,10 +145,13 @@ private:
     void judge_incarnation(Effects& out);
     void estrange(const std::string& why, Effects& out);
     void finish_leaving(Effects& out);
+    void go_back();
     void refresh_acting(Effects& out);
 
     // --- what is heard
     void look(BootTime now, Effects& out);
+    bool entering() const { return value() && record_.marks.empty() && !gone_; }
+    bool may_enter(const EtcdView::Seen* seen) const;
     void hear(const EtcdPool& pool, Revision changed, BootTime now, Effects& out);
     void adopt(const EtcdPool& pool, Revision changed, BootTime now, Effects& out);
     bool is_behind(const PoolState& heard) const;
@@ -163,6 +174,7 @@ private:
     void change(BootTime now, Effects& out);
     void begin_pool(BootTime now, Effects& out);
     std::vector<Start> beginners(BootTime now) const;
+    void enter(BootTime now, Effects& out);
     void put_back(BootTime now, Effects& out);
     bool others_put_back(BootTime now) const;
     bool end_of_old(EtcdNext& next, BootTime now) const;
@@ -197,6 +209,7 @@ private:
     bool judged_ = false;          // a value was taken since this process began
     bool leaving_ = false;
     bool left_ = false;
+    bool gone_ = false;  // the pool is, to the embedded control plane
     bool estranged_ = false;
     std::vector<PartitionId> left_with_;
     Trouble trouble_ = Trouble::none;

@@ -178,11 +178,12 @@ void EtcdDuties::acknowledge(EtcdNext& next, const EtcdView& view) {
 }
 
 void EtcdDuties::tidy(EtcdNext& next, const EtcdView& view, BootTime now) {
+    const bool leaves_etcd = next.state.control == PoolControl::embedded;
     for (const auto& [key, seen] : view.items()) {
-        const bool dead = key.kind == EtcdKey::Kind::lease && !next.state.is_live(key.node);
-        const bool needed =
-            key.kind == EtcdKey::Kind::pool || (key.kind == EtcdKey::Kind::lease && !dead);
-        if (needed || seen.changed == Revision{} || now - seen.since < forgotten_after) continue;
+        const bool lives = key.kind == EtcdKey::Kind::lease && next.state.is_live(key.node);
+        const bool needed = key.kind == EtcdKey::Kind::pool || (lives && !leaves_etcd);
+        const bool fresh = now - seen.since < forgotten_after && !leaves_etcd;
+        if (needed || fresh || seen.changed == Revision{}) continue;
         if (next.deletes.size() >= deletes_max) return;
         if (std::find(next.deletes.begin(), next.deletes.end(), key) == next.deletes.end())
             next.deletes.push_back(key);

@@ -57,7 +57,7 @@ public:
     void share(EtcdNext& next, const Self& self, const EtcdView& view, BootTime now) const;
     // Before any value is put: what is known to be on the nodes' disks.
     static void acknowledge(EtcdNext& next, const EtcdView& view);
-    // Items that nobody needs any more.
+    // Items that nobody needs any more; of a pool that leaves etcd, all but its value.
     static void tidy(EtcdNext& next, const EtcdView& view, BootTime now);
 
 private:

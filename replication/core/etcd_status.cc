@@ -39,7 +39,9 @@ ControlStatus EtcdCore::status(BootTime now) const {
     if (lease_.expires()) status.lease_left = std::max(*lease_.expires() - now, Duration{});
     for (const auto& member : committed().members) {
         const auto age = view_.lease_age(member.id, now);
-        if (!age || !member.live) continue;
+        const auto* lease = view_.lease(member.id);
+        const bool known = age && lease != nullptr && lease->incarnation == member.incarnation;
+        if (!known || !member.live) continue;
         status.leases[member.id] = std::max(committed().settings.lease_ttl - *age, Duration{});
     }
     return status;
@@ -80,6 +82,10 @@ std::string EtcdCore::waits_for(BootTime now) const {
         case Trouble::too_far_back:
             return std::string("its pool: etcd was put back further than this node remembers") +
                    anew;
+        case Trouble::moved_away:
+            return "pool.control to be set to \"embedded\": its pool has left etcd, and is found "
+                   "by "
+                   "pool.join";
         case Trouble::none:
             break;
     }

@@ -68,6 +68,7 @@ void LeaderDuties::answer_published(Sends& out) {
 
 void LeaderDuties::act(Election& election, BootTime now, ElectionOutput& published, Sends& out) {
     if (!election.leads() || !book_.leads()) return;
+    if (newest(election).control != PoolControl::embedded) return refuse_all(out);
     for (const auto& grant : book_.confirmed(election.confirmed_round(), newest(election), now)) {
         const auto& renewal = grant.renewal;
         out.push_back({renewal.node, {}, Renewed{renewal.sent, renewal.incarnation, grant.ttl}});
@@ -86,6 +87,16 @@ void LeaderDuties::act(Election& election, BootTime now, ElectionOutput& publish
     }
     book_.proposed(next);
     election.publish(std::move(next), std::move(configuration), now, published);
+}
+
+// The pool goes on elsewhere from the value that was accepted, committed or not. Whoever leads may
+// still commit it, and does nothing more: a lease that was renewed here could be ended there.
+void LeaderDuties::refuse_all(Sends& out) {
+    std::erase_if(asked_, [&](const Asked& asked) {
+        if (!asked.published)
+            answer(asked, Error{Errc::unavailable, "the pool moves to another control plane"}, out);
+        return !asked.published;
+    });
 }
 
 // A wish for other voters waits for answers, which any event may bring.

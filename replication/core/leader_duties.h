@@ -9,6 +9,8 @@
 //           What is due follows from the accepted value, from who asks, who is heard, and whose
 //           lease ended. As long as none of that changes after nothing was due, nothing is looked
 //           at again: a leader hears of every node many times a second.
+//           Once a value is accepted that gives the pool to another control plane, nothing is due
+//           and nothing is granted.
 //           A lapsed node whose next incarnation waits and is heard starts in the change that ends
 //           the earlier one. An incarnation never ends an earlier one by itself, but in a pool
 //           where only one node votes, its own.
@@ -81,6 +83,7 @@ private:
         std::uint64_t round = 0;  // the first whose answers count
     };
 
+    void refuse_all(Sends& out);
     bool rests(const Election& election, BootTime now) const;
     void hear(const From& from, const Facts& facts, BootTime now);
     void answer(const Asked& asked, std::optional<Error> error, Sends& out) const;

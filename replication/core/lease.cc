@@ -24,6 +24,7 @@ bool Lease::granted(const Incarnation& incarnation, BootTime sent, Duration ttl)
 }
 
 bool cannot_be_evicted(const Published& accepted, const NodeId& self) {
+    if (accepted.value && accepted.value->control != PoolControl::embedded) return false;
     return accepted.committed.needs(self) && accepted.configuration.needs(self);
 }
 

@@ -52,7 +52,7 @@ private:
 
 // In a configuration of one or two voters nobody can be evicted without itself: it may go on with
 // its own when the lease runs out. Each configuration by itself must say so: either may be in
-// force.
+// force. Not once it has accepted that the pool goes on elsewhere: there it can.
 bool cannot_be_evicted(const Published& accepted, const NodeId& self);
 
 // Both configurations are of this node alone: nobody else has a say.

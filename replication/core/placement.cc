@@ -289,6 +289,15 @@ std::optional<Configuration> next_voters(const Configuration& now,
     return next && electorate.can_decide(*next) ? next : std::nullopt;
 }
 
+Configuration first_voters(const PoolState& state) {
+    Configuration voters;
+    const auto first = std::find_if(state.members.begin(), state.members.end(), takes_part);
+    if (first == state.members.end()) return voters;
+    voters.voters.push_back(first->id);
+    while (auto next = next_voters(voters, state, {})) voters = *std::move(next);
+    return voters;
+}
+
 std::vector<Change> tend(const PoolState& state, const std::vector<NodeId>& away) {
     return Tending(state, away).run();
 }

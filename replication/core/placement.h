@@ -33,6 +33,9 @@ std::optional<Configuration> next_voters(const Configuration& now,
                                          const PoolState& state,
                                          const std::vector<NodeId>& away);
 
+// Of a pool whose members did not vote before: the wanted one. Empty when nobody lives.
+Configuration first_voters(const PoolState& state);
+
 // Partitions to open and to close, in this order.
 std::vector<Change> tend(const PoolState& state, const std::vector<NodeId>& away);
 

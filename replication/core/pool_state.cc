@@ -290,6 +290,20 @@ Result<PoolState> change(PoolState state, const SetCopies& set) {
     return state;
 }
 
+// A node that was not told where etcd is could not follow.
+Result<PoolState> change(PoolState state, const SetControl& set) {
+    if (state.control == set.control)
+        return conflict(std::string("the pool is on ") + to_string(set.control) + " already");
+    for (const auto& member : state.members) {
+        if (set.control == PoolControl::etcd && !member.facts.etcd)
+            return conflict(name_of(state, member.id) +
+                            " was not told where etcd is when it started: set [pool.etcd] on "
+                            "every node and restart them one after another");
+    }
+    state.control = set.control;
+    return state;
+}
+
 }  // namespace
 
 const char* to_string(PoolControl control) noexcept {
@@ -358,8 +372,9 @@ Result<void> may_ask(const PoolState& state,
                      const Change& change,
                      const NodeId& node,
                      const Incarnation& incarnation) {
-    const bool operators =
-        std::holds_alternative<SetDraining>(change) || std::holds_alternative<RemoveMember>(change);
+    const bool operators = std::holds_alternative<SetDraining>(change) ||
+                           std::holds_alternative<RemoveMember>(change) ||
+                           std::holds_alternative<SetControl>(change);
     if (operators) return {};
     const auto partition = partition_of(change);
     if (!partition) return Error{Errc::invalid, "only the pool itself makes such a change"};

@@ -56,6 +56,7 @@ struct Facts {
     std::string zone;     // copies and voters are spread over zones; may be empty
     std::string release;
     std::uint32_t features = 0;  // level of what it understands: mixed releases use the lowest
+    bool etcd = false;           // it has been told where etcd is: the pool may move there
     bool operator==(const Facts&) const = default;
 };
 
@@ -175,6 +176,11 @@ struct ClosePartition {
 struct SetCopies {
     std::uint32_t copies;
 };
+// The last change under one control plane: nothing more is decided there, no lease renewed, and the
+// other one goes on from the value that holds it.
+struct SetControl {
+    PoolControl control;
+};
 
 using Change = std::variant<Start,
                             Evict,
@@ -188,7 +194,8 @@ using Change = std::variant<Start,
                             RetirePartition,
                             OpenPartition,
                             ClosePartition,
-                            SetCopies>;
+                            SetCopies,
+                            SetControl>;
 
 Result<PoolState> changed(PoolState state, const Change& change);
 

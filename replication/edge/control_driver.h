@@ -35,6 +35,9 @@ struct ControlPorts {
     // This node must end, and begin as a new one: why. It is written down already.
     std::function<void(std::string)> stranger;
     std::function<void(Error)> failed;
+    // Another control plane decides for the pool now, and nothing more is decided here. May be
+    // empty.
+    std::function<void(PoolControl, Passed)> moved;
 };
 
 template <class Core>
@@ -62,12 +65,15 @@ public:
     Result<void> begin_without(const std::vector<NodeId>& others) override;
     const PoolState& committed() const override { return core_.committed(); }
     ControlStatus status() const override { return core_.status(now()); }
+    Passed passed() const override { return {core_.record(), core_.lease()}; }
 
 protected:
     ControlDriver(std::string directory,
                   ControlRecord record,
                   typename Core::Settings settings,
                   ControlPorts ports);
+    // start() goes on with what was passed on: the record that the core was made with, and this.
+    void go_on_with(Lease lease) { lease_ = lease; }
 
     // What the core wants said, of these effects.
     virtual void say(Effects& effects) = 0;
@@ -100,10 +106,12 @@ private:
     void write(ControlRecord record);
     void probe();
     void became_stranger(const std::string& why);
+    void look_whether_moved();
 
     const std::string directory_;
     const ControlPorts ports_;
     Core core_;
+    std::optional<Lease> lease_;  // of another control plane; until start()
     UniqueFunction<void(const PoolState&)> changed_;
     Completion<PoolState> started_;
     Completion<> left_;
@@ -111,6 +119,7 @@ private:
     std::deque<Effects> effects_;
     bool carrying_out_ = false;
     bool ended_ = false;
+    bool moved_ = false;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };
 
@@ -128,7 +137,12 @@ ControlDriver<Core>::ControlDriver(std::string directory,
 template <class Core>
 void ControlDriver<Core>::start(Completion<PoolState> done) {
     started_ = std::move(done);
-    tell([](Core& core, BootTime at, Effects& out) { core.start(at, out); });
+    tell([this](Core& core, BootTime at, Effects& out) {
+        if (const auto lease = std::exchange(lease_, {}))
+            core.go_on(*lease, at, out);
+        else
+            core.start(at, out);
+    });
 }
 
 template <class Core>
@@ -193,6 +207,13 @@ void ControlDriver<Core>::carry_out_one(Effects effects) {
     }
     if (started_ && core_.running()) std::exchange(started_, {})(core_.acting());
     if (effects.left && left_) std::exchange(left_, {})({});
+    look_whether_moved();
+}
+
+template <class Core>
+void ControlDriver<Core>::look_whether_moved() {
+    const auto to = core_.gone_to();
+    if (to && ports_.moved && !std::exchange(moved_, true)) ports_.moved(*to, passed());
 }
 
 // Disks block: not on home.

@@ -11,6 +11,16 @@ Result<std::unique_ptr<EmbeddedControl>> EmbeddedControl::open(std::string direc
         std::move(directory), *std::move(record), std::move(settings), std::move(ports)));
 }
 
+std::unique_ptr<EmbeddedControl> EmbeddedControl::go_on(std::string directory,
+                                                        Passed passed,
+                                                        ControlCore::Settings settings,
+                                                        Ports ports) {
+    std::unique_ptr<EmbeddedControl> control(new EmbeddedControl(
+        std::move(directory), std::move(passed.record), std::move(settings), std::move(ports)));
+    control->go_on_with(passed.lease);
+    return control;
+}
+
 EmbeddedControl::EmbeddedControl(std::string directory,
                                  ControlRecord record,
                                  ControlCore::Settings settings,
@@ -25,7 +35,8 @@ EmbeddedControl::EmbeddedControl(std::string directory,
                      .probe = std::move(ports.probe),
                      .notice = std::move(ports.notice),
                      .stranger = std::move(ports.stranger),
-                     .failed = std::move(ports.failed)}),
+                     .failed = std::move(ports.failed),
+                     .moved = std::move(ports.moved)}),
       send_(std::move(ports.send)),
       look_(std::move(ports.look)) {}
 

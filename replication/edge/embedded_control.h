@@ -30,12 +30,18 @@ public:
         std::function<void(ControlNotice)> notice;
         std::function<void(std::string)> stranger;
         std::function<void(Error)> failed;
+        std::function<void(PoolControl, Passed)> moved;
     };
 
     // `directory` is made when it is not there, mode 0700.
     static Result<std::unique_ptr<EmbeddedControl>> open(std::string directory,
                                                          ControlCore::Settings settings,
                                                          Ports ports);
+    // Where another control plane ended.
+    static std::unique_ptr<EmbeddedControl> go_on(std::string directory,
+                                                  Passed passed,
+                                                  ControlCore::Settings settings,
+                                                  Ports ports);
 
     bool unevictable() const override { return core().unevictable(); }
     void receive(const Header& header,

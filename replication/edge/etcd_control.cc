@@ -8,6 +8,13 @@ namespace {
 constexpr int deadlines_per_lease = 5;
 constexpr Duration deadline_least = std::chrono::milliseconds{500};
 
+// So soon that several endpoints can be tried within a lease.
+EtcdClient::Settings in_haste(EtcdClient::Settings etcd, const EtcdCore::Settings& settings) {
+    const auto share = std::max(settings.pool.lease_ttl / deadlines_per_lease, deadline_least);
+    etcd.deadline = std::min(etcd.deadline, share);
+    return etcd;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EtcdControl>> EtcdControl::open(std::string directory,
@@ -16,13 +23,25 @@ Result<std::unique_ptr<EtcdControl>> EtcdControl::open(std::string directory,
                                                        ControlPorts ports) {
     auto record = open_record(directory, ports.random);
     if (!record) return record.error();
-    const auto share = std::max(settings.pool.lease_ttl / deadlines_per_lease, deadline_least);
-    etcd.deadline = std::min(etcd.deadline, share);
-    auto client = EtcdClient::open(std::move(etcd), ports.home);
+    auto client = EtcdClient::open(in_haste(std::move(etcd), settings), ports.home);
     if (!client) return client.error();
     return std::unique_ptr<EtcdControl>(new EtcdControl(std::move(directory), *std::move(record),
                                                         std::move(settings), *std::move(client),
                                                         std::move(ports)));
+}
+
+Result<std::unique_ptr<EtcdControl>> EtcdControl::go_on(std::string directory,
+                                                        Passed passed,
+                                                        EtcdCore::Settings settings,
+                                                        EtcdClient::Settings etcd,
+                                                        ControlPorts ports) {
+    auto client = EtcdClient::open(in_haste(std::move(etcd), settings), ports.home);
+    if (!client) return client.error();
+    std::unique_ptr<EtcdControl> control(
+        new EtcdControl(std::move(directory), std::move(passed.record), std::move(settings),
+                        *std::move(client), std::move(ports)));
+    control->go_on_with(passed.lease);
+    return control;
 }
 
 EtcdControl::EtcdControl(std::string directory,

@@ -27,6 +27,12 @@ public:
                                                      EtcdCore::Settings settings,
                                                      EtcdClient::Settings etcd,
                                                      ControlPorts ports);
+    // Where another control plane ended.
+    static Result<std::unique_ptr<EtcdControl>> go_on(std::string directory,
+                                                      Passed passed,
+                                                      EtcdCore::Settings settings,
+                                                      EtcdClient::Settings etcd,
+                                                      ControlPorts ports);
 
     // A pool on etcd has no voters: whoever is silent is evicted.
     bool unevictable() const override { return false; }
@@ -40,7 +46,7 @@ public:
     Result<void> reload() { return client_->reload(); }
     EtcdFigures etcd() const { return client_->figures(); }
     // Nothing is asked of etcd any more, and nobody owns anything here. `done` runs on home.
-    void stop(UniqueFunction<void()> done);
+    void stop(UniqueFunction<void()> done) override;
 
 private:
     EtcdControl(std::string directory,

@@ -187,6 +187,9 @@ void put_change(const OpenPartition& change, v1::ChangeRecord& to) {
 void put_change(const ClosePartition& change, v1::ChangeRecord& to) {
     to.set_close(change.partition.value);
 }
+void put_change(const SetControl& change, v1::ChangeRecord& to) {
+    to.mutable_set_control()->set_to_etcd(change.control == PoolControl::etcd);
+}
 void put_change(const SetCopies& change, v1::ChangeRecord& to) {
     to.set_set_copies(change.copies);
 }
@@ -292,6 +295,7 @@ void put(const Facts& facts, v1::FactsRecord& to) {
     to.set_zone(facts.zone);
     to.set_release(facts.release);
     to.set_features(facts.features);
+    to.set_etcd(facts.etcd);
 }
 
 Facts facts_from(const v1::FactsRecord& record, Faults& faults) {
@@ -299,7 +303,8 @@ Facts facts_from(const v1::FactsRecord& record, Faults& faults) {
             address_from(record.address(), "facts.address", faults),
             text_from(record.zone(), codec::text_bytes_max, "facts.zone", faults),
             text_from(record.release(), codec::text_bytes_max, "facts.release", faults),
-            record.features()};
+            record.features(),
+            record.etcd()};
 }
 
 void put(const PoolState& state, v1::PoolStateRecord& to) {
@@ -405,6 +410,9 @@ Change change_from(const v1::ChangeRecord& record, Faults& faults) {
             faults.require(record.set_copies() <= codec::copies_max, "set_copies",
                            "must be at most " + std::to_string(codec::copies_max));
             return SetCopies{record.set_copies()};
+        case v1::ChangeRecord::kSetControl:
+            return SetControl{record.set_control().to_etcd() ? PoolControl::etcd
+                                                             : PoolControl::embedded};
         case v1::ChangeRecord::CHANGE_NOT_SET:
             break;
     }

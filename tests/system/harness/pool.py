@@ -127,11 +127,16 @@ class Pool:
         self.nodes: list[PoolNode] = []
         hosts = list(self.network.hosts)
         self.etcd = self._make_etcd(etcd) if etcd else None
-        finds = self.etcd.settings if self.etcd else {
-            "join": [f"{host.address}:{PEER_PORT}" for host in hosts]}
+        self._everybody = [f"{host.address}:{PEER_PORT}" for host in hosts]
+        finds = self.etcd.settings if self.etcd else {"join": self._everybody}
         shared = {"pool": {**finds, "expect": size, "lease_ttl": "3s"}}
         for host in hosts:
             self.add_node(host, merged(shared, settings or {}))
+
+    def decide_by_themselves(self) -> None:
+        """From their next start on, unless their pool is on etcd already: where it is they know."""
+        for node in self.nodes:
+            node.configure({"pool": {"control": "embedded", "join": self._everybody}})
 
     def _make_etcd(self, size: int) -> Etcd:
         return Etcd([self.network.add_host() for _ in range(size)], self.folder / "etcd")

@@ -7,6 +7,8 @@
 3. A backup of etcd is restored under load: a new incarnation of the pool, nothing lost, nothing
    owned twice. An etcd without its content begins no pool, until an operator says so.
 4. The acceptance test and the rolling replacement of the proof `handover`.
+5. A running pool is moved to etcd and back under load: no node starts anew, nothing is lost or sent
+   twice; one that was away follows when it comes back.
 """
 
 import time
@@ -193,13 +195,65 @@ def emptied(run: Run) -> None:
         require(anew.pool_id == old.pool_id and len(anew.members) == 1 and
                 anew.pool_incarnation > old.pool_incarnation, f"not anew:\n{pool.described()}")
         require(takes_mail(goes_on, "anew"), "who went on alone did not take all mail")
-        # It knows nothing that is not in the new value, so it joins as after any removal.
-        stays.launch()
-        pool.settled(timeout_s=AGREE_S)
-        require(pool.fresh(stays).this_node.id == lost and len(pool.fresh(stays).members) == 2,
-                f"the removed one is not back:\n{pool.described()}")
+        comes_back(pool, stays, lost)
         not_twice(pool)
-    run.figures.add("an emptied etcd: one node begins anew by an operator, the other joins", "")
+    run.figures.add("an emptied etcd: one node begins anew by an operator, the other comes as",
+                    "a new node")
+
+
+def comes_back(pool: Pool, node: PoolNode, old_id: str) -> None:
+    node.launch()
+    node.wait_dead(30)
+    require("stranger" in node.tail(), f"it does not say that it is a stranger:\n{node.tail()}")
+    node.launch()
+    pool.settled(timeout_s=AGREE_S)
+    require(pool.fresh(node).this_node.id != old_id, "a stranger kept its id")
+
+
+# ------------------------------------------------------------------ moving there and back
+
+def moved(run: Run) -> None:
+    with MailPool(3, {"sink.test": "accept"}, run.settings(), etcd=3) as pool:
+        pool.decide_by_themselves()
+        pool.start()
+        before = live_starts(pool.fresh(pool.settled()))
+        with pool.crowd(Habits(rate=40), "moved") as crowd:
+            for to in ("etcd", "embedded", "etcd") if run.full else ("etcd", "embedded"):
+                seen, at = crowd.acknowledged, time.monotonic()
+                pool.nodes[0].cli("pool", "move", "--to", to)
+                took_s = time.monotonic() - at
+                after = pool.fresh(pool.settled(timeout_s=AGREE_S))
+                require(after.control == to, f"the pool is on {after.control}")
+                require(live_starts(after) == before, f"a node began anew:\n{pool.described()}")
+                # Longer than a lease: what was given on the other side is over.
+                pause_until(time.monotonic() + run.lease_s * 1.5)
+                require(live_starts(pool.fresh(pool.settled())) == before,
+                        f"a node was evicted after the move:\n{pool.described()}")
+                wait.until(lambda seen=seen: crowd.acknowledged > seen + 100, "mail goes on", 60)
+                run.figures.add(f"three nodes moved to {to} under load: all have followed after",
+                                f"{took_s:.2f} s")
+            away_meanwhile(run, pool)
+            sent = crowd.stop()
+        pool.drain()
+        verdict = pool.verdict(sent)
+        run.figures.add_verdict(verdict)
+        require(not verdict.repeats, f"sent twice: {verdict.repeats}")
+        not_twice(pool)
+
+
+def away_meanwhile(run: Run, pool: MailPool) -> None:
+    """It leaves on purpose, so that nothing is in doubt, and its pool moves."""
+    away, *others = reversed(pool.nodes)
+    away.stop()
+    pool.settled(others, timeout_s=AGREE_S)
+    to = "embedded" if pool.fresh(others[0]).control == "etcd" else "etcd"
+    others[0].cli("pool", "move", "--to", to)
+    at = time.monotonic()
+    away.launch()
+    pool.settled(timeout_s=AGREE_S)
+    require({one.control for one in views(pool, pool.nodes, at)} == {to}, pool.described())
+    run.figures.add(f"one that was away while its pool moved to {to} follows after",
+                    f"{time.monotonic() - at:.2f} s")
 
 
 # ------------------------------------------------------------------ all of it
@@ -212,6 +266,7 @@ def main(full: bool) -> None:
         a_life(run, members)
     ways_to_etcd(run)
     restored(run)
+    moved(run)
     if full:
         emptied(run)
     on_three = handover.Run(full, run.lease_s, figures, etcd=3)

@@ -186,7 +186,7 @@ TEST_CASE("every method, with every certificate that there may be") {
     CHECK(port.refused("unknown_name") == std::to_string(2 * paths.size()));
     CHECK(port.refused("no_name") == "0");
     // Readers: what takes more, and the two that do not exist; operators: what takes ADMIN.
-    CHECK(port.refused("role_too_low") == std::to_string(7 + 2 + 2 + 2));
+    CHECK(port.refused("role_too_low") == std::to_string(8 + 2 + 3 + 2));
 }
 
 TEST_CASE("a call that is refused has done nothing") {

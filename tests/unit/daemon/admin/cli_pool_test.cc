@@ -54,6 +54,22 @@ TEST_CASE("node ls and pool status, as text and as JSON") {
     CHECK(run(node, {"pool", "status", "--json"}).out.starts_with("{\"pool_id\":\"f00d\","));
 }
 
+TEST_CASE("pool move ends when every live member has followed") {
+    Member node;
+    node.on_home([&] { node.pool.status.control = replication::PoolControl::etcd; });
+    const auto moved = run(node, {"pool", "move", "--to", "etcd"});
+    CHECK(moved.exit_code == 0);
+    CHECK(has(moved.out, "the pool is on etcd now"));
+    const auto asked = node.asked();
+    REQUIRE(asked.size() == 1);
+    CHECK(std::get<replication::SetControl>(asked[0]).control == replication::PoolControl::etcd);
+    node.on_home([&] { node.proposal_answer = Error{Errc::conflict, "is there already"}; });
+    const auto refused = run(node, {"pool", "move", "--to", "embedded"});
+    CHECK(refused.exit_code == 1);
+    CHECK(has(refused.err, "is there already"));
+    CHECK(run(node, {"pool", "move", "--to", "zookeeper"}).exit_code == 2);
+}
+
 TEST_CASE("node drain and resume") {
     Member node;
     const auto drained = run(node, {"node", "drain", "bravo"});

@@ -19,7 +19,7 @@ TEST_CASE("every method of the service says in admin.proto which role it takes")
         {"ReadMessage", v1::ROLE_OPERATE}, {"Act", v1::ROLE_OPERATE},
         {"Flush", v1::ROLE_OPERATE},       {"Reload", v1::ROLE_OPERATE},
         {"SetDraining", v1::ROLE_OPERATE}, {"ActOnSetAside", v1::ROLE_ADMIN},
-        {"RemoveMember", v1::ROLE_ADMIN}};
+        {"RemoveMember", v1::ROLE_ADMIN},  {"MovePool", v1::ROLE_ADMIN}};
     const auto* service = v1::GetStatusRequest::descriptor()->file()->FindServiceByName("Admin");
     REQUIRE(service != nullptr);
     CHECK(service->method_count() == static_cast<int>(expected.size()));

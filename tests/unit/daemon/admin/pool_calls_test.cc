@@ -36,6 +36,13 @@ struct Pool {
         request.set_removal(removal);
         return stub->RemoveMember(&call, request, &removed);
     }
+    grpc::Status move(v1::PoolControl to) {
+        grpc::ClientContext call;
+        v1::MovePoolRequest request;
+        request.set_to(to);
+        v1::MovePoolResponse moved;
+        return stub->MovePool(&call, request, &moved);
+    }
     void lose_leader() {
         node.on_home([&] { node.pool.status.leader.reset(); });
     }
@@ -168,6 +175,23 @@ TEST_CASE("RemoveMember: safe unless told to give up what only the member holds"
     }
 }
 
+TEST_CASE("MovePool proposes the control plane that was named") {
+    Pool pool;
+    CHECK(says(pool.move(v1::POOL_CONTROL_UNSPECIFIED), StatusCode::INVALID_ARGUMENT, "to"));
+    CHECK(pool.nothing_asked());
+    v1::PoolControl to = v1::POOL_CONTROL_ETCD;
+    auto control = replication::PoolControl::etcd;
+    SUBCASE("etcd") {}
+    SUBCASE("embedded") {
+        to = v1::POOL_CONTROL_EMBEDDED;
+        control = replication::PoolControl::embedded;
+    }
+    REQUIRE(pool.move(to).ok());
+    CHECK(pool.proposed<replication::SetControl>().control == control);
+    pool.lose_leader();
+    CHECK(says(pool.move(to), StatusCode::FAILED_PRECONDITION, "no leader"));
+}
+
 TEST_CASE("RemoveMember: counts of members that do not fit are malformed") {
     Pool pool;
     const std::vector<std::string> many(replication::members_max + 1, "charlie");
@@ -186,7 +210,7 @@ TEST_CASE("RemoveMember: begins without the others, each once, only when there i
     const auto begin = [&](const std::vector<std::string>& members) {
         return pool.remove(members, v1::REMOVAL_BEGIN_WITHOUT);
     };
-    CHECK(says(begin({"bravo", "charlie"}), StatusCode::FAILED_PRECONDITION, "has a leader"));
+    CHECK(says(begin({"bravo", "charlie"}), StatusCode::FAILED_PRECONDITION, "has a leader again"));
     pool.lose_leader();
     CHECK(says(begin({"alpha", "bravo"}), StatusCode::FAILED_PRECONDITION, "not alpha"));
     CHECK(pool.nothing_asked());

@@ -80,7 +80,7 @@ TEST_CASE("etcd without endpoints is a fault; endpoints before a pool moves to t
 TEST_CASE("nodes on etcd are peers of each other, and need certificates for that") {
     const auto loaded = parse("[pool]\n" + on_etcd + "[pool.etcd]\n" + one_endpoint, "e.toml");
     REQUIRE(loaded.problems.size() == 1);
-    CHECK(has(loaded.problems[0].what, "pool.control needs pool.ca_file"));
+    CHECK(has(loaded.problems[0].what, "pool.etcd.endpoints needs pool.ca_file"));
     CHECK(has(loaded.problems[0].what, "posthorse pool ca init"));
 }
 
@@ -120,9 +120,10 @@ TEST_CASE("loading checks that the files for etcd can be read") {
     std::ofstream(path) << "[pool.etcd]\nendpoints = [\"https://etcd.test\"]\n"
                         << "ca_file = \"/nonexistent/ca\"\n";
     auto loaded = load(path);
-    std::erase_if(loaded.problems, [](const Problem& one) { return one.what.starts_with("tls:"); });
+    std::erase_if(loaded.problems,
+                  [](const Problem& one) { return !one.what.starts_with("pool.etcd.ca_file"); });
     REQUIRE(loaded.problems.size() == 1);
-    CHECK(loaded.problems[0].what.starts_with("pool.etcd.ca_file: cannot read"));
+    CHECK(has(loaded.problems[0].what, "cannot read"));
 }
 
 TEST_CASE("an endpoint is taken apart") {

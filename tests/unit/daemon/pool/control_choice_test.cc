@@ -14,33 +14,57 @@ replication::ControlRecord remembers(PoolControl control) {
     replication::ControlRecord record;
     record.pool_id = state.pool_id;
     record.agreement.accepted.value = std::make_shared<const replication::PoolState>(state);
+    if (control == PoolControl::etcd) record.marks = {17};
     return record;
 }
 
-config::Pool by(const std::string& control) {
+config::Pool by(const std::string& control, std::vector<std::string> endpoints = {}) {
     config::Pool pool;
     pool.control = control;
+    pool.etcd.endpoints = std::move(endpoints);
     return pool;
 }
 
-TEST_CASE("a node without a pool may look for one by either") {
-    CHECK(check_control(by("embedded"), {}).has_value());
-    CHECK(check_control(by("etcd"), {}).has_value());
+const std::vector<std::string> somewhere{"https://etcd-1.test:2379"};
+
+TEST_CASE("a node without a pool looks where the configuration says") {
+    CHECK(choose_control(by("embedded"), {})->control == PoolControl::embedded);
+    CHECK(choose_control(by("etcd", somewhere), {})->control == PoolControl::etcd);
     replication::ControlRecord found;  // a pool, and no value of it yet
     found.pool_id = "f00d";
-    CHECK(check_control(by("embedded"), found).has_value());
+    CHECK(choose_control(by("embedded"), found)->control == PoolControl::embedded);
 }
 
-TEST_CASE("a pool is looked for where it is, or moved first") {
-    CHECK(check_control(by("embedded"), remembers(PoolControl::embedded)).has_value());
-    CHECK(check_control(by("etcd"), remembers(PoolControl::etcd)).has_value());
+TEST_CASE("a member goes by what it remembers, and says when the configuration differs") {
+    const struct {
+        config::Pool pool;
+        PoolControl remembered;
+        const char* says;
+    } rows[] = {
+        {by("embedded"), PoolControl::embedded, ""},
+        {by("etcd", somewhere), PoolControl::etcd, ""},
+        {by("etcd", somewhere), PoolControl::embedded, "`posthorse pool move --to etcd`"},
+        {by("embedded", somewhere), PoolControl::etcd, "pool.control = \"etcd\""},
+    };
+    for (const auto& row : rows) {
+        const auto choice = choose_control(row.pool, remembers(row.remembered));
+        REQUIRE(choice.has_value());
+        CHECK(choice->control == row.remembered);
+        CHECK(choice->differs.empty() == (*row.says == '\0'));
+        CHECK(choice->differs.find(row.says) != std::string::npos);
+    }
+}
 
-    const auto to_etcd = check_control(by("etcd"), remembers(PoolControl::embedded));
-    REQUIRE_FALSE(to_etcd.has_value());
-    CHECK(to_etcd.error().code == Errc::conflict);
-    CHECK(to_etcd.error().what.find("`posthorse pool move --to etcd`") != std::string::npos);
-    CHECK(to_etcd.error().what.find("set control = \"embedded\"") != std::string::npos);
-    CHECK_FALSE(check_control(by("embedded"), remembers(PoolControl::etcd)).has_value());
+TEST_CASE("a last value that may not be committed keeps a node where it is") {
+    auto record = remembers(PoolControl::etcd);
+    record.marks.clear();
+    CHECK(choose_control(by("embedded", somewhere), record)->control == PoolControl::embedded);
+}
+
+TEST_CASE("a member of a pool on etcd must know where etcd is") {
+    const auto choice = choose_control(by("embedded"), remembers(PoolControl::etcd));
+    REQUIRE_FALSE(choice.has_value());
+    CHECK(choice.error().what.find("pool.etcd.endpoints") != std::string::npos);
 }
 
 }  // namespace

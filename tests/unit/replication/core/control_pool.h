@@ -49,9 +49,18 @@ public:
         return machine;
     }
     void start(int number) {
+        begin(number, [this](auto& core, auto& out) { core.start(now, out); });
+    }
+    // As a member of a pool that was agreed on elsewhere.
+    void go_on(int number, const replication::Lease& lease) {
+        begin(number, [&](auto& core, auto& out) { core.go_on(lease, now, out); });
+    }
+    template <class How>
+    void begin(int number, How how) {
         auto& machine = machines.at(number);
         replication::ControlCore::Settings settings;
-        settings.facts = {.name = "n" + std::to_string(number), .address = machine.address};
+        settings.facts = {
+            .name = "n" + std::to_string(number), .address = machine.address, .etcd = true};
         settings.alone = machine.expect == 0;
         settings.expect = machine.expect;
         settings.pool.lease_ttl = ttl;
@@ -60,7 +69,7 @@ public:
             return random_ = random_ * 6364136223846793005u + 1;
         });
         replication::ControlEffects out;
-        machine.core->start(now, out);
+        how(*machine.core, out);
         carry_out(number, std::move(out));
         settle();
     }

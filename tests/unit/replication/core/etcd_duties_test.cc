@@ -186,6 +186,11 @@ TEST_CASE("duties: what nobody needs any more goes with the next value") {
     seen.pass(61s, {1, 2});
     seen.wait(8, 1);
     EtcdNext next{seen.pool, {}, {}};
+    next.state.control = PoolControl::etcd;
     EtcdDuties::tidy(next, seen.view, seen.now);
     CHECK(next.deletes == std::vector{lease_key(test_node(9)), waiting_key(test_node(7))});
+    // Of a pool that goes back to its members, its last value is all that stays.
+    EtcdNext last{seen.pool, {}, {}};
+    EtcdDuties::tidy(last, seen.view, seen.now);
+    CHECK(last.deletes.size() == 5);
 }

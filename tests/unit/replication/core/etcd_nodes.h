@@ -64,10 +64,19 @@ public:
         return machine;
     }
     void start(int number) {
+        begin_with(number, [this](auto& core, auto& out) { core.start(now, out); });
+    }
+    // As a member of a pool that the embedded control plane has led so far.
+    void go_on(int number, const replication::Lease& lease) {
+        begin_with(number, [&](auto& core, auto& out) { core.go_on(lease, now, out); });
+    }
+    template <class How>
+    void begin_with(int number, How how) {
         auto& machine = machines.at(number);
         replication::EtcdCore::Settings settings;
         settings.facts = {.name = "n" + std::to_string(number),
-                          .address = "n" + std::to_string(number) + ":1"};
+                          .address = "n" + std::to_string(number) + ":1",
+                          .etcd = true};
         settings.expect = machine.expect;
         settings.pool.lease_ttl = ttl;
         settings.pool.copies = machine.copies;
@@ -77,7 +86,7 @@ public:
         machine.core = std::make_unique<replication::EtcdCore>(machine.disk, settings, [this] {
             return random_ = random_ * 6364136223846793005u + 1;
         });
-        act(number, [&](auto& core, auto& out) { core.start(now, out); });
+        act(number, how);
         settle();
     }
     void begin(int count) {

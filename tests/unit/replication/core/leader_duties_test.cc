@@ -337,6 +337,32 @@ TEST_CASE("who may ask for what") {
     CHECK_FALSE(pool.state().find(mine.id)->holds(other));
 }
 
+TEST_CASE("once a value gives the pool to another control plane the leader grants nothing") {
+    Leading pool(3, {1, 2, 3});
+    pool.renewing = {1, 2, 3};
+    pool.run(1s);
+    REQUIRE(pool.count<Renewed>(2) > 0);
+    pool.withheld = {2, 3};
+    SUBCASE("accepted, and not committed yet") {
+        CHECK_FALSE(pool.propose(2, SetControl{PoolControl::etcd}).has_value());
+    }
+    SUBCASE("committed") {
+        pool.withheld.clear();
+        const auto answer = pool.propose(2, SetControl{PoolControl::etcd});
+        REQUIRE(answer.has_value());
+        CHECK_FALSE(answer->has_value());
+    }
+    const auto last = pool.state();
+    pool.sends.clear();
+    pool.run(25s);
+    CHECK(pool.count<Renewed>(2) == 0);
+    CHECK(pool.state().control == PoolControl::etcd);
+    CHECK(pool.state().partitions == last.partitions);
+    const auto refused = pool.propose(3, SetDraining{id_of(3)});
+    REQUIRE((refused && *refused));
+    CHECK((*refused)->code == Errc::unavailable);
+}
+
 TEST_CASE("an answer waits for the commit, and is `unknown` when the lead is lost before") {
     Leading pool(3);
     pool.withheld = {2, 3};

@@ -315,6 +315,17 @@ TEST_CASE("a message needs a copy") {
     check_refused(pool_of(1), SetCopies{0});
 }
 
+TEST_CASE("a pool goes to another control plane when all can follow") {
+    auto pool = pool_of(3);
+    check_refused(pool, SetControl{PoolControl::embedded});
+    pool.members[1].facts.etcd = false;
+    check_refused(pool, SetControl{PoolControl::etcd});
+    pool.members[1].facts.etcd = true;
+    const auto there = after(pool, SetControl{PoolControl::etcd});
+    CHECK(there.control == PoolControl::etcd);
+    CHECK(after(there, SetControl{PoolControl::embedded}) == pool);
+}
+
 TEST_CASE("the pool understands what its least member understands") {
     auto pool = pool_of(2);
     CHECK(PoolState{}.features() == 0);

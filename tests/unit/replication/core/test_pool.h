@@ -24,7 +24,8 @@ inline replication::Start start_of(std::uint8_t number, std::uint64_t counter, s
             {counter, number},
             {.name = "n" + std::to_string(number),
              .address = "n" + std::to_string(number) + ":1",
-             .zone = std::move(zone)}};
+             .zone = std::move(zone),
+             .etcd = true}};
 }
 
 // Nodes 1, 2, ... of these zones, all live, without a partition.

@@ -16,7 +16,8 @@ Facts facts(std::string name) {
             .address = name + ".example:9626",
             .zone = "zone-of-" + name,
             .release = "0.2.0",
-            .features = 3};
+            .features = 3,
+            .etcd = true};
 }
 
 PoolState pool() {
@@ -73,7 +74,8 @@ std::vector<Change> every_change() {
             RetirePartition{{4}, {6}},
             OpenPartition{{node(2), node(1)}, true},
             ClosePartition{{8}},
-            SetCopies{2}};
+            SetCopies{2},
+            SetControl{PoolControl::etcd}};
 }
 
 std::vector<Message> every_message() {

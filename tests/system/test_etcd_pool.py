@@ -8,19 +8,15 @@ from harness.pool import Authority
 NOWHERE = "http://127.0.0.1:9"
 
 
-def test_a_pool_is_not_looked_for_where_it_is_not(tmp_path: Path):
+def test_a_member_goes_on_where_its_pool_is(tmp_path: Path):
     on_etcd = {"pool": {"control": "etcd", "etcd": {"endpoints": [NOWHERE]},
                         **Authority(tmp_path / "ca").issue("pool")}}
     with Node(folder=tmp_path / "node") as node:  # a pool of its own
         node.stop()
         node.write_config(on_etcd)
-        node.launch()
-        assert node.exit_code() == 1
-        log = node.logged("cannot_start")
-        assert "posthorse pool move --to etcd" in log
-        assert 'set control = \\"embedded\\"' in log
-        node.write_config({})
         node.start()
+        assert "posthorse pool move --to etcd" in node.logged("pool_control_differs")
+        assert "etcd" not in node.cli("pool", "status")
 
 
 def test_a_node_whose_etcd_does_not_answer_says_so(tmp_path: Path):

@@ -63,12 +63,22 @@ def becomes_ready(pool: MailPool, node: PoolNode) -> float:
     return time.monotonic() - began
 
 
+def speak_to_each_other(pool: MailPool) -> None:
+    """A pool that has just begun refuses mail for a moment: nobody can take a copy of it yet."""
+    others = len(pool.nodes) - 1
+    for node in pool.nodes:
+        wait.until(lambda node=node: node.ready() and
+                   node.metrics()['posthorse_replication_streams{way="kept"}'] == others,
+                   f"{node.name} keeps a stream to every other", 30)
+
+
 # ------------------------------------------------------------------ the acceptance test
 
 def acceptance(run: Run) -> None:
     count = 3000 if run.full else 300
     with run.pool(3, {"sink.test": "defer"}) as pool:
         pool.start()
+        speak_to_each_other(pool)
         habits = Habits(sizes=(1000, 4000, 20_000), null_senders=0)
         sent = pool.crowd(habits, "acceptance").run(count)
         require(len(sent) == count and all(one.taken for one in sent),

@@ -2,9 +2,11 @@
 
 The targets of tests/fuzz, built with the address and undefined-behaviour sanitisers, two at a time:
 each for 10 seconds of processor time, with --full until it had 30 minutes, or so many --minutes, in
-all. What a target reached and the time that it had without a finding are kept beside the build
-(fuzz-corpus): nine hours need not be of one piece, the next run begins where the last ended. The
-suite's own step `fuzz` runs each for a bounded number of inputs and needs no proof.
+all. What a target reached is kept beside the build (fuzz-corpus), and the time that it had without
+a finding in tests/fuzz/had.json: nine hours need not be of one piece, nor of one machine, the next
+run begins where the last ended. Who commits it says by that what the hours are of; an entry goes
+when the code of its target changes much. The suite's own step `fuzz` runs each for a bounded number
+of inputs and needs no proof.
 """
 
 import json
@@ -22,6 +24,7 @@ from proofs.figures import Figures, require
 
 BUILD = Path("build-asan").absolute()
 CORPUS = Path("tests/fuzz/corpus").absolute()
+HAD = Path("tests/fuzz/had.json").absolute()
 PROCESSES = 2
 BOUNDED_S = 10
 FULL_S = 30 * 60
@@ -30,6 +33,13 @@ INPUT_BYTES_MAX = 4096
 # Whoever is reached by strangers comes first.
 FIRST = ("server_session", "client_session", "header", "dsn", "sasl", "proxy_header", "command",
          "address", "data_framing", "line_splitter")
+
+
+writing = threading.Lock()
+
+
+def all_had() -> dict[str, dict[str, int]]:
+    return json.loads(HAD.read_text()) if HAD.is_file() else {}
 
 
 @dataclass
@@ -48,22 +58,19 @@ class Target:
     def reached(self) -> Path:
         return BUILD / "fuzz-corpus" / self.name
 
-    @property
-    def had(self) -> Path:
-        return self.reached.with_suffix(".had.json")
-
     def recall(self) -> None:
         """What earlier runs had."""
-        if self.had.is_file():
-            earlier = json.loads(self.had.read_text())
-            self.worked_s, self.inputs = earlier["worked_s"], earlier["inputs"]
+        earlier = all_had().get(self.name, {"worked_s": 0, "inputs": 0})
+        self.worked_s, self.inputs = earlier["worked_s"], earlier["inputs"]
 
     def remember(self) -> None:
         """A target with a finding begins anew: what counts is the mended one's time."""
-        if self.findings:
-            self.had.unlink(missing_ok=True)
-        else:
-            self.had.write_text(json.dumps({"worked_s": self.worked_s, "inputs": self.inputs}))
+        with writing:
+            had = all_had()
+            had[self.name] = {"worked_s": round(self.worked_s), "inputs": self.inputs}
+            if self.findings:
+                del had[self.name]
+            HAD.write_text(json.dumps(had, indent=1, sort_keys=True) + "\n")
 
     def run(self, seconds: int) -> None:
         """One slice."""

@@ -11,6 +11,8 @@
    twice; one that was away follows when it comes back.
 """
 
+import os
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -23,6 +25,9 @@ from proofs import handover
 from proofs.figures import Figures, require
 from proofs.moments import (AGREE_S, TAKEOVER_S, given_away, id_of, others_than, pause_until,
                             takes_mail, timed, views)
+
+
+CONFORMANCE = "build/tests/unit/replication/edge/unit_replication_etcd"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,19 @@ def not_twice(pool: Pool) -> None:
 
 def live_starts(answer) -> set[tuple[str, int]]:
     return {(member.id, member.incarnation) for member in answer.members if member.live}
+
+
+# ------------------------------------------------------------------ what every control plane does
+
+def conformance(run: Run) -> None:
+    """The suite of both control planes, which unit tests run on an etcd of one member, on three."""
+    subprocess.run(["ninja", "-C", "build", CONFORMANCE.removeprefix("build/")], check=True)
+    done = subprocess.run([CONFORMANCE, "--test-case=every control plane*"], check=False,
+                          capture_output=True, text=True,
+                          env={**os.environ, "POSTHORSE_TEST_ETCD_MEMBERS": "3"})
+    require(done.returncode == 0, f"the suite fails on three members:\n{done.stdout[-4000:]}")
+    run.figures.add("suite for control planes, on an etcd of three members",
+                    next(line for line in done.stdout.splitlines() if "test cases:" in line))
 
 
 # ------------------------------------------------------------------ a life
@@ -262,6 +280,8 @@ def main(full: bool) -> None:
     figures = Figures("a pool on etcd")
     run = Run(full, 10 if full else 3, figures)
     figures.add("lease", f"{run.lease_s:.0f} s")
+    if full:
+        conformance(run)
     for members in (1, 3) if full else (1,):
         a_life(run, members)
     ways_to_etcd(run)

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "replication/edge/embedded_control.h"
 #include "replication/edge/etcd_control.h"
+#include "tests/unit/replication/edge/peer_fixture.h"
 
 namespace posthorse::tests {
 
@@ -216,20 +218,44 @@ bool EmbeddedRig::patience_ends(BootTime since) const {
 // On loopback a lease may be short; a machine that is busy must not lose it.
 constexpr Duration etcd_lease_ttl = 3s;
 
+// How many members etcd has; the proof `etcd` says three.
+int etcd_members() {
+    const char* wanted = std::getenv("POSTHORSE_TEST_ETCD_MEMBERS");
+    return wanted == nullptr ? 1 : std::atoi(wanted);
+}
+
+std::vector<std::unique_ptr<EtcdProcess>> start_etcd() {
+    std::vector<EtcdProcess::Membership> members;
+    std::string cluster;
+    for (int i = 0; i < etcd_members(); ++i) {
+        members.push_back({"m" + std::to_string(i), free_port(), {}});
+        cluster += (i == 0 ? "" : ",") + members.back().name +
+                   "=http://127.0.0.1:" + std::to_string(members.back().peer_port);
+    }
+    std::vector<std::unique_ptr<EtcdProcess>> etcd;
+    for (auto& member : members) {
+        member.cluster = cluster;
+        etcd.push_back(std::make_unique<EtcdProcess>(EtcdTls{}, member));
+    }
+    return etcd;
+}
+
 WallTime EtcdRig::MachineClock::wall() const {
     return std::chrono::floor<Duration>(std::chrono::system_clock::now());
 }
 
-EtcdRig::EtcdRig() = default;
+EtcdRig::EtcdRig() : etcd_(start_etcd()) {}
 
 EtcdRig::~EtcdRig() {
     shut_down();
 }
 
-TcpRelay& EtcdRig::way(int number) {
-    auto& way = ways_[number];
-    if (!way) way = std::make_unique<TcpRelay>(etcd_.port());
-    return *way;
+EtcdRig::Ways& EtcdRig::ways(int number) {
+    auto& ways = ways_[number];
+    if (ways.empty()) {
+        for (const auto& member : etcd_) ways.push_back(std::make_unique<TcpRelay>(member->port()));
+    }
+    return ways;
 }
 
 std::unique_ptr<MembershipControl> EtcdRig::open(int number, Node& node) {
@@ -237,10 +263,11 @@ std::unique_ptr<MembershipControl> EtcdRig::open(int number, Node& node) {
     if (!home) home = std::make_unique<NodeHome>(home_, node.frozen);
     EtcdCore::Settings settings{.facts = facts(number), .expect = node.expect};
     settings.pool.lease_ttl = etcd_lease_ttl;
+    EtcdClient::Settings etcd{.endpoints = {}, .prefix = "/posthorse"};
+    for (const auto& way : ways(number))
+        etcd.endpoints.push_back("http://127.0.0.1:" + std::to_string(way->port()));
     auto opened = EtcdControl::open(
-        node.directory.path() + "/control", settings,
-        {.endpoints = {"http://127.0.0.1:" + std::to_string(way(number).port())},
-         .prefix = "/posthorse"},
+        node.directory.path() + "/control", settings, std::move(etcd),
         {.home = *home,
          .disk = *home,
          .clock = clock_,

@@ -62,10 +62,14 @@ class EtcdRig final : public ControlRig {
 public:
     EtcdRig();
     ~EtcdRig() override;
-    void cut_off(int number) override { way(number).cut(); }
-    void let_through(int number) override { way(number).let_through(); }
+    void cut_off(int number) override {
+        for (auto& way : ways(number)) way->cut();
+    }
+    void let_through(int number) override {
+        for (auto& way : ways(number)) way->let_through();
+    }
     BootTime now() const override { return clock_.boot(); }
-    EtcdProcess& etcd() { return etcd_; }
+    EtcdProcess& etcd() { return *etcd_.front(); }
 
 private:
     class MachineClock final : public Clock {
@@ -77,13 +81,15 @@ private:
     void close(int number, Node& node) override;
     void step() override;
     bool patience_ends(BootTime since) const override;
-    TcpRelay& way(int number);
+    // A node's ways to etcd: one to each of its members.
+    using Ways = std::vector<std::unique_ptr<TcpRelay>>;
+    Ways& ways(int number);
 
     MachineClock clock_;
-    EtcdProcess etcd_;
+    std::vector<std::unique_ptr<EtcdProcess>> etcd_;
     PatientHome home_;
     std::map<int, std::unique_ptr<NodeHome>> homes_;
-    std::map<int, std::unique_ptr<TcpRelay>> ways_;
+    std::map<int, Ways> ways_;
     BootTime ticked_{};
 };
 

@@ -158,6 +158,7 @@ replication::ControlPorts ControlWiring::ports() {
                             {"mend",
                              "start it again: it joins as a new node, and what it holds "
                              "is set aside under data_dir"}});
+                stranger_ = true;
                 ports_.must_end();
             },
         .failed =

@@ -40,6 +40,8 @@ public:
     Result<void> open(const std::string& directory);
     replication::MembershipControl& control() { return *control_; }
     const replication::MembershipControl& control() const { return *control_; }
+    // The pool has disowned this node.
+    bool is_stranger() const noexcept { return stranger_; }
     // The files of TLS to etcd, where they are in use.
     Result<void> reload();
     // Of the pool's etcd; all zero where it is not used.
@@ -70,6 +72,7 @@ private:
     std::unique_ptr<replication::MovableControl> control_;
     replication::EtcdControl* etcd_ = nullptr;  // while the pool is there
     std::string look_trouble_;                  // said once
+    bool stranger_ = false;
 };
 
 }  // namespace posthorse

@@ -180,8 +180,9 @@ void PoolMembership::export_figures(runtime::Metrics& metrics) {
         export_etcd(metrics, [this] { return wiring_.etcd(); });
 }
 
+// A stranger waits for nobody: what it remembers of its pool is not true any more.
 bool PoolMembership::has_peers() const {
-    return control().committed().members.size() > 1;
+    return !wiring_.is_stranger() && control().committed().members.size() > 1;
 }
 
 bool PoolMembership::drains() const {

@@ -1,62 +1,27 @@
-// etcd_sim FIRST LAST [SCENARIO|all] [MUTANT]: runs the seeds FIRST to LAST. Without a mutant
-// none may break a promise. With the name of the mutant that this program was built with, some
-// must.
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <string_view>
-
 #include "tests/sim/etcd/simulation.h"
+#include "tests/sim/runs.h"
 
-using namespace posthorse::sim::etcd;
+using namespace posthorse::sim;
 
 namespace {
 
-int usage() {
-    std::fputs("usage: etcd_sim FIRST LAST [SCENARIO|all] [MUTANT]\nscenarios:", stderr);
-    for (const auto& scenario : scenarios()) std::fprintf(stderr, " %s", scenario.name.data());
-    std::fputs("\n", stderr);
-    return 2;
-}
+struct Simulator {
+    static constexpr const char* usage = "etcd_sim FIRST LAST [SCENARIO|all] [MUTANT|none]";
+    static constexpr std::size_t arguments_most = 5;
+    using Counts = control::Counts;
 
-const Scenario* find(std::string_view name) {
-    for (const auto* some : {&scenarios(), &scenarios_beyond()}) {
-        for (const auto& scenario : *some) {
-            if (scenario.name == name) return &scenario;
-        }
+    static const auto& scenarios() { return etcd::scenarios(); }
+    static const auto& scenarios_beyond() { return etcd::scenarios_beyond(); }
+    static auto run(std::uint64_t seed,
+                    const etcd::Scenario& scenario,
+                    bool told,
+                    std::span<char*>) {
+        return etcd::run(seed, scenario, told ? control::Story::told : control::Story::untold);
     }
-    return nullptr;
-}
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 3 || argc > 5) return usage();
-    const std::uint64_t first = std::strtoull(argv[1], nullptr, 10);
-    const std::uint64_t last = std::strtoull(argv[2], nullptr, 10);
-    const std::string_view wanted = argc > 3 ? argv[3] : "all";
-    const bool mutant = argc > 4 && std::string_view(argv[4]) != "none";
-    const auto* only = find(wanted);
-    if (last < first || (only == nullptr && wanted != "all")) return usage();
-
-    posthorse::sim::control::Counts counts;
-    std::uint64_t violations = 0;
-    std::uint64_t simulated_ms = 0;
-    for (std::uint64_t seed = first; seed <= last; ++seed) {
-        const auto& scenario = only != nullptr ? *only : scenarios()[seed % scenarios().size()];
-        const auto story = first == last ? Story::told : Story::untold;
-        const auto outcome = run(seed, scenario, story);
-        counts.add(outcome.counts);
-        simulated_ms += outcome.simulated_ms;
-        if (!outcome.violation) continue;
-        std::printf("seed %llu, %s: %s\n", static_cast<unsigned long long>(seed),
-                    scenario.name.data(), outcome.violation->c_str());
-        violations += 1;
-        if (mutant) break;
-    }
-    std::printf("simulated_s %llu, %s, violations %llu\n",
-                static_cast<unsigned long long>(simulated_ms / 1000), counts.to_string().c_str(),
-                static_cast<unsigned long long>(violations));
-    const bool found = violations > 0;
-    return found == mutant ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_seeds<Simulator>({argv, static_cast<std::size_t>(argc)});
 }

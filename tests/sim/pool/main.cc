@@ -1,64 +1,38 @@
-// pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]: runs the seeds FIRST to LAST.
-// Without a mutant none may break a promise. With the name of the mutant that this program was
-// built with, some must. A single seed is told as a story, with the frames of that partition.
-#include <cstdio>
-#include <cstdlib>
-#include <string_view>
-
+// A single seed is told with the frames of the partition that is named last.
 #include "tests/sim/pool/simulation.h"
+#include "tests/sim/runs.h"
 
-using namespace posthorse::sim::pool;
-using posthorse::sim::control::Story;
+using namespace posthorse::sim;
 
 namespace {
 
-int usage() {
-    std::fputs("usage: pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]\nscenarios:",
-               stderr);
-    for (const auto& scenario : scenarios()) std::fprintf(stderr, " %s", scenario.name.data());
-    std::fputs("\n", stderr);
-    return 2;
-}
+struct Simulator {
+    static constexpr const char* usage =
+        "pool_sim FIRST LAST [SCENARIO|all] [MUTANT|none] [PARTITION]";
+    static constexpr std::size_t arguments_most = 6;
+    using Counts = pool::Counts;
 
-const Scenario* find(std::string_view name) {
-    for (const auto& scenario : scenarios()) {
-        if (scenario.name == name) return &scenario;
+    static const auto& scenarios() { return pool::scenarios(); }
+    static const auto& scenarios_beyond() {
+        static const std::vector<pool::Scenario> none;
+        return none;
     }
-    return nullptr;
-}
+    static auto run(std::uint64_t seed,
+                    const pool::Scenario& scenario,
+                    bool told,
+                    std::span<char*> further) {
+        pool::Telling telling{.story = told ? control::Story::told : control::Story::untold,
+                              .frames = {}};
+        if (!further.empty()) {
+            const auto partition = std::strtoul(further[0], nullptr, 10);
+            telling.frames = posthorse::PartitionId{static_cast<std::uint32_t>(partition)};
+        }
+        return pool::run(seed, scenario, telling);
+    }
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 3 || argc > 6) return usage();
-    const std::uint64_t first = std::strtoull(argv[1], nullptr, 10);
-    const std::uint64_t last = std::strtoull(argv[2], nullptr, 10);
-    const std::string_view wanted = argc > 3 ? argv[3] : "all";
-    const bool mutant = argc > 4 && std::string_view(argv[4]) != "none";
-    const auto* only = find(wanted);
-    Telling telling{.story = first == last ? Story::told : Story::untold, .frames = {}};
-    if (argc > 5)
-        telling.frames =
-            posthorse::PartitionId{static_cast<std::uint32_t>(std::strtoul(argv[5], nullptr, 10))};
-    if (last < first || (only == nullptr && wanted != "all")) return usage();
-
-    Counts counts;
-    std::uint64_t violations = 0;
-    std::uint64_t simulated_ms = 0;
-    for (std::uint64_t seed = first; seed <= last; ++seed) {
-        const auto& scenario = only != nullptr ? *only : scenarios()[seed % scenarios().size()];
-        const auto outcome = run(seed, scenario, telling);
-        counts.add(outcome.counts);
-        simulated_ms += outcome.simulated_ms;
-        if (!outcome.violation) continue;
-        std::printf("seed %llu, %s: %s\n", static_cast<unsigned long long>(seed),
-                    scenario.name.data(), outcome.violation->c_str());
-        violations += 1;
-        if (mutant) break;
-    }
-    std::printf("simulated_s %llu, %s, violations %llu\n",
-                static_cast<unsigned long long>(simulated_ms / 1000), counts.to_string().c_str(),
-                static_cast<unsigned long long>(violations));
-    const bool found = violations > 0;
-    return found == mutant ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_seeds<Simulator>({argv, static_cast<std::size_t>(argc)});
 }

@@ -447,6 +447,7 @@ bool EtcdCore::is_alone() const {
 }
 
 bool EtcdCore::may_renew(BootTime now) const {
+    if (entering()) return false;  // there is no value here yet that it could name
     const auto& durable = gate_.on_disk();
     const bool newest = durable.marks == record_.marks && acted_on_ >= value()->version &&
                         durable.pool_incarnation == record_.pool_incarnation;

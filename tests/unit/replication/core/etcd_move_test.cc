@@ -78,6 +78,26 @@ TEST_CASE("a pool comes to etcd with its incarnations, and nobody stops") {
     }
 }
 
+TEST_CASE("while its pool is on its way to etcd a node renews nothing") {
+    const Moving pool;
+    const auto now = pool.now;
+    const auto& disk = pool.machines.at(1).disk;
+    EtcdCore core(disk, {.pool = {.lease_ttl = ttl}}, [] { return 7u; });
+    Lease lease;
+    lease.begin(disk.incarnation);
+    REQUIRE(lease.granted(disk.incarnation, now, ttl));
+    EtcdEffects out;
+    core.go_on(lease, now, out);
+    core.acted_on(core.acting().version);
+    core.read({Revision{3}, {}}, now, out);
+    REQUIRE(out.transactions.size() == 1);  // the first value there
+    core.tick(now + 1s, out);
+    REQUIRE(out.probe);
+    core.probed(now + 1s, out);
+    CHECK(out.transactions.size() == 1);
+    CHECK(core.lease_live(now + 1s, {}));
+}
+
 TEST_CASE("who does not follow within its lease is evicted, and comes as another incarnation") {
     Moving pool;
     pool.come(1);

@@ -150,22 +150,13 @@ void ControlCore::estrange(const std::string& why, Effects& out) {
 
 // What this node may act on. It is recomputed before anything that was accepted is answered.
 void ControlCore::refresh_acting(Effects& out) {
-    PoolState next;
-    running_ = false;
-    if (election_ && election_->committed()) {
-        const auto& accepted = *election_->durable().accepted.value;
-        next = acting_state(committed(), accepted, record_.self, record_.incarnation);
-        running_ = !estranged_ && !leaving_ &&
-                   committed().is_live(record_.self, record_.incarnation) &&
-                   accepted.is_live(record_.self, record_.incarnation);
-    }
-    if (!running_) {
-        for (auto& partition : next.partitions) {
-            if (partition.owner == record_.self) partition.owner.reset();
-        }
-    }
-    if (next == acting_) return;
-    acting_ = std::move(next);
+    Acting next;
+    if (election_)
+        next = acting_of(election_->committed(), election_->durable().accepted.value, record_.self,
+                         record_.incarnation, estranged_ || leaving_);
+    running_ = next.running;
+    if (next.state == acting_) return;
+    acting_ = std::move(next.state);
     out.changed = true;
 }
 
@@ -467,23 +458,13 @@ void ControlCore::route(std::vector<Outgoing> messages, Effects& out) {
 // A crash must not make this node forget what it said of itself. What it becomes with the next
 // write, it says after it.
 Header ControlCore::header(std::optional<NodeId> to) const {
-    const auto& known = gate_.on_disk();
-    return {known.pool_id,
-            known.pool_incarnation,
-            record_.self,
-            known.incarnation,
-            settings_.facts.name,
-            settings_.facts.address,
-            to};
+    return header_of(gate_.on_disk(), settings_.facts, to);
 }
 
 Outgoing ControlCore::outgoing(std::optional<NodeId> to,
                                const std::string& address,
                                Message message) const {
-    return {address,
-            {record_.pool_id, record_.pool_incarnation, record_.self, record_.incarnation,
-             settings_.facts.name, settings_.facts.address, to},
-            std::move(message)};
+    return {address, header_of(record_, settings_.facts, to), std::move(message)};
 }
 
 // Nothing leaves in the name of an incarnation or a pool that a crash could make the disk forget.

@@ -207,6 +207,12 @@ struct ControlRecord {
     bool operator==(const ControlRecord&) const = default;
 };
 
+// On what a node says whose disk holds `own`.
+inline Header header_of(const ControlRecord& own, const Facts& facts, std::optional<NodeId> to) {
+    return {own.pool_id, own.pool_incarnation, own.self, own.incarnation,
+            facts.name,  facts.address,        to};
+}
+
 // Of another pool than this node's, or of another incarnation of it.
 inline bool is_of_another_pool(const ControlRecord& own, const Header& header) {
     return !own.pool_id.empty() && !header.pool_id.empty() &&

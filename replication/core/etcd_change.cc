@@ -62,8 +62,7 @@ bool EtcdCore::may_leave() const {
            (!member->live || member->incarnation == record_.incarnation);
 }
 
-bool EtcdCore::carry_out_asked(EtcdNext& next) {
-    bool any = false;
+void EtcdCore::carry_out_asked(EtcdNext& next) {
     std::erase_if(asked_, [&](Asked& asked) {
         auto allowed = may_ask(next.state, asked.change, record_.self, record_.incarnation);
         auto changed_state =
@@ -73,10 +72,9 @@ bool EtcdCore::carry_out_asked(EtcdNext& next) {
             return true;
         }
         next.state = *std::move(changed_state);
-        any = asked.sent = true;
+        asked.sent = true;
         return false;
     });
-    return any;
 }
 
 void EtcdCore::answer_sent(std::optional<Error> error) {

@@ -83,22 +83,11 @@ void EtcdCore::estrange(const std::string& why, Effects& out) {
 
 // To stop, a value that was heard of suffices; to start, it must be on the disk.
 void EtcdCore::refresh_acting(Effects& out) {
-    PoolState next;
-    running_ = false;
-    const auto& durable = gate_.on_disk().agreement.accepted.value;
-    if (durable && value()) {
-        next = acting_state(*durable, *value(), record_.self, record_.incarnation);
-        running_ = !estranged_ && !leaving_ &&
-                   durable->is_live(record_.self, record_.incarnation) &&
-                   value()->is_live(record_.self, record_.incarnation);
-    }
-    if (!running_) {
-        for (auto& partition : next.partitions) {
-            if (partition.owner == record_.self) partition.owner.reset();
-        }
-    }
-    if (next == acting_) return;
-    acting_ = std::move(next);
+    auto next = acting_of(gate_.on_disk().agreement.accepted.value, value(), record_.self,
+                          record_.incarnation, estranged_ || leaving_);
+    running_ = next.running;
+    if (next.state == acting_) return;
+    acting_ = std::move(next.state);
     out.changed = true;
 }
 

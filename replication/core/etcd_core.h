@@ -181,7 +181,7 @@ private:
     void put_next(BootTime now, Effects& out);
     bool others_know_more(BootTime now) const;
     bool may_leave() const;
-    bool carry_out_asked(EtcdNext& next);
+    void carry_out_asked(EtcdNext& next);
     void answer_sent(std::optional<Error> error);
     void propose_value(EtcdNext next, bool leaves, BootTime now, Effects& out);
     void resolve(Effects& out);

@@ -19,14 +19,7 @@ Refusal EtcdCore::judge(const Header& header) const {
 
 // A crash must not make this node forget what it said of itself.
 Header EtcdCore::header(std::optional<NodeId> to) const {
-    const auto& known = gate_.on_disk();
-    return {known.pool_id,
-            known.pool_incarnation,
-            record_.self,
-            known.incarnation,
-            settings_.facts.name,
-            settings_.facts.address,
-            to};
+    return header_of(gate_.on_disk(), settings_.facts, to);
 }
 
 ControlStatus EtcdCore::status(BootTime now) const {

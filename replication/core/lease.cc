@@ -56,6 +56,21 @@ PoolState acting_state(const PoolState& committed,
     return state;
 }
 
+Acting acting_of(const Value& committed,
+                 const Value& accepted,
+                 const NodeId& self,
+                 const Incarnation& incarnation,
+                 bool stops) {
+    if (!committed || !accepted) return {};
+    Acting acting{
+        acting_state(*committed, *accepted, self, incarnation),
+        !stops && committed->is_live(self, incarnation) && accepted->is_live(self, incarnation)};
+    for (auto& partition : acting.state.partitions) {
+        if (!acting.running && partition.owner == self) partition.owner.reset();
+    }
+    return acting;
+}
+
 void LeaseBook::lead(const PoolState& state, BootTime now) {
     stop();
     leads_ = true;

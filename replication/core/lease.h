@@ -73,6 +73,18 @@ PoolState acting_state(const PoolState& committed,
                        const NodeId& self,
                        const Incarnation& incarnation);
 
+// The same, and whether this incarnation acts at all. `stops`: it leaves, or was disowned. Nothing
+// without both values.
+struct Acting {
+    PoolState state;
+    bool running = false;
+};
+Acting acting_of(const Value& committed,
+                 const Value& accepted,
+                 const NodeId& self,
+                 const Incarnation& incarnation,
+                 bool stops);
+
 // --- the leader's end
 class LeaseBook {
 public:

@@ -115,12 +115,15 @@ void MovableControl::tick() {
     look();
 }
 
-void MovableControl::look() {
-    const auto now = clock_.boot();
+bool MovableControl::may_have_missed_a_move() const {
     const auto status = now_->status();
-    const bool lost = makers_.look_on_etcd && !moving_ && !status.leader &&
-                      status.control == PoolControl::embedded;
-    if (!lost) return leaderless_since_.reset();
+    return status.control == PoolControl::embedded && !status.leader;
+}
+
+void MovableControl::look() {
+    if (!makers_.look_on_etcd || moving_) return;
+    const auto now = clock_.boot();
+    if (!may_have_missed_a_move()) return leaderless_since_.reset();
     if (!leaderless_since_) leaderless_since_ = now;
     if (now - *leaderless_since_ < leaderless_for_long || now < next_look_) return;
     next_look_ = now + look_every;
@@ -130,8 +133,7 @@ void MovableControl::look() {
 }
 
 void MovableControl::found(const Value& on_etcd) {
-    const auto status = now_->status();
-    if (!on_etcd || moving_ || status.leader || status.control != PoolControl::embedded) return;
+    if (!on_etcd || moving_ || !may_have_missed_a_move()) return;
     auto passed = now_->passed();
     const auto& known = passed.record.agreement.accepted.value;
     if (known && went_to_etcd(*known, *on_etcd)) moved(PoolControl::etcd, std::move(passed));

@@ -86,6 +86,7 @@ private:
     void take_over(PoolControl to, Passed passed);
     void retire();
     void begin();
+    bool may_have_missed_a_move() const;
     void look();
     void found(const Value& on_etcd);
 

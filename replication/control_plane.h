@@ -1,7 +1,7 @@
 // The agreed value of a pool, and who may act on it, as a port.
 //
-// Place     replicated_queue.h asks it; node.cc picks an implementation: embedded agreement
-//           (edge/embedded_control.h), for a pool of one too, or etcd (edge/etcd_control.h).
+// Place     replicated_queue.h asks it; edge/movable_control.h holds what is behind it: embedded
+//           agreement (edge/embedded_control.h), for a pool of one too, or etcd (etcd_control.h).
 // Contract  read() is what this node may act on now: the newest *committed* value that it has
 //           seen, without the owner of whatever a newer accepted one takes from it. The watcher is
 //           called whenever it changes, and must have stopped acting on what this node does not own

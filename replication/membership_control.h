@@ -1,7 +1,8 @@
 // The control plane as the node's wiring sees it: the port of the queue, and how a node comes to
 // its pool, is told apart by its peers, is asked by people, and goes.
 //
-// Place     Between daemon/pool_membership.h and edge/embedded_control.h or edge/etcd_control.h.
+// Place     Between daemon/pool_membership.h and edge/movable_control.h, which holds one of
+//           edge/embedded_control.h and edge/etcd_control.h.
 // Contract  replication/control_plane.h, and: start() completes when this incarnation is live in
 //           its pool. After leave() has completed nothing of this incarnation is owned, and
 //           left_with() names the partitions that only this node holds, as the pool knows it.

@@ -82,7 +82,7 @@ def led_anew(pool: Pool, nodes: list[PoolNode], term: int, since: float) -> Call
 
 def leader_kills(run: Run, pool: Pool) -> None:
     elections, returns = [], []
-    for _ in range(50 if run.full else 10):
+    for _ in range(50 if run.full else 4):
         leader = pool.settled()
         others, term = others_than(pool, leader), pool.fresh(leader).term
         at = time.monotonic()

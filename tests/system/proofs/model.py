@@ -21,13 +21,13 @@ SEARCH_MAX_S = 900  # seconds of processor are few; a shared machine gives few o
 @dataclass(frozen=True)
 class Model:
     name: str  # of the program: model_NAME, of a mutant: model_NAME-MUTANT
-    faulty_drivers: tuple[str, ...] = ()
+    faulty_drivers: dict[str, str]  # each with the first scope that finds it
 
 
 MODELS = [
-    Model("coordination", faulty_drivers=("send_before_write", "overtake")),
-    Model("lease", faulty_drivers=("wall_clock", "count_from_arrival", "lead_at_election",
-                                   "leave_then_stop")),
+    Model("coordination", {"send_before_write": "one_term_from_A", "overtake": "one_term_from_A"}),
+    Model("lease", {"wall_clock": "third_comes", "count_from_arrival": "evict",
+                    "lead_at_election": "evict_discarded", "leave_then_stop": "leave"}),
 ]
 
 SCOPE = re.compile(r"^scope (\w+): .*?\n(?:.*\n)*?  (states \d+.*)$", re.MULTILINE)
@@ -40,11 +40,11 @@ def program(model: Model, mutant: str = "") -> Path:
     return BUILD / "tests" / "model" / f"model_{model.name}{'-' if mutant else ''}{mutant}"
 
 
-def mutants(model: Model) -> list[str]:
+def mutants(model: Model) -> dict[str, str]:
     table = Path(__file__).parents[2] / "model" / "mutate.py"
-    answer = subprocess.run([sys.executable, table, model.name, "--names"], capture_output=True,
+    answer = subprocess.run([sys.executable, table, model.name, "--scopes"], capture_output=True,
                             text=True, check=True)
-    return answer.stdout.split()
+    return dict(line.split() for line in answer.stdout.splitlines())
 
 
 def seconds(output: str) -> float:
@@ -81,15 +81,18 @@ def note_fault(model: Model, name: str, answer: subprocess.CompletedProcess,
     return found
 
 
-def faults_of(model: Model) -> dict[str, list]:
-    """The search that must find each."""
-    faults = {name: [program(model, name)] for name in mutants(model)}
-    return faults | {name: [program(model), "--driver", name] for name in model.faulty_drivers}
+def faults_of(model: Model, full: bool) -> dict[str, list]:
+    """The search that must find each: all of it with --full, else the scope that is known to."""
+    programs = {name: ([program(model, name)], scope) for name, scope in mutants(model).items()}
+    programs |= {name: ([program(model), "--driver", name], scope)
+                 for name, scope in model.faulty_drivers.items()}
+    return {name: command if full else [*command, "--scope", scope]
+            for name, (command, scope) in programs.items()}
 
 
 def check(model: Model, full: bool, pool: ThreadPoolExecutor, figures: Figures) -> None:
     code = pool.submit(run, [program(model), *(["--full"] if full else [])])
-    answers = {name: pool.submit(run, command) for name, command in faults_of(model).items()}
+    answers = {name: pool.submit(run, command) for name, command in faults_of(model, full).items()}
     note_code(model, code.result(), figures)
     missed = [name for name, answer in answers.items()
               if not note_fault(model, name, answer.result(), figures)]

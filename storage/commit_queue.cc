@@ -66,50 +66,55 @@ CommitQueue::CommitQueue(KeyValue& disk,
 }
 
 void CommitQueue::submit(Operation operation, Completion<> done) {
-    enqueue({std::move(operation), std::move(done)});
+    enqueue({.what = std::move(operation), .done = std::move(done)});
 }
 
 void CommitQueue::submit(Fence fence, Completion<Position> done) {
     PH_ASSERT(fence.partition != store_itself);
-    enqueue({fence, {}, std::move(done)});
+    enqueue({.what = fence, .done = {}, .fenced = std::move(done)});
 }
 
 void CommitQueue::submit(Drop drop, Completion<> done) {
     PH_ASSERT(drop.partition != store_itself);
-    enqueue({drop, std::move(done)});
+    enqueue({.what = drop, .done = std::move(done)});
 }
 
 void CommitQueue::submit(Probe probe, Completion<> done) {
-    enqueue({probe, std::move(done)});
+    enqueue({.what = probe, .done = std::move(done)});
 }
 
 void CommitQueue::submit(Mend mend) {
-    enqueue({mend, {}});
+    enqueue({.what = mend, .done = {}});
 }
 
 void CommitQueue::enqueue(Request request) {
+    Requests one;
+    one.push_back(std::move(request));
     {
         const std::lock_guard lock(mutex_);
         if (!closed_) {
-            waiting_.push_back(std::move(request));
+            waiting_.splice(waiting_.end(), one);
             if (std::exchange(round_posted_, true)) return;
             worker_.post([this] { run_round(); });
             return;
         }
     }
-    home_.post([request = std::move(request)]() mutable { answer(request, cancelled(), {}); });
+    cancel(std::move(one));
 }
 
 void CommitQueue::close() {
-    std::deque<Request> left;
+    Requests left;
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
-        left = std::exchange(waiting_, {});
+        left.swap(waiting_);
     }
-    home_.post([left = std::move(left)]() mutable {
-        for (Request& request : left) answer(request, cancelled(), {});
-    });
+    cancel(std::move(left));
+}
+
+void CommitQueue::cancel(Requests all) {
+    for (Request& request : all) request.result = cancelled();
+    complete(std::move(all));
 }
 
 // Whatever decides how others of its round are judged, or looks at more than records, goes alone.
@@ -127,14 +132,14 @@ bool CommitQueue::copying(PartitionId partition) const {
     return mark != marks_.end() && mark->second.before.has_value();
 }
 
-std::vector<CommitQueue::Request> CommitQueue::take() {
+CommitQueue::Requests CommitQueue::take() {
     const std::lock_guard lock(mutex_);
-    std::vector<Request> taken;
+    Requests taken;
     RoundNames names;
     std::size_t bytes = 0;
     bool alone = false;
     while (!waiting_.empty() && !alone && bytes < settings_.round_bytes_max) {
-        Request& next = waiting_.front();
+        const Request& next = waiting_.front();
         alone = goes_alone(next);
         if (alone && !taken.empty()) break;
         if (const auto* operation = std::get_if<Operation>(&next.what)) {
@@ -142,8 +147,7 @@ std::vector<CommitQueue::Request> CommitQueue::take() {
             names.add(*operation);
             bytes += size_of(*operation);
         }
-        taken.push_back(std::move(next));
-        waiting_.pop_front();
+        taken.splice(taken.end(), waiting_, waiting_.begin());
     }
     round_posted_ = !waiting_.empty();
     if (round_posted_) worker_.post([this] { run_round(); });
@@ -151,27 +155,24 @@ std::vector<CommitQueue::Request> CommitQueue::take() {
 }
 
 void CommitQueue::run_round() {
-    Round round{.room_bytes = disk_.free_bytes()};
-    for (Request& request : take()) {
-        Judged& judged = round.judged.emplace_back(std::move(request));
-        judge(judged, round);
-    }
+    Round round{.requests = take(), .room_bytes = disk_.free_bytes()};
+    for (Request& request : round.requests) judge(request, round);
     write(round);
-    auto durable = take_durable(round.judged);
-    make_visible(round.judged);
-    complete(std::move(round.judged));
+    Requests durable = take_durable(round.requests);
+    make_visible(round.requests);
+    complete(std::move(round.requests));
     if (durable.empty()) return;
     sync(durable);
     make_visible(durable);
     complete(std::move(durable));
 }
 
-void CommitQueue::judge(Judged& judged, Round& round) {
+void CommitQueue::judge(Request& request, Round& round) {
     if (!healthy()) {
-        judged.result = disk_failed();
+        request.result = disk_failed();
         return;
     }
-    std::visit([&](const auto& what) { judge_one(judged, what, round); }, judged.request.what);
+    std::visit([&](const auto& what) { judge_one(request, what, round); }, request.what);
 }
 
 std::optional<Error> CommitQueue::refuse(const Operation& operation,
@@ -193,36 +194,36 @@ std::optional<Error> CommitQueue::take_room(const Operation& operation, Round& r
     return std::nullopt;
 }
 
-void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& round) {
+void CommitQueue::judge_one(Request& request, const Operation& operation, Round& round) {
     const Stamp& stamp = operation.stamp;
     PH_ASSERT(stamp.partition != store_itself);
     PartitionMark& mark = mark_of(stamp.partition, round);
     if (const auto refusal = refuse(operation, mark)) {
-        judged.result = *refusal;
+        request.result = *refusal;
         return;
     }
-    judged.durable = is_durable(operation);
+    request.durable = is_durable(operation);
     const bool in_order = stamp.sequence != Sequence{0};
     if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
-        judged.verdict = Verdict::already_applied;
+        request.verdict = Verdict::already_applied;
         return;
     }
     if (const auto refusal = take_room(operation, round)) {
-        judged.result = *refusal;
+        request.result = *refusal;
         return;
     }
     if (looks(operation, mark.before.has_value())) {
         const Result<Effect> effect = append_looked(disk_, operation, round.writes);
         if (!effect) {
-            judged.result = effect.error();
+            request.result = effect.error();
             return;
         }
-        judged.effect = *effect;
+        request.effect = *effect;
     } else {
         append_writes(operation, round.writes);
-        judged.effect.mail = mail_gained(operation);
+        request.effect.mail = mail_gained(operation);
     }
-    judged.verdict = Verdict::apply;
+    request.verdict = Verdict::apply;
 
     if (stamp.epoch > mark.fence) claims_.raise(stamp.partition, stamp.epoch);
     mark.fence = stamp.epoch;
@@ -236,45 +237,45 @@ void CommitQueue::judge_one(Judged& judged, const Operation& operation, Round& r
     }
 }
 
-void CommitQueue::judge_one(Judged& judged, const Fence& fence, Round& round) {
+void CommitQueue::judge_one(Request& request, const Fence& fence, Round& round) {
     PartitionMark& mark = mark_of(fence.partition, round);
     if (fence.epoch < mark.fence) {
-        judged.result = fenced(fence.partition, fence.epoch, mark.fence);
+        request.result = fenced(fence.partition, fence.epoch, mark.fence);
         return;
     }
-    judged.durable = true;
-    judged.verdict = Verdict::apply;
+    request.durable = true;
+    request.verdict = Verdict::apply;
     mark.fence = fence.epoch;
-    judged.position = mark.position();
+    request.position = mark.position();
 }
 
 // One batch with one range of each family: a crash takes all of it or nothing.
-void CommitQueue::judge_one(Judged& judged, const Drop& drop, Round& round) {
+void CommitQueue::judge_one(Request& request, const Drop& drop, Round& round) {
     const Result<void> scanned = disk_.scan(Family::meta, set_aside_range(drop.partition),
                                             [&](std::string_view, std::string_view) {
-                                                judged.effect.set_aside -= 1;
+                                                request.effect.set_aside -= 1;
                                                 return true;
                                             });
     if (!scanned && scanned.error().code == Errc::io) {
-        judged.result = scanned;
+        request.result = scanned;
         return;
     }
     const KeyRange range = partition_range(drop.partition);
     for (const Family family : {Family::meta, Family::envelope, Family::due, Family::body})
         round.writes.push_back({family, range.from, nullptr, range.to});
-    judged.durable = true;
-    judged.verdict = Verdict::apply;
+    request.durable = true;
+    request.verdict = Verdict::apply;
 }
 
-void CommitQueue::judge_one(Judged& judged, const Probe&, Round& round) {
+void CommitQueue::judge_one(Request& request, const Probe&, Round& round) {
     round.writes.push_back({Family::meta, probe_key(), make_chunk({})});
-    judged.durable = true;
-    judged.verdict = Verdict::apply;
+    request.durable = true;
+    request.verdict = Verdict::apply;
 }
 
-void CommitQueue::judge_one(Judged& judged, const Mend& mend, Round& round) {
-    set_aside(mend, judged, round);
-    judged.verdict = Verdict::apply;
+void CommitQueue::judge_one(Request& request, const Mend& mend, Round& round) {
+    set_aside(mend, request, round);
+    request.verdict = Verdict::apply;
 }
 
 PartitionMark& CommitQueue::mark_of(PartitionId partition, Round& round) {
@@ -287,58 +288,57 @@ void CommitQueue::write(Round& round) {
     if (round.writes.empty()) return;
 
     if (const auto written = disk_.write(round.writes, Sync::no); !written)
-        return refuse(round.judged, written.error());
+        return refuse(round.requests, written.error());
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
-    for (const Judged& judged : round.judged) {
-        const auto* drop = std::get_if<Drop>(&judged.request.what);
-        if (drop != nullptr && judged.verdict == Verdict::apply) marks_.erase(drop->partition);
+    for (const Request& request : round.requests) {
+        const auto* drop = std::get_if<Drop>(&request.what);
+        if (drop != nullptr && request.verdict == Verdict::apply) marks_.erase(drop->partition);
     }
 }
 
-void CommitQueue::refuse(std::vector<Judged>& all, const Error& error) {
+void CommitQueue::refuse(Requests& all, const Error& error) {
     if (!failed_.exchange(true))
         report("writing the queue failed, this node takes nothing more: " + error.what);
-    for (Judged& judged : all) {
-        if (judged.verdict == Verdict::refused) continue;
-        judged.verdict = Verdict::refused;
-        judged.result = error;
+    for (Request& request : all) {
+        if (request.verdict == Verdict::refused) continue;
+        request.verdict = Verdict::refused;
+        request.result = error;
     }
 }
 
 // What is refused waits for nothing.
-std::vector<CommitQueue::Judged> CommitQueue::take_durable(std::vector<Judged>& all) {
-    std::vector<Judged> durable;
-    std::vector<Judged> rest;
-    for (Judged& one : all) {
-        const bool waits = one.durable && one.verdict != Verdict::refused;
-        (waits ? durable : rest).push_back(std::move(one));
+CommitQueue::Requests CommitQueue::take_durable(Requests& all) {
+    Requests durable;
+    for (auto next = all.begin(); next != all.end();) {
+        const auto one = next++;
+        if (one->durable && one->verdict != Verdict::refused)
+            durable.splice(durable.end(), all, one);
     }
-    all = std::move(rest);
     return durable;
 }
 
-void CommitQueue::sync(std::vector<Judged>& written) {
+void CommitQueue::sync(Requests& written) {
     if (const auto synced = disk_.sync(); !synced) return refuse(written, synced.error());
     syncs_ += 1;
     synced_operations_ += written.size();
 }
 
-void CommitQueue::make_visible(const std::vector<Judged>& all) {
-    for (const Judged& judged : all) {
-        if (judged.verdict != Verdict::apply) continue;
-        std::visit([&](const auto& what) { make_visible(judged, what); }, judged.request.what);
+void CommitQueue::make_visible(const Requests& all) {
+    for (const Request& request : all) {
+        if (request.verdict != Verdict::apply) continue;
+        std::visit([&](const auto& what) { make_visible(request, what); }, request.what);
     }
 }
 
-void CommitQueue::make_visible(const Judged& judged, const Operation& operation) {
-    add(operation.stamp.partition, judged.effect);
+void CommitQueue::make_visible(const Request& request, const Operation& operation) {
+    add(operation.stamp.partition, request.effect);
     if (const auto* forget = std::get_if<Forget>(&operation.change)) claims_.gone(forget->id);
     const auto* restore = std::get_if<Restore>(&operation.change);
-    if (restore != nullptr && judged.effect.record_written) claims_.changed(restore->envelope);
+    if (restore != nullptr && request.effect.record_written) claims_.changed(restore->envelope);
 
     const auto* settle = std::get_if<Settle>(&operation.change);
     if (settle == nullptr) return;
-    if (!settle->after || !judged.effect.record_written)
+    if (!settle->after || !request.effect.record_written)
         claims_.gone(settle->id);
     else if (settle->claim == ClaimAfter::stays)
         claims_.changed_under_claim(*settle->after);
@@ -347,19 +347,19 @@ void CommitQueue::make_visible(const Judged& judged, const Operation& operation)
     for (const NewMessage& notice : settle->notices) claims_.born_free(notice.envelope);
 }
 
-void CommitQueue::make_visible(const Judged&, const Fence& fence) {
+void CommitQueue::make_visible(const Request&, const Fence& fence) {
     claims_.fence(fence.partition, fence.epoch);
 }
 
-void CommitQueue::make_visible(const Judged& judged, const Drop& drop) {
-    set_aside_ += static_cast<std::uint64_t>(judged.effect.set_aside);
+void CommitQueue::make_visible(const Request& request, const Drop& drop) {
+    set_aside_ += static_cast<std::uint64_t>(request.effect.set_aside);
     claims_.drop(drop.partition);
     counts_.drop(drop.partition);
 }
 
-void CommitQueue::make_visible(const Judged& judged, const Mend& mend) {
-    add(mend.id.partition(), judged.effect);
-    if (!judged.report.empty()) report(judged.report);
+void CommitQueue::make_visible(const Request& request, const Mend& mend) {
+    add(mend.id.partition(), request.effect);
+    if (!request.report.empty()) report(request.report);
 }
 
 void CommitQueue::add(PartitionId partition, const Effect& effect) {
@@ -367,22 +367,24 @@ void CommitQueue::add(PartitionId partition, const Effect& effect) {
     set_aside_ += static_cast<std::uint64_t>(effect.set_aside);
 }
 
-void CommitQueue::answer(Request& request, const Result<void>& result, const Position& position) {
+void CommitQueue::answer(Request& request) {
+    const Result<void>& result = request.result;
     if (request.done) request.done(result);
     if (request.fenced)
-        request.fenced(result ? Result<Position>(position) : Result<Position>(result.error()));
+        request.fenced(result ? Result<Position>(request.position)
+                              : Result<Position>(result.error()));
 }
 
-void CommitQueue::complete(std::vector<Judged> all) {
+void CommitQueue::complete(Requests all) {
     if (all.empty()) return;
     home_.post([all = std::move(all)]() mutable {
-        for (Judged& one : all) answer(one.request, one.result, one.position);
+        for (Request& request : all) answer(request);
     });
 }
 
 // Bytes that the database gave us and we cannot read move aside whole. What the database itself
 // cannot read stays where it is, for a repair by hand; it is only taken out of the due order.
-void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
+void CommitQueue::set_aside(const Mend& mend, Request& request, Round& round) {
     const std::string key = envelope_key(mend.id);
     const PartitionId partition = mend.id.partition();
     const auto drop_due = [&] {
@@ -405,10 +407,10 @@ void CommitQueue::set_aside(const Mend& mend, Judged& judged, Round& round) {
     if (const auto known = disk_.get(Family::meta, aside); known) return;
     round.writes.push_back({Family::meta, aside, make_chunk(raw ? *raw : std::string{})});
     if (raw) round.writes.push_back({Family::envelope, key, nullptr});
-    judged.durable = true;
-    judged.report = name_of(mend.id) + " cannot be read and was set aside: " +
-                    (envelope ? "its record names another message" : envelope.error().what);
-    judged.effect = {.mail = {.messages = -1}, .set_aside = 1};
+    request.durable = true;
+    request.report = name_of(mend.id) + " cannot be read and was set aside: " +
+                     (envelope ? "its record names another message" : envelope.error().what);
+    request.effect = {.mail = {.messages = -1}, .set_aside = 1};
 }
 
 void CommitQueue::report(std::string what) {

@@ -13,8 +13,8 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -78,56 +78,57 @@ public:
     bool healthy() const { return !failed_ && disk_.healthy(); }
 
 private:
+    enum class Verdict { apply, already_applied, refused };
     struct Request {
         std::variant<Operation, Fence, Drop, Probe, Mend> what;
         Completion<> done;                 // none for Mend
         Completion<Position> fenced = {};  // instead, for Fence
-    };
-    enum class Verdict { apply, already_applied, refused };
-    struct Judged {
-        Request request;
+        // What became of it.
         Verdict verdict = Verdict::refused;
         bool durable = false;  // complete when it is synced
-        Result<void> result;
-        Position position;  // for Fence
-        Effect effect;
-        std::string report;  // of Mend: what operators should hear
+        Result<void> result = {};
+        Position position = {};  // for Fence
+        Effect effect = {};
+        std::string report = {};  // of Mend: what operators should hear
     };
+    // Large, and handed on often: each stays where it was made.
+    using Requests = std::list<Request>;
     struct Round {
-        std::vector<Judged> judged;
+        Requests requests;
         std::vector<Write> writes;
         std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
     };
 
     void enqueue(Request request);
+    void cancel(Requests all);
     void run_round();
-    std::vector<Request> take();
+    Requests take();
     static bool goes_alone(const Request& request);
     bool copying(PartitionId partition) const;
-    void judge(Judged& judged, Round& round);
-    void judge_one(Judged& judged, const Operation& operation, Round& round);
-    void judge_one(Judged& judged, const Fence& fence, Round& round);
-    void judge_one(Judged& judged, const Drop& drop, Round& round);
-    void judge_one(Judged& judged, const Probe& probe, Round& round);
-    void judge_one(Judged& judged, const Mend& mend, Round& round);
+    void judge(Request& request, Round& round);
+    void judge_one(Request& request, const Operation& operation, Round& round);
+    void judge_one(Request& request, const Fence& fence, Round& round);
+    void judge_one(Request& request, const Drop& drop, Round& round);
+    void judge_one(Request& request, const Probe& probe, Round& round);
+    void judge_one(Request& request, const Mend& mend, Round& round);
     std::optional<Error> refuse(const Operation& operation, const PartitionMark& mark) const;
     std::optional<Error> take_room(const Operation& operation, Round& round) const;
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
-    static std::vector<Judged> take_durable(std::vector<Judged>& all);
-    void sync(std::vector<Judged>& written);
-    void refuse(std::vector<Judged>& all, const Error& error);
-    void make_visible(const std::vector<Judged>& all);
-    void make_visible(const Judged& judged, const Operation& operation);
-    void make_visible(const Judged& judged, const Fence& fence);
-    void make_visible(const Judged& judged, const Drop& drop);
-    void make_visible(const Judged&, const Probe&) {}
-    void make_visible(const Judged& judged, const Mend& mend);
+    static Requests take_durable(Requests& all);
+    void sync(Requests& written);
+    void refuse(Requests& all, const Error& error);
+    void make_visible(const Requests& all);
+    void make_visible(const Request& request, const Operation& operation);
+    void make_visible(const Request& request, const Fence& fence);
+    void make_visible(const Request& request, const Drop& drop);
+    void make_visible(const Request&, const Probe&) {}
+    void make_visible(const Request& request, const Mend& mend);
     void add(PartitionId partition, const Effect& effect);
-    static void answer(Request& request, const Result<void>& result, const Position& position);
-    void complete(std::vector<Judged> all);
-    void set_aside(const Mend& mend, Judged& judged, Round& round);
+    static void answer(Request& request);
+    void complete(Requests all);
+    void set_aside(const Mend& mend, Request& request, Round& round);
     void report(std::string what);
 
     KeyValue& disk_;
@@ -137,9 +138,9 @@ private:
     const Settings settings_;
 
     std::mutex mutex_;
-    std::deque<Request> waiting_;  // mutex_
-    bool round_posted_ = false;    // mutex_
-    bool closed_ = false;          // mutex_
+    Requests waiting_;           // mutex_
+    bool round_posted_ = false;  // mutex_
+    bool closed_ = false;        // mutex_
 
     std::map<PartitionId, PartitionMark> marks_;  // worker only
 

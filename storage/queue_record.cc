@@ -1,6 +1,7 @@
 #include "storage/queue_record.h"
 
 #include <algorithm>
+#include <concepts>
 #include <limits>
 #include <utility>
 
@@ -26,6 +27,17 @@ std::string seal(std::string_view payload, std::uint8_t format = record_format) 
     record.push_back(static_cast<char>(format));
     append_big_endian(record, crc32c(payload));
     return record.append(payload);
+}
+
+template <class Message>
+    requires std::derived_from<Message, google::protobuf::MessageLite>
+std::string seal(const Message& message, std::uint8_t format = record_format) {
+    std::string record(header_length + message.ByteSizeLong(), '\0');
+    auto* const payload = record.data() + header_length;
+    message.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(payload));
+    std::string header(1, static_cast<char>(format));
+    append_big_endian(header, crc32c(std::string_view(record).substr(header_length)));
+    return record.replace(0, header_length, header);
 }
 
 Error corrupt(std::string why) {
@@ -298,7 +310,8 @@ static_assert(static_cast<int>(OutcomeKind::failed) == v1::OutcomeRecord::FAILED
 }  // namespace
 
 std::string encode(const Envelope& envelope) {
-    v1::EnvelopeRecord record;
+    thread_local v1::EnvelopeRecord record;  // for the memory that it has already
+    record.Clear();
     record.set_id(envelope.id.to_bytes());
     record.set_version(envelope.version);
     record.set_sender(envelope.sender);
@@ -322,7 +335,7 @@ std::string encode(const Envelope& envelope) {
     for (const HistoryEvent& event : envelope.history) write_event(event, *record.add_history());
     if (envelope.wishes != MailWishes{}) write_wishes(envelope.wishes, *record.mutable_wishes());
     record.set_utf8_header(envelope.utf8_header);
-    return seal(record.SerializeAsString(), format_of(envelope));
+    return seal(record, format_of(envelope));
 }
 
 std::string encode(const Intent& intent) {
@@ -333,7 +346,7 @@ std::string encode(const Intent& intent) {
     record.set_remote(intent.remote);
     record.set_started_ms(to_ms(intent.started));
     record.set_by(to_bytes(intent.by));
-    return seal(record.SerializeAsString());
+    return seal(record);
 }
 
 std::string encode(const AttemptOutcome& outcome) {
@@ -346,7 +359,7 @@ std::string encode(const AttemptOutcome& outcome) {
         out.set_kind(static_cast<v1::OutcomeRecord::Kind>(one.kind));
         if (one.status != DeliveryStatus{}) write_status(one.status, *out.mutable_status());
     }
-    return seal(record.SerializeAsString(), format_of(outcome));
+    return seal(record, format_of(outcome));
 }
 
 std::string encode(const PartitionMark& mark) {

@@ -91,8 +91,8 @@ MUTANTS = [
              "                         submit(id, storage::settle(*found, after, {}, ended),\n"
              "                                [](Result<void>) {});\n"),)),
     Mutant("old_epoch_after_answer", "bad_network", 1000, (
-        Edit(COMMITS, "    mark.fence = fence.epoch;\n    judged.position",
-             "    judged.position"),
+        Edit(COMMITS, "    mark.fence = fence.epoch;\n    request.position",
+             "    request.position"),
         LISTENS_ON)),
     # What one copy lost is read as what was removed.
     Mutant("lost_is_removed", "damage", 500, (

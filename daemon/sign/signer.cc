@@ -127,6 +127,7 @@ public:
     Signature& operator=(Signature&&) = delete;
 
     bool made() const { return handle_ != nullptr; }
+    KeyKind kind() const { return key_->kind(); }
 
     Result<void> field(std::string_view text) {
         return checked(dkim_header(handle_, octets(text), text.size()), "a header field");
@@ -239,6 +240,11 @@ Result<std::string> Signing::finish() {
     });
     if (!done) return done.error();
     return fields;
+}
+
+bool Signing::is_brief() const {
+    const auto& signatures = impl_->signatures;
+    return signatures.size() == 1 && signatures.front().kind() == KeyKind::ed25519;
 }
 
 Signer::Signer(const std::string& canonicalization)

@@ -10,7 +10,7 @@
 //           (section 8.2). A body without a final CRLF is signed as if it had one, and must be sent
 //           so.
 // Owner     Signer: node.cc; any thread. Signing: one thread at a time; finish() takes about
-//           0.3 ms of processor for RSA: call it on a worker thread.
+//           0.3 ms of processor for RSA: call it on a worker thread, unless is_brief().
 // Errors    unavailable: a wanted key cannot be used, or the tables never could (451 4.7.5, P8).
 //           invalid: this message cannot be signed by anybody: no From, a NUL, or a field past the
 //           bounds.
@@ -42,6 +42,8 @@ public:
     Result<void> body(std::string_view piece);
     // The DKIM-Signature fields with their CRLF, in the order of the SigningTable.
     Result<std::string> finish();
+    // finish() takes less than handing it to another thread does: 50 us for Ed25519.
+    bool is_brief() const;
 
 private:
     friend class Signer;

@@ -33,10 +33,10 @@ public:
     World()
         : rsa(files.make_key("rsa.pem", KeyKind::rsa)),
           ed25519(files.make_key("ed.pem", KeyKind::ed25519)) {
-        const auto loaded =
-            files.load("rsa example.org:r:" + files.file("rsa.pem") + "\n" +
-                           "ed example.org:e:" + files.file("ed.pem") + "\n",
-                       "*@example.org rsa\n*@example.org ed\n*@broken.example none\n");
+        const auto loaded = files.load("rsa example.org:r:" + files.file("rsa.pem") + "\n" +
+                                           "ed example.org:e:" + files.file("ed.pem") + "\n",
+                                       "*@example.org rsa\n*@example.org ed\n*@quick.example ed\n"
+                                       "*@slow.example rsa\n*@broken.example none\n");
         REQUIRE(loaded.ring != nullptr);
         ring = loaded.ring;
         files.write("dns", record("r", rsa) + record("e", ed25519));
@@ -257,6 +257,15 @@ TEST_CASE("who wants no signature gets none, who cannot have one an error") {
     CHECK(signer.begin("ann@broken.example").error().code == Errc::unavailable);
     CHECK(sign_message(signer, "ann@example.net", head + "\r\nhello\r\n").value().empty());
     CHECK(sign_message(signer, "ann@broken.example", head).error().code == Errc::unavailable);
+}
+
+TEST_CASE("one signature of Ed25519 is brief, one of RSA or two are not") {
+    const World world;
+    Signer signer("relaxed/relaxed");
+    signer.use(world.ring);
+    CHECK((*signer.begin("ann@quick.example"))->is_brief());
+    CHECK_FALSE((*signer.begin("ann@slow.example"))->is_brief());
+    CHECK_FALSE((*signer.begin("ann@example.org"))->is_brief());
 }
 
 TEST_CASE("a whole message is signed in one call, with a body or without") {

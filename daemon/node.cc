@@ -123,6 +123,7 @@ private:
     intake::AddressSet trusted_networks_;
     std::atomic<intake::Door> door_{intake::Door::open};
     intake::IntakeMetrics intake_metrics_{metrics_};
+    UniqueFunction<WallTime(const Envelope&)> first_due_;
     UniqueFunction<void(Envelope)> accepted_;
     std::unique_ptr<intake::IntakeContext> intake_context_;
     std::unique_ptr<intake::Listeners> listeners_;
@@ -250,6 +251,7 @@ void Node::compose_delivery() {
 }
 
 void Node::compose_intake() {
+    first_due_ = [this](const Envelope& envelope) { return scheduler_->first_due(envelope); };
     accepted_ = [this](Envelope envelope) { scheduler_->offer(std::move(envelope)); };
     counts_ = std::make_unique<CountWiring>(config_, home(), clock_, *pool_, metrics_);
     verifier_ = make_verifier(config_, views(shards_), clock_, metrics_);
@@ -257,7 +259,7 @@ void Node::compose_intake() {
         config_, trusted_networks_, home(), *queue_, counts_->counts(), clock_,
         materials_.logins.authenticator(), materials_.logins.sender_policy(), signing_workers_,
         materials_.server_tls, materials_.signer, materials_.recipients, materials_.senders, door_,
-        intake_metrics_, accepted_, pool_->control().self(), verifier_.get()});
+        intake_metrics_, first_due_, accepted_, pool_->control().self(), verifier_.get()});
     listeners_ = std::make_unique<intake::Listeners>(*intake_context_, home(), views(shards_));
 }
 

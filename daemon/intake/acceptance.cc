@@ -226,6 +226,7 @@ asio::awaitable<Reply> Acceptance::finish() {
     auto stored = co_await runtime::completed_on<void>(
         context_.home, [&context = context_, envelope,
                         head = make_chunk(std::move(*head))](Completion<> done) mutable {
+            envelope.due_at = context.first_due(envelope);
             auto hand_on = [&context, envelope,
                             done = std::move(done)](Result<void> result) mutable {
                 if (result) context.accepted(std::move(envelope));

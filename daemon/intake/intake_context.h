@@ -47,6 +47,8 @@ struct IntakeContext {
     const runtime::Reloadable<const SenderMap>& senders;        // null: nobody has another name
     const std::atomic<Door>& door;
     IntakeMetrics& metrics;
+    // When a message that is about to be committed is to be tried first. On home.
+    UniqueFunction<WallTime(const Envelope&)>& first_due;
     // Hands a fresh message, claimed by this node, to the scheduler. On home.
     UniqueFunction<void(Envelope)>& accepted;
     NodeId node;                           // this one

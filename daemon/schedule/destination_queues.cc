@@ -24,6 +24,11 @@ DestinationQueue& DestinationQueues::of(const std::string& destination) {
     return queues_.emplace(destination, std::move(queue)).first->second;
 }
 
+const DestinationQueue* DestinationQueues::find(const std::string& destination) const {
+    const auto found = queues_.find(destination);
+    return found == queues_.end() ? nullptr : &found->second;
+}
+
 // Puts the queue in the line that it belongs in; it keeps its place when that does not change.
 void DestinationQueues::update(DestinationQueue& queue) {
     Line* wanted = nullptr;

@@ -61,6 +61,8 @@ public:
     DestinationQueues& operator=(const DestinationQueues&) = delete;
 
     DestinationQueue& of(const std::string& destination);
+    // Null: nothing is known of it.
+    const DestinationQueue* find(const std::string& destination) const;
     const std::map<std::string, DestinationQueue>& all() const { return queues_; }
     std::map<std::string, DestinationQueue>& all() { return queues_; }
 

@@ -50,6 +50,19 @@ ScheduleCore::ScheduleCore(Limits limits, RouteTable routes, std::uint64_t seed)
 
 // --- messages in
 
+WallTime ScheduleCore::first_due(const Envelope& envelope, Now now) {
+    if (stopping_ || envelope.due_at > now.wall || now.wall >= told_at(envelope))
+        return envelope.due_at;
+    auto earliest = never;
+    for (const auto& [destination, recipients] : pending_by_destination(envelope)) {
+        const auto* queue = queues_.find(destination);
+        const auto due = queue != nullptr ? put_off(*queue, now) : std::nullopt;
+        if (!due) return envelope.due_at;
+        earliest = std::min(earliest, *due);
+    }
+    return due_when_parked(envelope, earliest, now.wall);
+}
+
 void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
     queues_.expire(now.boot);
     const auto id = envelope.id;
@@ -60,9 +73,10 @@ void ScheduleCore::offer(Envelope envelope, Now now, Effects& out) {
         out.push_back(Park{id, again ? now.wall + limits_.retry.retry_min : at_once});
         return;
     }
-    // Fresh from its client, and for later (RFC 4865): until then it is in the queue alone.
-    if (envelope.release_at > now.wall) {
-        out.push_back(Park{id, envelope.release_at});
+    // Fresh from its client, and for later (RFC 4865, or first_due()): until then it is in the
+    // queue alone.
+    if (envelope.due_at > now.wall) {
+        out.push_back(Park{id, envelope.due_at});
         return;
     }
     if (now.wall >= told_at(envelope)) {

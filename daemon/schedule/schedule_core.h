@@ -100,7 +100,10 @@ public:
     // Counts for what is offered from now on.
     void set_routes(RouteTable routes) { routes_ = std::move(routes); }
 
-    // A claimed message. Without room, or before its release, it goes back as it was. When the time
+    // When a message that is not in the queue yet is to be tried first: later than it says when all
+    // its destinations would only put it off. To be written so, once, instead of twice.
+    WallTime first_due(const Envelope& envelope, Now now);
+    // A claimed message. Without room, or before it is due, it goes back as it was. When the time
     // has come that its sender named (RFC 2852), it is reported without an attempt.
     void offer(Envelope envelope, Now now, Effects& out);
     void job_ended(WorkerId worker, JobResult result, WorkerAfter after, Now now, Effects& out);

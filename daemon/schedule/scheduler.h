@@ -47,6 +47,8 @@ public:
 
     // Begins to claim. Requires that the queue has started.
     void start();
+    // Before a message is accepted: ScheduleCore::first_due().
+    WallTime first_due(const Envelope& envelope) { return core_.first_due(envelope, now()); }
     // A message that was accepted just now and is claimed still.
     void offer(Envelope envelope);
     // An operator removed or held the message.

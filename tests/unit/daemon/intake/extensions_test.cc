@@ -71,6 +71,15 @@ TEST_CASE("a message is 8-bit when it holds such octets, whatever was declared")
     CHECK(accepted_with("<ann@example.net>", rcpt, "X: \xE4\r\n" + plain).utf8_header);
 }
 
+TEST_CASE("a message that would only be put off is written as due later") {
+    IntakeFixture intake;
+    intake.put_off_until = WallTime{std::chrono::hours{1'000'000}};
+    Sender client(intake, "<ann@example.net>", "<bob@example.org>");
+    client.data(plain);
+    CHECK(intake.accepted().at(0).due_at == intake.put_off_until);
+    CHECK(intake.kept(intake.accepted().at(0).id).due_at == intake.put_off_until);
+}
+
 TEST_CASE("TLS-Required: No is kept (RFC 8689 section 3)") {
     const std::string mail = "<ann@example.net>";
     const std::string rcpt = "<bob@example.org>";

@@ -40,6 +40,9 @@ IntakeFixture::IntakeFixture(config::Config settings)
     queue_settings.random = [] { return 0u; };
     queue = std::make_unique<replication::ReplicatedQueue>(clock, *store, control, peers,
                                                            shard.get(), queue_settings);
+    first_due = [this](const Envelope& envelope) {
+        return std::max(envelope.due_at, put_off_until);
+    };
     on_accepted = [this](Envelope envelope) {
         const std::lock_guard lock(mutex_);
         accepted_.push_back(std::move(envelope));
@@ -47,7 +50,7 @@ IntakeFixture::IntakeFixture(config::Config settings)
     context = std::make_unique<intake::IntakeContext>(
         intake::IntakeContext{config, trusted, shard.get(), *queue, counts, clock, authenticator,
                               sender_policy, signing_workers, server_tls, signer, recipients,
-                              senders, door, metrics, on_accepted, tests::test_node(4)});
+                              senders, door, metrics, first_due, on_accepted, tests::test_node(4)});
     std::promise<void> started;
     shard.get().post([&] {
         queue->start([&](Result<void>) {
@@ -106,6 +109,13 @@ void IntakeFixture::wait_for_sessions(std::size_t count) {
 std::vector<Envelope> IntakeFixture::accepted() {
     const std::lock_guard lock(mutex_);
     return accepted_;
+}
+
+Envelope IntakeFixture::kept(QueueId id) {
+    std::promise<Envelope> read;
+    shard.get().post(
+        [&] { queue->find(id, [&](Result<Envelope> kept) { read.set_value(kept.value()); }); });
+    return read.get_future().get();
 }
 
 std::string IntakeFixture::stored(const Envelope& envelope) {

@@ -45,6 +45,7 @@ public:
     std::uint16_t port(const char* listener) const { return listeners->port(listener); }
     // What was accepted so far, and one message's stored bytes.
     std::vector<Envelope> accepted();
+    Envelope kept(QueueId id);
     std::string stored(const Envelope& envelope);
     // Until so many are open.
     void wait_for_sessions(std::size_t count);
@@ -79,6 +80,8 @@ public:
     std::atomic<intake::Door> door{intake::Door::open};
     runtime::Metrics registry;
     intake::IntakeMetrics metrics{registry};
+    WallTime put_off_until{};  // what the scheduler would say; in the past: at once
+    UniqueFunction<WallTime(const Envelope&)> first_due;
     UniqueFunction<void(Envelope)> on_accepted;
     std::unique_ptr<intake::IntakeContext> context;
     std::unique_ptr<intake::Listeners> listeners;

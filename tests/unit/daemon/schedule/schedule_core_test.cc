@@ -321,6 +321,39 @@ TEST_CASE("a destination that is down takes no attempts but one probe") {
     CHECK(driver.core.counters().down == 0);
 }
 
+TEST_CASE("a new message is due later when all its destinations would put it off") {
+    CoreDriver driver;
+    bring_down(driver);
+    auto message = driver.envelope(1, {"a@a.example"});
+    message.due_at = driver.now.wall;
+    const auto due = driver.core.first_due(message, driver.now);
+    CHECK(due >= driver.now.wall + 1min);
+    CHECK(due <= driver.now.wall + 2min);
+
+    auto elsewhere = driver.envelope(2, {"a@a.example", "b@b.example"});
+    elsewhere.due_at = driver.now.wall;
+    CHECK(driver.core.first_due(elsewhere, driver.now) == driver.now.wall);
+    auto warned = message;
+    warned.warn_at = driver.now.wall + 30s;
+    CHECK(driver.core.first_due(warned, driver.now) == warned.warn_at);
+
+    message.due_at = due;
+    driver.offer(message);
+    CHECK(driver.running.empty());
+    REQUIRE(driver.parked.size() == 1);
+    CHECK(driver.parked[0].due == due);  // as it was: nothing is written
+}
+
+TEST_CASE("a new message is due later when its destination has its share") {
+    CoreDriver driver({.active_max = 10});
+    for (std::uint32_t i = 0; i < 5; ++i) driver.offer(i, {"a@a.example"});
+    auto message = driver.envelope(5, {"a@a.example"});
+    message.due_at = driver.now.wall;
+    CHECK(driver.core.first_due(message, driver.now) > driver.now.wall);
+    driver.succeed(driver.running.begin()->first);
+    CHECK(driver.core.first_due(message, driver.now) == driver.now.wall);
+}
+
 TEST_CASE("a probe that fails closes the gate for longer") {
     CoreDriver driver;
     bring_down(driver);

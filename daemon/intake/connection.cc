@@ -134,16 +134,16 @@ asio::awaitable<void> Connection::converse() {
     co_await carry_out();
     while (!closing_) {
         const auto before = session_.state();
-        const auto taken = session_.feed(input_, effects_);
+        const auto taken = session_.feed(input_.text(), effects_);
         const bool out_of_turn = session_.client_must_wait() && taken < input_.size();
         const bool progress = taken > 0 || !effects_.empty() || session_.state() != before;
         co_await carry_out();  // BodyData points into input_
-        input_.erase(0, taken);
+        input_.drop(taken);
         if (out_of_turn) {
             cut_off_out_of_turn();
             co_await carry_out();
         }
-        if (input_.empty() && !acceptance_) input_.shrink_to_fit();
+        if (!acceptance_) input_.shrink(command_read_bytes);
         if (progress || closing_) continue;
         if (wants_stop()) {
             session_.end(smtp::EndReason::shutdown, effects_);
@@ -166,13 +166,11 @@ void Connection::cut_off_out_of_turn() {
 
 // False: the conversation is over.
 asio::awaitable<bool> Connection::read_more() {
-    const auto old_size = input_.size();
     const auto room = acceptance_ ? body_read_bytes_ : command_read_bytes;
-    input_.resize(old_size + room);
     listening_ = true;
-    const auto count = co_await stream_.read_some(std::span(input_).subspan(old_size), patience());
+    const auto count = co_await stream_.read_some(input_.room(room), patience());
     listening_ = false;
-    input_.resize(old_size + (count ? *count : 0));
+    if (count) input_.grew(*count);
     if (acceptance_ && count && *count == room)
         body_read_bytes_ = std::min(2 * room, body_read_bytes_max);
     if (count) co_return true;

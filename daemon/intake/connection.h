@@ -19,6 +19,7 @@
 #include "daemon/intake/intake_context.h"
 #include "daemon/intake/login.h"
 #include "daemon/intake/pool_limits.h"
+#include "daemon/runtime/input_buffer.h"
 #include "daemon/runtime/stream.h"
 #include "proto/smtp/server_session.h"
 
@@ -76,7 +77,7 @@ private:
     smtp::Effects effects_;
     std::unique_ptr<Acceptance> acceptance_;  // between BodyBegin and MessageEnd
     std::size_t body_read_bytes_ = 0;         // at once
-    std::string input_;                       // read and not yet taken by the session
+    runtime::InputBuffer input_;              // read and not yet taken by the session
     std::string output_;                      // said and not yet sent
     WallTime mail_at_{};                      // when MAIL was said
     BootTime began_;

@@ -134,16 +134,17 @@ asio::awaitable<void> Connection::converse() {
     co_await carry_out();
     while (!closing_) {
         const auto before = session_.state();
-        const auto taken = session_.feed(input_.text(), effects_);
+        const auto taken = session_.feed(unread(), effects_);
         const bool out_of_turn = session_.client_must_wait() && taken < input_.size();
         const bool progress = taken > 0 || !effects_.empty() || session_.state() != before;
         co_await carry_out();  // BodyData points into input_
-        input_.drop(taken);
+        input_.consume(taken);
         if (out_of_turn) {
             cut_off_out_of_turn();
             co_await carry_out();
         }
-        if (!acceptance_) input_.shrink(command_read_bytes);
+        if (!acceptance_ && input_.size() == 0 && input_.capacity() > command_read_bytes)
+            input_.shrink_to_fit();
         if (progress || closing_) continue;
         if (wants_stop()) {
             session_.end(smtp::EndReason::shutdown, effects_);
@@ -164,13 +165,20 @@ void Connection::cut_off_out_of_turn() {
     session_.end(smtp::EndReason::out_of_turn, effects_);
 }
 
+std::string_view Connection::unread() const {
+    const auto octets = input_.cdata();
+    return {static_cast<const char*>(octets.data()), octets.size()};
+}
+
 // False: the conversation is over.
 asio::awaitable<bool> Connection::read_more() {
     const auto room = acceptance_ ? body_read_bytes_ : command_read_bytes;
     listening_ = true;
-    const auto count = co_await stream_.read_some(input_.room(room), patience());
+    const auto space = input_.prepare(room);  // memory as it is found: nobody fills it first
+    const auto count = co_await stream_.read_some(
+        std::span(static_cast<char*>(space.data()), space.size()), patience());
     listening_ = false;
-    if (count) input_.grew(*count);
+    if (count) input_.commit(*count);
     if (acceptance_ && count && *count == room)
         body_read_bytes_ = std::min(2 * room, body_read_bytes_max);
     if (count) co_return true;

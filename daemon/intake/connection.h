@@ -12,6 +12,9 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+
+#include <boost/beast/core/flat_buffer.hpp>
 
 #include "daemon/intake/acceptance.h"
 #include "daemon/intake/admission.h"
@@ -19,7 +22,6 @@
 #include "daemon/intake/intake_context.h"
 #include "daemon/intake/login.h"
 #include "daemon/intake/pool_limits.h"
-#include "daemon/runtime/input_buffer.h"
 #include "daemon/runtime/stream.h"
 #include "proto/smtp/server_session.h"
 
@@ -60,6 +62,7 @@ private:
     asio::awaitable<runtime::IoResult<runtime::TlsInfo>> handshake();
     asio::awaitable<void> flush();
     void answer(const Reply& reply);
+    std::string_view unread() const;
     Duration patience() const;
     Client client() const;
     Origin origin() const;
@@ -77,7 +80,7 @@ private:
     smtp::Effects effects_;
     std::unique_ptr<Acceptance> acceptance_;  // between BodyBegin and MessageEnd
     std::size_t body_read_bytes_ = 0;         // at once
-    runtime::InputBuffer input_;              // read and not yet taken by the session
+    boost::beast::flat_buffer input_;         // read and not yet taken by the session
     std::string output_;                      // said and not yet sent
     WallTime mail_at_{};                      // when MAIL was said
     BootTime began_;

@@ -56,15 +56,23 @@ Acceptance::~Acceptance() {
 
 // ------------------------------------------------------------------ bytes in
 
-asio::awaitable<void> Acceptance::write(std::string_view bytes) {
+bool Acceptance::take(std::string_view bytes) {
     PH_ASSERT(!finished_);
-    if (refusal_) co_return;
+    if (refusal_) return false;
     if (in_header_) {
         take_header_end(bytes);
     } else {
         add_body(bytes);
     }
-    while (!refusal_ && !in_header_ && buffer_.size() >= chunk_bytes) co_await flush_chunk();
+    return has_chunk();
+}
+
+asio::awaitable<void> Acceptance::store() {
+    while (has_chunk()) co_await flush_chunk();
+}
+
+bool Acceptance::has_chunk() const {
+    return !refusal_ && !in_header_ && buffer_.size() >= chunk_bytes;
 }
 
 // Collects the header section until the empty line that ends it.
@@ -182,12 +190,21 @@ void Acceptance::add_body(std::string_view bytes) {
     if (auto fed = signing_->body(bytes); !fed) refuse(fed.error(), "the body cannot be signed");
 }
 
+// The front of `buffer_`, where it is; the little that may be behind it moves.
+std::string Acceptance::cut_chunk() {
+    std::string rest;
+    if (buffer_.size() >= chunk_bytes) {
+        rest.reserve(buffer_.size());  // as much again may come
+        rest.append(buffer_, chunk_bytes);
+        buffer_.resize(chunk_bytes);
+    }
+    return std::exchange(buffer_, std::move(rest));
+}
+
 asio::awaitable<void> Acceptance::flush_chunk() {
     co_await ensure_begun();
     if (refusal_) co_return;
-    const auto size = std::min(buffer_.size(), chunk_bytes);
-    auto chunk = make_chunk(buffer_.substr(0, size));
-    buffer_.erase(0, size);
+    auto chunk = make_chunk(cut_chunk());
     auto appended = co_await runtime::completed_on<void>(
         context_.home, [&queue = context_.queue, id = id_, index = ++chunk_count_,
                         chunk = std::move(chunk)](Completion<> done) mutable {

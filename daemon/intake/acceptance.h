@@ -2,7 +2,8 @@
 //
 // Place     Stage 2. Driven by connection.h; calls replication/replicated_queue.h on home.
 //           docs/life-of-a-message.md, steps 2 and 3.
-// Contract  begin(), then write() for each piece, then finish() or abort(): exactly one of the two.
+// Contract  take() for each piece, with store() behind those that ask for it, then finish() or
+//           abort(): exactly one of the two.
 //           finish() gives a positive reply only after the queue's commit: then the message is in
 //           custody (P1). Every other reply means that nothing of it remains, but for a result
 //           that the queue calls unknown.
@@ -39,7 +40,10 @@ public:
     Acceptance(const Acceptance&) = delete;
     Acceptance& operator=(const Acceptance&) = delete;
 
-    asio::awaitable<void> write(std::string_view bytes);
+    // Octets of the content, in order. True: store() is due before more is taken.
+    bool take(std::string_view bytes);
+    // Hands whole chunks to the queue; the client waits that long.
+    asio::awaitable<void> store();
     asio::awaitable<Reply> finish();
     void abort();
 
@@ -57,6 +61,8 @@ private:
     void refuse_unverified(const Error& error);
     std::string author(std::string_view section) const;
     void add_body(std::string_view bytes);
+    bool has_chunk() const;
+    std::string cut_chunk();
     asio::awaitable<void> flush_chunk();
     asio::awaitable<void> ensure_begun();
     asio::awaitable<std::optional<std::string>> make_head();

@@ -216,8 +216,21 @@ Duration Connection::patience() const {
 asio::awaitable<void> Connection::carry_out() {
     while (!effects_.empty()) {
         auto batch = std::exchange(effects_, {});
-        for (auto& effect : batch) co_await carry_out_one(std::move(effect));
+        for (auto& effect : batch) {
+            // Of a body with many dots there are thousands: no coroutine for each.
+            if (const auto* data = std::get_if<smtp::BodyData>(&effect)) {
+                if (take_body(data->bytes)) co_await acceptance_->store();
+            } else {
+                co_await carry_out_one(std::move(effect));
+            }
+        }
     }
+}
+
+// True: the acceptance has to store before it takes more.
+bool Connection::take_body(std::string_view bytes) {
+    body_bytes_ += bytes.size();
+    return acceptance_ && acceptance_->take(bytes);
 }
 
 asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
@@ -225,9 +238,6 @@ asio::awaitable<void> Connection::carry_out_one(smtp::Effect effect) {
         output_ += send->bytes;
         step_began_ = context_.clock.boot();
         if (output_.size() > output_bytes_max) co_await flush();
-    } else if (auto* data = std::get_if<smtp::BodyData>(&effect)) {
-        body_bytes_ += data->bytes.size();
-        if (acceptance_) co_await acceptance_->write(data->bytes);
     } else if (auto* begun = std::get_if<smtp::AuthBegin>(&effect)) {
         co_await log_in(login_.begin(std::move(*begun)));
     } else if (auto* response = std::get_if<smtp::AuthResponse>(&effect)) {

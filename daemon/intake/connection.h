@@ -52,6 +52,7 @@ private:
     void cut_off_out_of_turn();
     asio::awaitable<void> carry_out();
     asio::awaitable<void> carry_out_one(smtp::Effect effect);
+    bool take_body(std::string_view bytes);
     asio::awaitable<void> log_in(asio::awaitable<LoginStep> step);
     void offer_logins();
     asio::awaitable<void> delay_greeting();

@@ -11,6 +11,7 @@ Owner     `with Crowd(...)` sends until its end, `run(n)` so many messages. A th
 import asyncio
 import itertools
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from harness.records import Sent
 SIZES = (1000, 1000, 2000, 4000, 4000, 8000, 20_000, 60_000, 300_000)
 SILENCE_MAX_S = 90   # without a reply for so long, a client hangs up
 BLOCK_LINES = 8000
+SO_MAX_PACING_RATE = 47      # of Linux; the module socket does not have it
+SENDING_BYTES = 32 * 1024    # at most so much waits in the system of a client with a line
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Habits:
     sends_again: float = 0.5        # ... that are sent again when nobody knows
     per_connection: int = 10        # messages, then a new one to another node
     rate: float = 0                 # messages a second, of all sessions; 0: as fast as may be
+    line: int = 0                   # octets a second that each client's line carries; 0: no bound
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,11 @@ class _Client:
 
     async def _connection(self, host: str, port: int) -> None:
         self._reader, self._writer = await asyncio.wait_for(asyncio.open_connection(host, port), 3)
+        self._writer.transport.set_write_buffer_limits(high=0)  # drain() waits for the last octet
+        if self._crowd.habits.line:
+            client = self._writer.get_extra_info("socket")
+            client.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, self._crowd.habits.line)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENDING_BYTES)
         try:
             await self._expect("220")
             self._write(b"EHLO client.test\r\n")
@@ -207,6 +216,8 @@ class _Client:
         sent = replace(sent, dot=time.monotonic())
         self._message = None
         try:
+            await asyncio.wait_for(self._writer.drain(), SILENCE_MAX_S)
+            sent = replace(sent, dot=time.monotonic())  # what it could not send at once has gone
             reply = await self._reply()
         except (OSError, EOFError):
             self._crowd.note(sent)

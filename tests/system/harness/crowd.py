@@ -213,11 +213,11 @@ class _Client:
             return False
         content = message.content.replace(b"\r\n.", b"\r\n..")
         self._write(content + b".\r\n")
-        sent = replace(sent, dot=time.monotonic())
+        sent = replace(sent, dot=time.monotonic())  # from now on nobody knows what comes through
         self._message = None
         try:
             await asyncio.wait_for(self._writer.drain(), SILENCE_MAX_S)
-            sent = replace(sent, dot=time.monotonic())  # what it could not send at once has gone
+            sent = replace(sent, dot=time.monotonic())  # its last octet has gone
             reply = await self._reply()
         except (OSError, EOFError):
             self._crowd.note(sent)

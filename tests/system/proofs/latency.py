@@ -12,7 +12,7 @@ of one machine here, and one disk; of messages without a pause each waits for th
 those before, on nodes that would have machines of their own. Their waits are shown too, and what
 they say is the work that a copy makes: with two copies about twice as much is done on the same
 processors. So are those of a client whose line carries 1 Gbit/s: without a line, 1 MB is in the
-system of the client before the node has read half of it, and the wait is that for the rest, too.
+system of the client before the node has read it, and the wait is that for the reading, too.
 """
 
 import itertools

@@ -49,9 +49,14 @@ def run_posthorse(*arguments: str, stdin: str = "", timeout_s: float = 60) -> st
     """A command of the binary; its standard output. Raises with its message when it fails."""
     answer = answer_of(*arguments, stdin=stdin, timeout_s=timeout_s)
     if answer.returncode:
-        raise AssertionError(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
-                             f"{answer.stderr.strip() or answer.stdout.strip()}")
+        kind = IncompleteError if answer.returncode == INCOMPLETE else AssertionError
+        raise kind(f"posthorse {' '.join(arguments)} exited {answer.returncode}: "
+                   f"{answer.stderr.strip() or answer.stdout.strip()}")
     return answer.stdout
+
+
+class IncompleteError(OSError):
+    """A part of the queue did not answer, as when it is just changing its owner: ask again."""
 
 
 class GoneError(AssertionError):

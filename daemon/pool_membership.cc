@@ -249,9 +249,11 @@ awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootT
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
-    // What is copied the pool gives to others in any case; empty partitions would stay behind.
+    // What is copied the pool gives to others in any case; empty partitions would stay behind, and
+    // how an attempt ended nobody else could tell.
     const auto tidy_until = std::min(until - agreement_time, clock_.boot() + tidying_time);
-    while (has_peers() && !queue.owns_nothing() && clock_.boot() < tidy_until) {
+    while (has_peers() && (!queue.owns_nothing() || queue.will_be_asked()) &&
+           clock_.boot() < tidy_until) {
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }

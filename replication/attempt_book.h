@@ -6,11 +6,13 @@
 // Owner     ReplicatedQueue, on home.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
 #include <set>
 
+#include "proto/types/time.h"
 #include "replication/core/data_message.h"
 
 namespace posthorse::replication {
@@ -20,27 +22,42 @@ public:
     void began(const AttemptName& name) { under_way_.insert(name); }
     void ended(const AttemptName& name) { under_way_.erase(name); }
     // It ended, and this node does not own the message any more. False: it was not under way.
-    bool late(const AttemptName& name, std::vector<RecipientOutcome> outcomes) {
+    bool late(const AttemptName& name, std::vector<RecipientOutcome> outcomes, BootTime now) {
         if (under_way_.erase(name) == 0) return false;
         if (order_.size() >= late_max) {
             late_.erase(order_.front());
             order_.pop_front();
         }
-        if (late_.emplace(name, std::move(outcomes)).second) order_.push_back(name);
+        if (late_.emplace(name, Late{std::move(outcomes), now}).second) order_.push_back(name);
         return true;
+    }
+    // The owner of its message has asked, and hears it.
+    void told(const AttemptName& name) {
+        if (const auto found = late_.find(name); found != late_.end()) found->second.told = true;
     }
 
     bool is_under_way(const AttemptName& name) const { return under_way_.contains(name); }
     const std::vector<RecipientOutcome>* find_late(const AttemptName& name) const {
         const auto found = late_.find(name);
-        return found == late_.end() ? nullptr : &found->second;
+        return found == late_.end() ? nullptr : &found->second.outcomes;
+    }
+    // Whether an outcome came late after `since` that nobody has asked for.
+    bool has_untold(BootTime since) const {
+        return std::ranges::any_of(
+            late_, [since](const auto& one) { return !one.second.told && one.second.at > since; });
     }
 
 private:
     static constexpr std::size_t late_max = 10'000;
 
+    struct Late {
+        std::vector<RecipientOutcome> outcomes;
+        BootTime at;
+        bool told = false;
+    };
+
     std::set<AttemptName> under_way_;
-    std::map<AttemptName, std::vector<RecipientOutcome>> late_;
+    std::map<AttemptName, Late> late_;
     std::deque<AttemptName> order_;
 };
 

@@ -18,7 +18,7 @@ HeldPartitions::HeldPartitions(storage::QueueStore& store,
                                PeerStreams& streams,
                                Executor& home,
                                Pace& pace,
-                               const AttemptBook& attempts)
+                               AttemptBook& attempts)
     : store_(store),
       control_(control),
       streams_(streams),
@@ -362,6 +362,7 @@ void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, const Ask&
     answers->missing = names.size();
     for (const auto& name : names) {
         if (const auto* late = attempts_.find_late(name)) {
+            attempts_.told(name);
             add({name, true, *late});
             continue;
         }

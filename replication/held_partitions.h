@@ -36,7 +36,7 @@ public:
                    PeerStreams& streams,
                    Executor& home,
                    Pace& pace,
-                   const AttemptBook& attempts);
+                   AttemptBook& attempts);
     ~HeldPartitions();
 
     void came(LinkId link, const PeerStreams::Peer& from, Frame frame);
@@ -97,7 +97,7 @@ private:
     PeerStreams& streams_;
     Executor& home_;
     Pace& pace_;
-    const AttemptBook& attempts_;
+    AttemptBook& attempts_;
     std::map<PartitionId, Held> held_;
     std::set<PartitionId> partial_;  // between BeginCopy and EndCopy
     // Chunks that came of bodies without a commit, since this process began: recovery collects

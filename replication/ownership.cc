@@ -22,7 +22,7 @@ constexpr Duration mend_every = std::chrono::seconds{5};
 
 }  // namespace
 
-Ownership::Ownership(Ports ports, Settings settings, Events events, const AttemptBook& attempts)
+Ownership::Ownership(Ports ports, Settings settings, Events events, AttemptBook& attempts)
     : ports_(ports),
       settings_(settings),
       events_(std::move(events)),

@@ -52,7 +52,7 @@ public:
         Executor& home;
     };
 
-    Ownership(Ports ports, Settings settings, Events events, const AttemptBook& attempts);
+    Ownership(Ports ports, Settings settings, Events events, AttemptBook& attempts);
     ~Ownership() override;
 
     void pool_changed(const PoolState& state);

@@ -409,7 +409,11 @@ void ReplicatedQueue::settled(const Settlement& settlement, bool remembered) {
 // outcome: that one will ask.
 void ReplicatedQueue::late(const Settlement& settlement) {
     for (const auto attempt : settlement.ended_attempts)
-        attempts_.late({settlement.id, attempt}, settlement.outcomes);
+        attempts_.late({settlement.id, attempt}, settlement.outcomes, clock_.boot());
+}
+
+bool ReplicatedQueue::will_be_asked() const {
+    return attempts_.has_untold(clock_.boot() - settings_.in_doubt_wait);
 }
 
 Envelope ReplicatedQueue::with_events(Envelope after,

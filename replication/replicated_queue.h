@@ -147,6 +147,9 @@ public:
     bool all_copied() const { return ownership_.all_copied(); }
     // What it owned was handed over, and what was empty retired.
     bool owns_nothing() const { return ownership_.owns_nothing(); }
+    // Attempts of this node ended when their message had been given to another, which has not asked
+    // yet how, and puts them in doubt until it hears.
+    bool will_be_asked() const;
     // Some messages have no holder that stays: this node must not be thrown away.
     bool is_last_holder() const { return ownership_.held_by_nobody_else() > 0; }
     bool has_mail_of(const std::vector<PartitionId>& partitions) const;

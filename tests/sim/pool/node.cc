@@ -189,7 +189,7 @@ void Node::leave(Duration patience, UniqueFunction<void(bool)> gone) {
 }
 
 void Node::go_on_leaving(BootTime until, std::shared_ptr<UniqueFunction<void(bool)>> gone) {
-    const bool ready = queue_->all_copied() && queue_->idle();
+    const bool ready = queue_->all_copied() && queue_->idle() && !queue_->will_be_asked();
     if (!ready && place_.clock.boot() < until)
         return process_.after(poll_every, [=, this] { go_on_leaving(until, gone); });
     const bool all = !queue_->is_last_holder();

@@ -199,6 +199,20 @@ TEST_CASE("an owner that lives and lost its lease has ended nothing: it tells, o
     pool[2].control->live = true;
     pool.pass(2s);
     REQUIRE(*pool.partition().owner == test_node(2));
+    CHECK_FALSE(pool[1].queue->will_be_asked());
+    SUBCASE("nobody asks it while the message would wait for its answer") {
+        pool.network.cut(test_node(1), test_node(2));
+        CHECK_FALSE(pool[1]
+                        .settle({.id = id,
+                                 .outcomes = {outcome(0, OutcomeKind::deferred),
+                                              outcome(1, OutcomeKind::deferred)},
+                                 .ended_attempts = {attempt}})
+                        .has_value());
+        pool.clock.advance(10min);
+        CHECK(pool[1].queue->will_be_asked());
+        pool.clock.advance(1min);
+        CHECK_FALSE(pool[1].queue->will_be_asked());
+    }
     SUBCASE("it is up, and sends still when the wait is over") {
         pool.pass(1s);
         pool.clock.advance(11min);
@@ -213,8 +227,10 @@ TEST_CASE("an owner that lives and lost its lease has ended nothing: it tells, o
                                               outcome(1, OutcomeKind::deferred)},
                                  .ended_attempts = {attempt}})
                         .has_value());
+        CHECK(pool[1].queue->will_be_asked());
         pool.pass(6s);
         REQUIRE(pool[2].told.size() == 1);
         CHECK(pool[2].told.front().envelope.cut_off == 0);
+        CHECK_FALSE(pool[1].queue->will_be_asked());
     }
 }

@@ -200,14 +200,13 @@ TEST_CASE("an owner that lives and lost its lease has ended nothing: it tells, o
     pool.pass(2s);
     REQUIRE(*pool.partition().owner == test_node(2));
     CHECK_FALSE(pool[1].queue->will_be_asked());
+    const Settlement late{
+        .id = id,
+        .outcomes = {outcome(0, OutcomeKind::deferred), outcome(1, OutcomeKind::deferred)},
+        .ended_attempts = {attempt}};
     SUBCASE("nobody asks it while the message would wait for its answer") {
         pool.network.cut(test_node(1), test_node(2));
-        CHECK_FALSE(pool[1]
-                        .settle({.id = id,
-                                 .outcomes = {outcome(0, OutcomeKind::deferred),
-                                              outcome(1, OutcomeKind::deferred)},
-                                 .ended_attempts = {attempt}})
-                        .has_value());
+        CHECK_FALSE(pool[1].settle(late).has_value());
         pool.clock.advance(10min);
         CHECK(pool[1].queue->will_be_asked());
         pool.clock.advance(1min);
@@ -221,12 +220,7 @@ TEST_CASE("an owner that lives and lost its lease has ended nothing: it tells, o
         CHECK(found.front().cut_off == 0);
     }
     SUBCASE("it tells") {
-        CHECK_FALSE(pool[1]
-                        .settle({.id = id,
-                                 .outcomes = {outcome(0, OutcomeKind::deferred),
-                                              outcome(1, OutcomeKind::deferred)},
-                                 .ended_attempts = {attempt}})
-                        .has_value());
+        CHECK_FALSE(pool[1].settle(late).has_value());
         CHECK(pool[1].queue->will_be_asked());
         pool.pass(6s);
         REQUIRE(pool[2].told.size() == 1);

@@ -226,9 +226,9 @@ class Node:
         lines = self.cli("queue", "ls", "--json", *filters).splitlines()
         return [json.loads(line) for line in lines]
 
-    def queue_and_missing(self) -> tuple[list[dict], list[dict]]:
+    def queue_and_missing(self, *filters: str) -> tuple[list[dict], list[dict]]:
         """The same, when parts of the pool's queue may be out of reach, and which are."""
-        return self._whole_or_not("queue", "ls", "--json")
+        return self._whole_or_not("queue", "ls", "--json", *filters)
 
     def summary_and_missing(self, *filters: str) -> tuple[dict, list[dict]]:
         """`queue summary --json`, likewise."""

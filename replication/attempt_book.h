@@ -31,16 +31,16 @@ public:
         if (late_.emplace(name, Late{std::move(outcomes), now}).second) order_.push_back(name);
         return true;
     }
-    // The owner of its message has asked, and hears it.
-    void told(const AttemptName& name) {
-        if (const auto found = late_.find(name); found != late_.end()) found->second.told = true;
+    // The owner of its message has asked, and hears it. nullptr: it did not end late, or long ago.
+    const std::vector<RecipientOutcome>* tell(const AttemptName& name) {
+        const auto found = late_.find(name);
+        if (found == late_.end()) return nullptr;
+        found->second.told = true;
+        return &found->second.outcomes;
     }
 
     bool is_under_way(const AttemptName& name) const { return under_way_.contains(name); }
-    const std::vector<RecipientOutcome>* find_late(const AttemptName& name) const {
-        const auto found = late_.find(name);
-        return found == late_.end() ? nullptr : &found->second.outcomes;
-    }
+    bool has_late(const AttemptName& name) const { return late_.contains(name); }
     // Whether an outcome came late after `since` that nobody has asked for.
     bool has_untold(BootTime since) const {
         return std::ranges::any_of(

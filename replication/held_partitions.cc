@@ -361,8 +361,7 @@ void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, const Ask&
     std::erase_if(names, [&](const AttemptName& name) { return attempts_.is_under_way(name); });
     answers->missing = names.size();
     for (const auto& name : names) {
-        if (const auto* late = attempts_.find_late(name)) {
-            attempts_.told(name);
+        if (const auto* late = attempts_.tell(name)) {
             add({name, true, *late});
             continue;
         }

@@ -228,16 +228,16 @@ void ReplicatedQueue::commit(Envelope envelope, Chunk head, Completion<> done) {
     auto kept = heads_.keep(head);
     auto change = storage::Commit{envelope, std::move(head)};
     submit(id, std::move(change),
-           while_alive([this, envelope = std::move(envelope), kept = std::move(kept),
+           while_alive([this, id, envelope = std::move(envelope), kept = std::move(kept),
                         done = std::move(done)](Result<void> stored) mutable {
                if (stored) {
-                   claimed_.emplace(envelope.id, Claimed{envelope, {}, {}, std::move(kept)});
+                   claimed_.emplace(id, Claimed{std::move(envelope), {}, {}, std::move(kept)});
                    return done({});
                }
                const bool unknown = stored.error().code == Errc::unknown;
-               if (unknown && owned(envelope.id) != nullptr)
+               if (unknown && owned(id) != nullptr)
                    return withdraw(std::move(envelope), std::move(done));
-               if (unknown) undecided_[envelope.id.partition()].push_back(envelope.id);
+               if (unknown) undecided_[id.partition()].push_back(id);
                done(std::move(stored));
            }));
 }

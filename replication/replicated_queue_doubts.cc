@@ -165,7 +165,7 @@ std::uint32_t ReplicatedQueue::claims_cut_off(const Envelope& claimed) const {
     std::set<std::uint32_t> claims;
     for (const auto& doubt : claimed.doubts) {
         const AttemptName name{claimed.id, doubt.attempt};
-        const bool here = attempts_.is_under_way(name) || attempts_.find_late(name) != nullptr;
+        const bool here = attempts_.is_under_way(name) || attempts_.has_late(name);
         const bool there = ownership_.is_up(doubt.by) && doubts_.asks(doubt.by, name);
         if (doubt.by != NodeId{} && !here && !there) claims.insert(claim_of(doubt.attempt));
     }

@@ -239,9 +239,11 @@ asio::awaitable<Reply> Acceptance::finish() {
         co_return *refusal_;
     }
     auto envelope = make_envelope(head->size());
+    size_bytes_ = envelope.size_bytes;
+    const auto release_at = envelope.release_at;
     finished_ = true;
     auto stored = co_await runtime::completed_on<void>(
-        context_.home, [&context = context_, envelope,
+        context_.home, [&context = context_, envelope = std::move(envelope),
                         head = make_chunk(std::move(*head))](Completion<> done) mutable {
             envelope.due_at = context.first_due(envelope);
             auto hand_on = [&context, envelope,
@@ -255,8 +257,7 @@ asio::awaitable<Reply> Acceptance::finish() {
         refuse(stored.error(), "the message could not be committed");
         co_return *refusal_;
     }
-    size_bytes_ = envelope.size_bytes;
-    log_accepted(envelope);
+    log_accepted(release_at);
     co_return Reply{250, {2, 0, 0}, "ok: queued as " + id_.to_string()};
 }
 
@@ -345,20 +346,20 @@ void Acceptance::log_refusal(const Error& error, const char* what) const {
                                            {"listener", origin_.listener}});
 }
 
-void Acceptance::log_accepted(const Envelope& envelope) const {
+void Acceptance::log_accepted(WallTime release_at) const {
     runtime::log::info("accepted", {{"id", id_.to_string()},
-                                    {"sender", envelope.sender},
-                                    {"recipients", envelope.recipients.size()},
-                                    {"size", envelope.size_bytes},
+                                    {"sender", transaction_.sender},
+                                    {"recipients", transaction_.recipients.size()},
+                                    {"size", size_bytes_},
                                     {"client", origin_.client_address},
                                     {"login", origin_.login},
                                     {"listener", origin_.listener},
-                                    {"message_id", envelope.message_id}});
-    if (const auto priority = envelope.wishes.priority; priority != 0)
+                                    {"message_id", message_id_}});
+    if (const auto priority = transaction_.wishes.priority; priority != 0)
         runtime::log::info("priority_given", {{"id", id_.to_string()}, {"priority", priority}});
-    if (envelope.release_at != WallTime{}) {
-        runtime::log::info("release_awaited", {{"id", id_.to_string()},
-                                               {"release", format_date_time(envelope.release_at)}});
+    if (release_at != WallTime{}) {
+        runtime::log::info("release_awaited",
+                           {{"id", id_.to_string()}, {"release", format_date_time(release_at)}});
     }
     if (findings_) log_verified();
 }

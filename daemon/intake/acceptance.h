@@ -70,7 +70,7 @@ private:
     void refuse(Reply why);
     void refuse(const Error& error, const char* what);
     void log_refusal(const Error& error, const char* what) const;
-    void log_accepted(const Envelope& envelope) const;
+    void log_accepted(WallTime release_at) const;
     void log_verified() const;
     Envelope make_envelope(std::uint64_t head_bytes) const;
     std::string acceptance_event() const;  // for its history

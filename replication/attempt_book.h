@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <optional>
 #include <set>
+#include <vector>
 
 #include "proto/types/time.h"
 #include "replication/core/data_message.h"

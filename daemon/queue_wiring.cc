@@ -69,6 +69,11 @@ report::Reporter::Sign notice_signer(const sign::Signer& signer,
 void report_doubts(replication::ReplicatedQueue& queue,
                    report::Reporter& reporter,
                    const Clock& clock) {
+    queue.on_doubt([](const Intent& intent) {
+        runtime::log::info("in_doubt", {{"id", intent.id.to_string()},
+                                        {"relay", intent.remote},
+                                        {"by", intent.by.to_string()}});
+    });
     queue.on_bounce_in_doubt(
         [&reporter](Envelope claimed) { reporter.bounce_in_doubt(std::move(claimed)); });
     queue.on_told([&reporter, &clock](Envelope claimed, std::uint32_t attempt,

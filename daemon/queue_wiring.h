@@ -30,7 +30,8 @@ report::Reporter::Sign notice_signer(const sign::Signer& signer,
                                      runtime::Workers& workers,
                                      runtime::Shard& home);
 
-// What the queue itself finds out about attempts is reported like what this node's attempts met.
+// What the queue itself finds out about attempts is reported like what this node's attempts met;
+// which ones are in doubt, is logged.
 void report_doubts(replication::ReplicatedQueue& queue,
                    report::Reporter& reporter,
                    const Clock& clock);

@@ -358,6 +358,7 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     if (after) after = storage::drop_doubts(std::move(*after), settlement.ended_attempts);
     if (after) after = with_events(std::move(*after), before, std::move(settlement.events));
     if (after && settlement.end) after = storage::after_claim(std::move(*after), *settlement.end);
+    if (after && !settlement.hold_why.empty()) after = held(*std::move(after), settlement.hold_why);
     std::optional<Envelope> poison;
     if (after && settlement.end == AttemptEnd::cut_off && is_poison(*after))
         poison = after = held_as_poison(*std::move(after));

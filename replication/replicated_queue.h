@@ -51,6 +51,7 @@ struct Settlement {
     std::vector<std::uint32_t> ended_attempts;
     std::vector<HistoryEvent> events;  // for the message's history, in this order
     bool goes_on = false;  // other attempts run still: it stays claimed, and due when it was
+    std::string hold_why;  // not empty: what is pending is held
 };
 
 enum class Action : std::uint8_t {
@@ -207,6 +208,8 @@ public:
     // must settle() it with the attempt among `ended_attempts`. Set before start().
     using Told = UniqueFunction<void(Envelope, std::uint32_t, std::vector<RecipientOutcome>)>;
     void on_told(Told told) { told_ = std::move(told); }
+    // An attempt is in doubt from now on: its message says so, durably.
+    void on_doubt(UniqueFunction<void(const Intent&)> doubt) { doubt_ = std::move(doubt); }
     // The message was held by the guard against poison; it is durable.
     void on_poison(UniqueFunction<void(const Envelope&)> poison) { poison_ = std::move(poison); }
     // A partition of another node is served here: it took so long since this node lost that one,
@@ -267,6 +270,7 @@ private:
     // --- the guard against poison
     std::uint32_t claims_cut_off(const Envelope& claimed) const;
     bool is_poison(const Envelope& after) const;
+    Envelope held(Envelope after, const std::string& why) const;
     Envelope held_as_poison(Envelope after) const;
     void set_aside(const Envelope& claimed, Envelope held);
     bool may_be_last(const Envelope& before, const Envelope& decided) const;
@@ -315,6 +319,7 @@ private:
     UniqueFunction<void(QueueId, Action)> acted_;
     UniqueFunction<void(Envelope)> bounce_in_doubt_;
     Told told_;
+    UniqueFunction<void(const Intent&)> doubt_;
     UniqueFunction<void(const Envelope&)> poison_;
     UniqueFunction<void(Duration)> taken_over_;
     std::shared_ptr<char> alive_ =

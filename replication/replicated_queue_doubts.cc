@@ -126,6 +126,7 @@ void ReplicatedQueue::put_in_doubt(const Envelope& claimed,
                    for (const auto& intent : open) {
                        if (intent.by != control_.self() && intent.by != NodeId{})
                            doubts_.add(intent.by, {intent.id, intent.attempt});
+                       if (doubt_) doubt_(intent);
                    }
                    if (done) return done();
                    wake();
@@ -176,11 +177,14 @@ bool ReplicatedQueue::is_poison(const Envelope& after) const {
     return settings_.poison_attempts > 0 && after.cut_off >= settings_.poison_attempts;
 }
 
+Envelope ReplicatedQueue::held(Envelope after, const std::string& why) const {
+    return storage::note(storage::hold(std::move(after), why), event("held: " + why));
+}
+
 Envelope ReplicatedQueue::held_as_poison(Envelope after) const {
     const auto why = "poison: " + std::to_string(after.cut_off) +
                      " deliveries in a row were cut off by the end of their node, or stalled";
-    after = storage::hold(std::move(after), why);
-    return storage::note(std::move(after), event("held: " + why));
+    return held(std::move(after), why);
 }
 
 void ReplicatedQueue::set_aside(const Envelope& claimed, Envelope held) {

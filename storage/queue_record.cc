@@ -116,6 +116,7 @@ void write_status(const DeliveryStatus& status, v1::EnvelopeRecord::Status& out)
     out.set_notices_passed_on(status.notices_passed_on);
     out.set_final_delivery(status.final_delivery);
     out.set_tell_relay(status.tell_relay);
+    out.set_reply_lost(status.reply_lost);
 }
 
 DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
@@ -131,6 +132,7 @@ DeliveryStatus read_status(const v1::EnvelopeRecord::Status& in) {
         .notices_passed_on = in.notices_passed_on(),
         .final_delivery = in.final_delivery(),
         .tell_relay = in.tell_relay(),
+        .reply_lost = in.reply_lost(),
     };
 }
 

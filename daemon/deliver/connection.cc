@@ -159,8 +159,8 @@ asio::awaitable<void> Connection::carry_out(smtp::ClientEffect effect) {
         outcomes_.back().status.notices_passed_on = result->notices_passed_on;
         outcomes_.back().status.final_delivery = result->final_delivery;
         outcomes_.back().status.tell_relay = result->tell_relay;
+        outcomes_.back().status.reply_lost = result->lost_after_dot;
         replied_ = replied_ || result->reply.code != 0;
-        in_doubt_ = in_doubt_ || result->lost_after_dot;
     } else if (std::holds_alternative<smtp::ClientClose>(effect)) {
         close(!our_fault_);
         settled_ = true;
@@ -249,7 +249,7 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
     job_ = std::move(job);
     outcomes_.clear();
     tail_.clear();
-    heard_ = replied_ = in_doubt_ = our_fault_ = closed_by_peer_ = false;
+    heard_ = replied_ = our_fault_ = closed_by_peer_ = false;
     Intent intent{job_.id, job_.attempt, job_.recipients, remote_, clock_.wall()};
     intent_.emplace(
         shard_, [&](Completion<> done) { messages_.intend(std::move(intent), std::move(done)); });
@@ -288,7 +288,6 @@ asio::awaitable<Connection::Attempt> Connection::deliver(DeliveryJob job) {
                       .health = still_open || replied_ || our_fault_
                                     ? DestinationHealth::good
                                     : DestinationHealth::unreachable,
-                      .in_doubt = in_doubt_,
                       .end = stalled_     ? AttemptEnd::cut_off
                              : our_fault_ ? AttemptEnd::unfinished
                                           : AttemptEnd::completed};

@@ -137,7 +137,6 @@ private:
     std::string tail_;                   // the last piece of the body: goes out with the final dot
     bool heard_ = false;                 // a reply came
     bool replied_ = false;               // a recipient's result is what the server said
-    bool in_doubt_ = false;
     bool closed_by_peer_ = false;
     bool our_fault_ = false;  // ended by this node: says nothing about the destination
     bool stalled_ = false;    // by its watch

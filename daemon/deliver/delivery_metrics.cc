@@ -46,7 +46,7 @@ void DeliveryMetrics::attempt_ended(const JobResult& result, WallTime now) {
                 break;
         }
     }
-    if (result.in_doubt) in_doubt_.add();
+    if (in_doubt(result.outcomes)) in_doubt_.add();
 }
 
 void DeliveryMetrics::connection_opened(bool secure) {

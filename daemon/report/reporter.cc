@@ -121,7 +121,8 @@ void Reporter::Settling::store(Reporter& reporter, std::shared_ptr<Settling> sel
                                        .warned = self->decision.warned,
                                        .ended_attempts = self->ended.ended_attempts,
                                        .events = self->events(reporter),
-                                       .goes_on = self->ended.goes_on};
+                                       .goes_on = self->ended.goes_on,
+                                       .hold_why = self->decision.hold_why};
     reporter.queue_.settle(std::move(settlement),
                            [weak = std::weak_ptr(reporter.alive_), self](Result<void> result) {
                                const auto alive = weak.lock();
@@ -141,8 +142,10 @@ void Reporter::Settling::postpone(Reporter& reporter, std::shared_ptr<Settling> 
 
 void Reporter::Settling::log_attempts(const Reporter& reporter) const {
     for (std::size_t i = 0; i < attempted; ++i) {
-        reporter.log_line_(
-            delivery_line(ended.envelope, decision.outcomes[i], reporter.settings_.addresses));
+        const auto& outcome = decision.outcomes[i];
+        reporter.log_line_(delivery_line(ended.envelope, outcome, reporter.settings_.addresses));
+        if (!outcome.status.reply_lost) continue;
+        log::info("in_doubt", {{"id", id().to_string()}, {"relay", outcome.status.remote}});
     }
 }
 
@@ -172,10 +175,6 @@ void Reporter::Settling::stored(Reporter& reporter, Result<void> result) {
         reporter.count(kind);
         log::info(event_of(kind),
                   {{"id", id().to_string()}, {"sender", masked ? mask_addresses(sender) : sender}});
-    }
-    if (!decision.hold_why.empty()) {
-        reporter.queue_.act(id(), replication::Action::hold, decision.hold_why,
-                            [](Result<Envelope>) {});
     }
     done({});
 }

@@ -7,15 +7,9 @@ namespace {
 
 using Outcomes = std::vector<RecipientOutcome>;
 
-// A server was asked and no reply came: with an attempt in doubt, its reply to the final dot.
-bool lost_its_reply(const RecipientOutcome& outcome) {
-    return outcome.kind == OutcomeKind::deferred && outcome.status.reply.code == 0 &&
-           !outcome.status.remote.empty();
-}
-
 void fail_in_doubt(Outcomes& outcomes) {
     for (auto& outcome : outcomes) {
-        if (!lost_its_reply(outcome)) continue;
+        if (outcome.kind != OutcomeKind::deferred || !outcome.status.reply_lost) continue;
         outcome.kind = OutcomeKind::failed;
         outcome.status.reply.enhanced = {5, 4, 2};
         outcome.status.reply.text += "; it may have been delivered, and is not tried again";
@@ -123,14 +117,12 @@ Decision fail(const Envelope& envelope,
 
 }  // namespace
 
-Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt) {
+Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy policy) {
     const auto& envelope = ended.envelope;
     const bool told = !envelope.sender.empty();
     Decision decision;
     decision.outcomes = ended.outcomes;
-    if (told && !ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::bounce) {
-        fail_in_doubt(decision.outcomes);
-    }
+    if (told && policy == replication::InDoubtPolicy::bounce) fail_in_doubt(decision.outcomes);
     decision.relayed = told_of_success(envelope, decision.outcomes, Success::relayed);
     decision.delivered = told_of_success(envelope, decision.outcomes, Success::delivered);
     if (ended.goes_on) return decision;
@@ -139,7 +131,7 @@ Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_
 
     auto pending = pending_after(envelope, decision.outcomes);
     if (pending.empty()) return decision;
-    if (!ended.in_doubt.empty() && in_doubt == replication::InDoubtPolicy::hold) {
+    if (in_doubt(ended.outcomes) && policy == replication::InDoubtPolicy::hold) {
         decision.hold_why = "in doubt: the reply to the end of the message was lost";
     }
     if (now >= envelope.warn_at) {

@@ -32,7 +32,7 @@ struct Decision {
 };
 
 // Of a message that goes on only what was delivered is decided.
-Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy in_doubt);
+Decision decide(const Ended& ended, WallTime now, replication::InDoubtPolicy policy);
 
 // All pending recipients fail for `reason`, without an attempt: an operator's bounce.
 Decision fail_all(const Envelope& envelope, const Reply& reason, WallTime now);

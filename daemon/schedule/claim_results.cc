@@ -8,13 +8,13 @@ namespace posthorse::schedule {
 
 void ClaimResults::add(JobResult result) {
     const auto before = delivered_.size();
+    const bool lost = in_doubt(result.outcomes);
     for (auto& outcome : result.outcomes) {
         const bool delivered = outcome.kind == OutcomeKind::delivered;
         (delivered ? delivered_ : outcomes_).push_back(std::move(outcome));
     }
-    const bool some = delivered_.size() > before && !result.in_doubt;
+    const bool some = delivered_.size() > before && !lost;
     (some ? delivered_by_ : ended_attempts_).push_back(result.attempt);
-    if (result.in_doubt) in_doubt_.push_back(result.attempt);
     end_ = std::max(end_.value_or(AttemptEnd::completed), result.end);
 }
 
@@ -32,7 +32,6 @@ Ended ClaimResults::record(Envelope& envelope) {
     Ended so_far{.envelope = envelope,
                  .outcomes = std::exchange(delivered_, {}),
                  .ended_attempts = std::exchange(delivered_by_, {}),
-                 .in_doubt = {},
                  .next_due = envelope.due_at,
                  .goes_on = true};
     for (const auto& outcome : so_far.outcomes) {
@@ -49,7 +48,6 @@ Ended ClaimResults::report(Envelope envelope, WallTime next_due) {
     return {.envelope = std::move(envelope),
             .outcomes = std::exchange(outcomes_, {}),
             .ended_attempts = std::exchange(ended_attempts_, {}),
-            .in_doubt = std::exchange(in_doubt_, {}),
             .next_due = next_due,
             .end = end_};
 }

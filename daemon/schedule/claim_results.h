@@ -38,8 +38,7 @@ private:
     std::vector<std::uint32_t> ended_attempts_;
     std::vector<RecipientOutcome> delivered_;  // by `delivered_by_`, and not recorded yet
     std::vector<std::uint32_t> delivered_by_;  // ended attempts
-    std::vector<std::uint32_t> in_doubt_;
-    std::optional<AttemptEnd> end_;  // the worst of its attempts
+    std::optional<AttemptEnd> end_;            // the worst of its attempts
 };
 
 }  // namespace posthorse::schedule

@@ -41,7 +41,6 @@ struct JobResult {
     std::string destination;
     std::vector<RecipientOutcome> outcomes;  // one for each recipient of the job
     DestinationHealth health = DestinationHealth::good;
-    bool in_doubt = false;  // the reply to the final dot was lost
     AttemptEnd end = AttemptEnd::completed;
 };
 
@@ -51,9 +50,8 @@ struct Ended {
     Envelope envelope;                       // as it was claimed
     std::vector<RecipientOutcome> outcomes;  // of the recipients that were attempted
     std::vector<std::uint32_t> ended_attempts;
-    std::vector<std::uint32_t> in_doubt;  // of those: the reply to the final dot was lost
-    WallTime next_due{};                  // for what is pending still
-    bool goes_on = false;                 // other jobs of it have not ended, and it stays claimed
+    WallTime next_due{};              // for what is pending still
+    bool goes_on = false;             // other jobs of it have not ended, and it stays claimed
     std::optional<AttemptEnd> end{};  // of the claim; none: nothing was attempted, or it goes on
 };
 

@@ -5,6 +5,7 @@
 // Contract  Plain values; no invariant that a default-constructed one breaks.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -26,6 +27,7 @@ struct DeliveryStatus {
     bool notices_passed_on = false;  // the server took over what RFC 3461 asks for
     bool final_delivery = false;     // it lies in its mailbox: the server spoke LMTP
     bool tell_relay = false;         // RFC 2852 wants its sender to hear of this relay
+    bool reply_lost = false;         // the dot was sent: it may have been delivered (RFC 1047)
     bool operator==(const DeliveryStatus&) const = default;
 };
 
@@ -221,5 +223,11 @@ struct RecipientOutcome {
     DeliveryStatus status;
     bool operator==(const RecipientOutcome&) const = default;
 };
+
+// Of an attempt: a recipient may have the message, and nobody knows.
+inline bool in_doubt(const std::vector<RecipientOutcome>& outcomes) {
+    return std::ranges::any_of(
+        outcomes, [](const RecipientOutcome& outcome) { return outcome.status.reply_lost; });
+}
 
 }  // namespace posthorse

@@ -71,6 +71,7 @@ void put_outcome(const RecipientOutcome& outcome, v1::ToldOutcomeRecord& to) {
     status.set_notices_passed_on(outcome.status.notices_passed_on);
     status.set_final_delivery(outcome.status.final_delivery);
     status.set_tell_relay(outcome.status.tell_relay);
+    status.set_reply_lost(outcome.status.reply_lost);
 }
 
 RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameScope& scope) {
@@ -88,7 +89,8 @@ RecipientOutcome outcome_from(const v1::ToldOutcomeRecord& record, const FrameSc
                        .at = from_ms(status.at_ms()),
                        .notices_passed_on = status.notices_passed_on(),
                        .final_delivery = status.final_delivery(),
-                       .tell_relay = status.tell_relay()}};
+                       .tell_relay = status.tell_relay(),
+                       .reply_lost = status.reply_lost()}};
 }
 
 // ------------------------------------------------------------------ changes

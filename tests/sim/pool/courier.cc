@@ -204,7 +204,8 @@ void Courier::settle(Ended ended, const report::Decision& decision) {
                                        .next_due = ended.next_due,
                                        .end = ended.end,
                                        .ended_attempts = ended.ended_attempts,
-                                       .goes_on = ended.goes_on};
+                                       .goes_on = ended.goes_on,
+                                       .hold_why = decision.hold_why};
     if (!decision.bounced.empty())
         settlement.notices.push_back(bounce(ended.envelope, decision.bounced));
     std::vector<AttemptNumber> attempts;
@@ -213,21 +214,18 @@ void Courier::settle(Ended ended, const report::Decision& decision) {
     if (sent_[id].empty()) sent_.erase(id);
     const auto after =
         storage::apply_outcomes(ended.envelope, settlement.outcomes, settlement.next_due);
-    queue_.settle(
-        std::move(settlement), [this, id, attempts = std::move(attempts), done = !after.has_value(),
-                                goes_on = ended.goes_on, due = ended.next_due,
-                                hold_why = decision.hold_why](const Result<void>& stored) {
-            if (stored) around_.history.settled(id, attempts, done);
-            if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
-                around_.counts.late += 1;
-                around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
-            }
-            if (stored && !hold_why.empty())
-                queue_.act(id, replication::Action::hold, hold_why, [](const Result<Envelope>&) {});
-            if (goes_on) return;
-            if (!done) wake_by(due);
-            pump();
-        });
+    queue_.settle(std::move(settlement),
+                  [this, id, attempts = std::move(attempts), done = !after.has_value(),
+                   goes_on = ended.goes_on, due = ended.next_due](const Result<void>& stored) {
+                      if (stored) around_.history.settled(id, attempts, done);
+                      if (!stored && stored.error().code == Errc::not_found && !attempts.empty()) {
+                          around_.counts.late += 1;
+                          around_.history.tell(id, "its attempt at " + owner_.name + " ended late");
+                      }
+                      if (goes_on) return;
+                      if (!done) wake_by(due);
+                      pump();
+                  });
 }
 
 // The old owner's outcome is this node's settlement, with its bounce.
@@ -341,7 +339,6 @@ void Courier::decide(Surroundings& around, Attempt& attempt, bool lost) {
 
 void Courier::reply(const AttemptRef& attempt, bool lost) {
     JobResult result = result_of(*attempt);
-    result.in_doubt = lost;
     for (std::size_t i = 0; i < attempt->job.recipients.size(); ++i) {
         const Answer answer = lost ? Answer{0, "connection lost"} : attempt->answers[i];
         const auto kind = answer.code == 250   ? OutcomeKind::delivered
@@ -352,7 +349,8 @@ void Courier::reply(const AttemptRef& attempt, bool lost) {
                                    {.reply = {answer.code, {}, answer.text},
                                     .remote = attempt->job.destination,
                                     .tls = {},
-                                    .at = owner_.clock.wall()}});
+                                    .at = owner_.clock.wall(),
+                                    .reply_lost = lost}});
     }
     end(attempt, std::move(result), lost ? WorkerAfter::gone : WorkerAfter::lingers);
 }

@@ -192,6 +192,8 @@ TEST_CASE("a partition that is taken up later has its attempts in doubt resolved
     const auto id = pool.accepted();
     pool.intend(id, 1, {0});
     take_all(pool);
+    std::vector<std::uint32_t> doubts;
+    pool.queue->on_doubt([&](const Intent& intent) { doubts.push_back(intent.attempt); });
     CHECK(pool.queue->counters().in_doubt == 0);
     CHECK(pool.open_intents() == 1);
     auto next = pool.control->read();
@@ -212,6 +214,7 @@ TEST_CASE("a partition that is taken up later has its attempts in doubt resolved
     REQUIRE(found.size() == 1);
     CHECK(found.front().in_doubt == 1);
     CHECK(pool.queue->counters().in_doubt == 1);
+    CHECK(doubts == std::vector<std::uint32_t>{found.front().doubts.front().attempt});
     CHECK(pool.wakes > 0);
 }
 

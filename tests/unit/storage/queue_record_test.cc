@@ -117,6 +117,7 @@ TEST_CASE("what an older release may forget does not raise the record's format")
     Envelope envelope = full_envelope();
     envelope.cut_off = 2;
     envelope.recipients[1].last.final_delivery = true;
+    envelope.recipients[1].last.reply_lost = true;
     envelope.wishes.priority = -9;
     CHECK(encode(envelope).front() == record_format);
     CHECK(*decode_envelope(encode(envelope)) == envelope);

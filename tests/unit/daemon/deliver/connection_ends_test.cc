@@ -36,7 +36,7 @@ TEST_CASE("LMTP: one reply a recipient, and who was answered is not in doubt") {
     REQUIRE_FALSE(fixture.open(std::vector{box}));
     const auto attempt = fixture.deliver(make_job({"a@d.example", "b@d.example", "c@d.example"}));
     REQUIRE(kinds_of(attempt) == std::vector{K::delivered, K::failed, K::deferred});
-    CHECK(attempt.result.in_doubt);
+    CHECK(in_doubt(attempt.result.outcomes));
     CHECK(attempt.result.outcomes[0].status.final_delivery);
     CHECK(attempt.result.outcomes[0].status.reply.code == 250);
     CHECK(attempt.result.outcomes[2].status.reply.code == 0);
@@ -60,7 +60,7 @@ TEST_CASE("an attempt that outlasts all its time is broken off, whatever it wait
     CHECK(kinds_of(attempt) == std::vector{K::deferred});
     CHECK(attempt.result.end == AttemptEnd::cut_off);
     CHECK(attempt.result.health == DestinationHealth::good);
-    CHECK_FALSE(attempt.result.in_doubt);
+    CHECK_FALSE(in_doubt(attempt.result.outcomes));
     CHECK(attempt.result.outcomes[0].status.reply.text == "the attempt was not over in time");
     CHECK_FALSE(fixture.usable());
     fixture.messages.release_intents();

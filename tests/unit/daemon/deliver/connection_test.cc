@@ -50,7 +50,7 @@ TEST_CASE("a message goes from chunks to a server, and every recipient has an ou
     REQUIRE(kinds_of(attempt) == std::vector{K::delivered, K::delivered});
     CHECK(attempt.result.health == DestinationHealth::good);
     CHECK(attempt.result.end == AttemptEnd::completed);
-    CHECK_FALSE(attempt.result.in_doubt);
+    CHECK_FALSE(in_doubt(attempt.result.outcomes));
     const auto& outcome = attempt.result.outcomes[0];
     CHECK(outcome.recipient == 7);
     CHECK(outcome.status.reply.code == 250);
@@ -138,7 +138,7 @@ TEST_CASE("refusals reach just the recipients that they are for") {
             const auto attempt = deliver_to(one, {.replies = {{row.at, row.reply}}});
             CHECK(kinds_of(attempt) == std::vector(3, row.kind));
             CHECK(attempt.result.health == DestinationHealth::good);
-            CHECK_FALSE(attempt.result.in_doubt);
+            CHECK_FALSE(in_doubt(attempt.result.outcomes));
             CHECK(attempt.result.outcomes[0].status.reply.code == std::stoi(row.reply));
         }
     }
@@ -161,7 +161,7 @@ TEST_CASE("a server that hangs up before the dot delivered nothing") {
         const auto attempt = deliver_to(fixture, {.replies = {{step, ""}}});
         CHECK(kinds_of(attempt) == std::vector(3, K::deferred));
         CHECK(attempt.result.health == DestinationHealth::unreachable);
-        CHECK_FALSE(attempt.result.in_doubt);
+        CHECK_FALSE(in_doubt(attempt.result.outcomes));
         CHECK(attempt.result.outcomes[0].status.reply.code == 0);
         CHECK_FALSE(attempt.stale);  // the connection was fresh
     }
@@ -174,7 +174,7 @@ TEST_CASE("a reply to the final dot that is lost leaves the attempt in doubt") {
         REQUIRE_FALSE(fixture.open({server.port()}));
         const auto attempt = fixture.deliver(make_job({"a@d.example"}));
         CHECK(kinds_of(attempt) == std::vector{K::deferred});
-        CHECK(attempt.result.in_doubt);
+        CHECK(in_doubt(attempt.result.outcomes));
     }
     SUBCASE("the server says nothing") {
         SmtpServer server([](Peer& peer) {
@@ -193,7 +193,7 @@ TEST_CASE("a reply to the final dot that is lost leaves the attempt in doubt") {
         REQUIRE_FALSE(fixture.open({server.port()}));
         const auto attempt = fixture.deliver(make_job({"a@d.example"}));
         CHECK(kinds_of(attempt) == std::vector{K::deferred});
-        CHECK(attempt.result.in_doubt);
+        CHECK(in_doubt(attempt.result.outcomes));
         CHECK_FALSE(fixture.usable());
     }
 }
@@ -391,7 +391,7 @@ TEST_CASE("without permission the dot is not sent and the connection is reset") 
     REQUIRE_FALSE(fixture.open({server.port()}));
     const auto attempt = fixture.deliver(make_job({"a@d.example"}));
     CHECK(kinds_of(attempt) == std::vector{K::deferred});
-    CHECK_FALSE(attempt.result.in_doubt);
+    CHECK_FALSE(in_doubt(attempt.result.outcomes));
     CHECK(attempt.result.health == DestinationHealth::good);
     CHECK(attempt.result.end == AttemptEnd::unfinished);
     CHECK_FALSE(attempt.stale);
@@ -458,7 +458,7 @@ TEST_CASE("a connection that the server closed while it idled is known for stale
     SUBCASE("when used") {
         const auto attempt = fixture.deliver(make_job({"b@d.example"}));
         CHECK(attempt.stale);
-        CHECK_FALSE(attempt.result.in_doubt);
+        CHECK_FALSE(in_doubt(attempt.result.outcomes));
     }
 }
 
@@ -498,7 +498,7 @@ TEST_CASE("abort ends what is under way") {
         fixture.messages.at_dot([&] { fixture.connection->abort(); });
         const auto attempt = fixture.deliver(make_job({"a@d.example"}));
         CHECK(kinds_of(attempt) == std::vector{K::deferred});
-        CHECK_FALSE(attempt.result.in_doubt);
+        CHECK_FALSE(in_doubt(attempt.result.outcomes));
         CHECK(attempt.result.health == DestinationHealth::good);
         CHECK(server.mails().empty());
     }
@@ -520,7 +520,7 @@ TEST_CASE("abort ends what is under way") {
         REQUIRE_FALSE(fixture.open({server.port()}));
         const auto attempt = fixture.deliver(make_job({"a@d.example"}));
         CHECK(kinds_of(attempt) == std::vector{K::deferred});
-        CHECK(attempt.result.in_doubt);
+        CHECK(in_doubt(attempt.result.outcomes));
     }
     CHECK_FALSE(fixture.usable());
 }

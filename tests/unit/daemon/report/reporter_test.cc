@@ -68,13 +68,10 @@ struct Stage {
         return envelope;
     }
 
-    void settle(const Envelope& envelope,
-                std::vector<RecipientOutcome> outcomes,
-                std::vector<std::uint32_t> in_doubt = {}) {
+    void settle(const Envelope& envelope, std::vector<RecipientOutcome> outcomes) {
         int settled = 0;
-        reporter->settle(
-            {envelope, std::move(outcomes), {1}, std::move(in_doubt), clock.wall() + 5min},
-            [&] { ++settled; });
+        reporter->settle({envelope, std::move(outcomes), {1}, clock.wall() + 5min},
+                         [&] { ++settled; });
         home.run();
         CHECK(settled == 1);
     }
@@ -341,7 +338,7 @@ TEST_CASE("a header that cannot be read is left out of the notice") {
     const auto message = stage.claim_again(stage.accept({"bob@example.net"}));
     stage.lose_all_bodies();
     bool settled = false;
-    stage.reporter->settle({message, {failed(0)}, {1}, {}, {}}, [&] { settled = true; });
+    stage.reporter->settle({message, {failed(0)}, {1}, {}}, [&] { settled = true; });
     stage.home.run();
     CHECK(settled);
     REQUIRE(stage.notices().size() == 1);
@@ -379,13 +376,13 @@ TEST_CASE("an operator's bounce that cannot be done changes nothing") {
 TEST_CASE("an attempt in doubt is held or bounced when the policy says so") {
     Stage hold(InDoubtPolicy::hold);
     const auto held = hold.accept({"bob@example.net"});
-    hold.settle(held, {lost(0)}, {1});
+    hold.settle(held, {lost(0)});
     CHECK(hold.find(held.id)->held);
     CHECK(has(hold.find(held.id)->held_why, "in doubt"));
 
     Stage bounce(InDoubtPolicy::bounce);
     const auto gone = bounce.accept({"bob@example.net"});
-    bounce.settle(gone, {lost(0)}, {1});
+    bounce.settle(gone, {lost(0)});
     CHECK_FALSE(bounce.find(gone.id).has_value());
     CHECK(bounce.notices().size() == 1);
 }
@@ -423,7 +420,7 @@ TEST_CASE("a reporter that is gone leaves what comes later alone") {
     Stage stage;
     const auto message = stage.accept({"bob@example.net"});
     bool settled = false;
-    stage.reporter->settle({message, {failed(0)}, {1}, {}, {}}, [&] { settled = true; });
+    stage.reporter->settle({message, {failed(0)}, {1}, {}}, [&] { settled = true; });
     stage.reporter.reset();
     stage.home.run();
     CHECK_FALSE(settled);

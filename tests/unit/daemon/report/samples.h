@@ -40,7 +40,9 @@ inline RecipientOutcome failed(std::uint32_t recipient) {
 }
 // The connection ended without a reply.
 inline RecipientOutcome lost(std::uint32_t recipient) {
-    return outcome_of(recipient, OutcomeKind::deferred, {0, {4, 4, 2}, "connection lost"});
+    auto outcome = outcome_of(recipient, OutcomeKind::deferred, {0, {4, 4, 2}, "connection lost"});
+    outcome.status.reply_lost = true;
+    return outcome;
 }
 
 }  // namespace posthorse::report

@@ -13,11 +13,10 @@ namespace {
 
 using Indices = std::vector<std::uint32_t>;
 
-Ended ended(Envelope envelope, std::vector<RecipientOutcome> outcomes, Indices in_doubt = {}) {
+Ended ended(Envelope envelope, std::vector<RecipientOutcome> outcomes) {
     Ended made;
     made.envelope = std::move(envelope);
     made.outcomes = std::move(outcomes);
-    made.in_doubt = std::move(in_doubt);
     return made;
 }
 
@@ -125,7 +124,7 @@ TEST_CASE("the null sender is never told, and its mail ends all the same") {
 
 TEST_CASE("an attempt in doubt is sent again, held or bounced, as the policy says") {
     const auto message =
-        ended(sample_envelope({"a@x", "b@x", "c@x"}), {lost(0), deferred(1), delivered(2)}, {9});
+        ended(sample_envelope({"a@x", "b@x", "c@x"}), {lost(0), deferred(1), delivered(2)});
 
     const auto again = decide(message, soon, InDoubtPolicy::resend);
     CHECK(kinds(again)[0] == OutcomeKind::deferred);
@@ -146,18 +145,29 @@ TEST_CASE("an attempt in doubt is sent again, held or bounced, as the policy say
 TEST_CASE("a notice in doubt is sent again: nobody would hear of its failure") {
     auto notice = sample_envelope({"a@x"});
     notice.sender.clear();
-    const auto decision = decide(ended(notice, {lost(0)}, {9}), soon, InDoubtPolicy::bounce);
+    const auto decision = decide(ended(notice, {lost(0)}), soon, InDoubtPolicy::bounce);
     CHECK(kinds(decision) == std::vector{OutcomeKind::deferred});
 }
 
-TEST_CASE("without an attempt in doubt a lost connection is an ordinary delay") {
-    const auto message = ended(sample_envelope(), {lost(0)});
+TEST_CASE("what another node bounced in doubt is bounced as it said") {
+    const auto first =
+        decide(ended(sample_envelope({"a@x"}), {lost(0)}), soon, InDoubtPolicy::bounce);
+    const auto told =
+        decide(ended(sample_envelope({"a@x"}), first.outcomes), soon, InDoubtPolicy::bounce);
+    CHECK(told.outcomes == first.outcomes);
+    CHECK(told.bounced == Indices{0});
+}
+
+TEST_CASE("a connection that was lost before the dot is an ordinary delay") {
+    auto before = lost(0);
+    before.status.reply_lost = false;
+    const auto message = ended(sample_envelope(), {before});
     CHECK(decide(message, soon, InDoubtPolicy::hold).hold_why.empty());
     CHECK(kinds(decide(message, soon, InDoubtPolicy::bounce))[0] == OutcomeKind::deferred);
 }
 
 TEST_CASE("nothing is held when nothing is pending") {
-    const auto message = ended(sample_envelope({"a@x", "b@x"}), {failed(0), delivered(1)}, {9});
+    const auto message = ended(sample_envelope({"a@x", "b@x"}), {failed(0), delivered(1)});
     CHECK(decide(message, soon, InDoubtPolicy::hold).hold_why.empty());
 }
 

@@ -60,13 +60,13 @@ TEST_CASE("what was delivered and not recorded is reported at the end, with its 
 
 TEST_CASE("an attempt whose last reply was lost is in doubt, and not recorded before the end") {
     ClaimResults results;
-    auto doubtful = result(1, {outcome(0, OutcomeKind::delivered)});
-    doubtful.in_doubt = true;
-    results.add(std::move(doubtful));
+    auto lost = outcome(1, OutcomeKind::deferred);
+    lost.status.reply_lost = true;
+    results.add(result(1, {outcome(0, OutcomeKind::delivered), lost}));
     auto message = envelope();
     CHECK(results.record(message).ended_attempts.empty());
     const auto end = results.report(message, WallTime{});
-    CHECK(end.in_doubt == Attempts{1});
+    CHECK(end.outcomes == std::vector{lost});
     CHECK(end.ended_attempts == Attempts{1});
 }
 

@@ -17,7 +17,8 @@ DeliveryStatus status() {
             .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
             .at = at(3),
             .notices_passed_on = true,
-            .tell_relay = true};
+            .tell_relay = true,
+            .reply_lost = true};
 }
 
 Intent intent() {

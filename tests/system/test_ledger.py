@@ -57,7 +57,7 @@ IN_ORDER = {
                                                faults=[fault("kill", 4)]),
     "killed in flight, sent again by the same node": evidence(
         attempts=[COPY, replace(SECOND, peer=A)], faults=[fault("kill", 2.25)],
-        in_doubt=frozenset()),
+        in_doubt=frozenset({QUEUE_ID})),
     "killed while another destination was tried": evidence(
         [replace(SENT, recipients=(TO, "one-2@slow.test"))],
         [COPY, SECOND, replace(COPY, recipients=("one-2@slow.test",))],

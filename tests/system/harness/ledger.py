@@ -8,9 +8,8 @@ Contract  Pure: evidence in, verdict out. Every broken invariant is one line tha
             I2   nothing arrives that was not sent; body, sender and recipients are as sent
             I3   what was refused for good does not arrive; after 4yz only around a fault
             I4   without a fault nothing arrives twice
-            I5   what arrives twice was in flight at a fault of its node, and was listed in doubt
-                 when another node sent it again; or its reply was withheld; or its client sent it
-                 again
+            I5   what arrives twice was in flight at a fault of its node, and was in doubt when it
+                 was sent again; or its reply was withheld; or its client sent it again
             I6   attempts of one recipient by two nodes do not overlap, unless one's node was
                  stopped or cut off, and it sent no dot after the other began
             I9   a node without a lease answers, and never 250
@@ -37,7 +36,7 @@ class Evidence:
     dumps: list[Dump] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     minorities: list[Minority] = field(default_factory=list)
-    # Queue ids that were seen in doubt; None: nobody looked.
+    # Queue ids that were in doubt at some time; None: nobody looked.
     in_doubt: frozenset[str] | None = None
 
 
@@ -242,9 +241,7 @@ def _repeat(books: _Books, rules: Rules, verdict: Verdict, key: Key,
     if why:
         verdict.repeats[why] += 1
         known = books.evidence.in_doubt
-        # What a node finds of its own after a crash is due at once: whoever lists may come late.
-        waited = first.peer != second.peer
-        if known is not None and waited and first.queue_id and first.queue_id not in known:
+        if known is not None and first.queue_id and first.queue_id not in known:
             verdict.breaks("I5", f"{what}: a {why} explains it, and it was never in doubt")
         return
     if any(fault.kind in COMING_BACK and first.ended <= fault.ended and

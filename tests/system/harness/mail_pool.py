@@ -5,7 +5,9 @@ Contract  Every domain has a `RecordingSink` of its own; bounces go to `box.test
           what arrived, what is listed and what was done.
 """
 
+import datetime
 import email
+import re
 import shutil
 import time
 from collections import Counter
@@ -13,7 +15,7 @@ from collections.abc import Iterable
 
 from harness import wait
 from harness.crowd import Crowd, Habits
-from harness.doubts import DoubtWatch
+from harness.doubts import ever_in_doubt
 from harness.ledger import Evidence, Rules, Verdict, judge
 from harness.network import Host
 from harness.node import answer_of, merged
@@ -27,6 +29,15 @@ QUICK = {"queue": {"min_retry_age": "1s", "max_retry_age": "3s", "delay_warning"
                    "in_doubt_wait": "4s"},
          "delivery": {"connections_max": 40, "connections_per_destination_max": 20,
                       "idle_connection": "1s"}}
+
+
+QUEUE_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
+
+
+def utc_now() -> str:
+    """As in the logs of nodes."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z"
 
 
 def notices_in(mailbox: RecordingSink) -> list[Notice]:
@@ -72,16 +83,6 @@ class MailPool(Pool):
         self.log = FaultLog()
         self.dumps: list[Dump] = []
         super().__init__(size, merged(QUICK, settings or {}), etcd)
-        self.doubts = DoubtWatch(self)
-
-    def __enter__(self) -> "MailPool":
-        super().__enter__()
-        self.doubts.__enter__()
-        return self
-
-    def __exit__(self, kind, *rest) -> None:
-        self.doubts.__exit__()
-        super().__exit__(kind, *rest)
 
     def make_servers(self) -> dict[str, RecordingSink]:
         gateway = self.network.gateway
@@ -234,7 +235,22 @@ class MailPool(Pool):
         attempts = [attempt for domain in self._domains
                     for attempt in self.servers[domain].attempts()]
         return Evidence(list(sent), attempts, notices_in(self.servers[MAILBOX]), self.dumps,
-                        self.log.whole(), self.log.minorities, self.doubts.seen())
+                        self.log.whole(), self.log.minorities, ever_in_doubt(self.nodes))
 
     def verdict(self, sent: Iterable[Sent], rules: Rules = Rules()) -> Verdict:
-        return judge(self.evidence(sent), rules)
+        verdict = judge(self.evidence(sent), rules)
+        verdict.broken[:5] = [self._with_logs(line) for line in verdict.broken[:5]]
+        return verdict
+
+    def _with_logs(self, line: str) -> str:
+        """Followed by what nodes logged of the queue ids in it, and by what was done to them."""
+        ids = QUEUE_ID.findall(line)
+        logs = [(path.parent.name, path) for path in self.folder.glob("n*/node.log")]
+        found = [f"    {text[:24]} {name}:{text[24:]}" for name, path in logs
+                 for text in path.read_text(errors="replace").splitlines()
+                 if any(one in text for one in ids)]
+        storm = self.folder / "storm.log"
+        if found and storm.exists():
+            found += [f"    {text}" for text in storm.read_text().splitlines()]
+        return "\n".join([f"{line} (moment {time.monotonic():.3f} is {utc_now()})",
+                          *sorted(found)])

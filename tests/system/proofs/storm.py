@@ -9,7 +9,6 @@ Contract  A fault is a context manager: what is broken is whole again at its end
 """
 
 import contextlib
-import datetime
 import os
 import random
 import shutil
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness import wait
-from harness.mail_pool import MailPool
+from harness.mail_pool import MailPool, utc_now
 from harness.pool import PoolNode
 from harness.records import Minority
 from harness.strace import attached
@@ -84,9 +83,8 @@ class Storm:
 
     def note(self, what: str) -> None:
         """For who reads the nodes' logs afterwards: times are as there."""
-        moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
         with (self.pool.folder / "storm.log").open("a") as log:
-            log.write(f"{moment} {what}\n")
+            log.write(f"{utc_now()} {what}\n")
 
     def lasts(self, least: float, most: float) -> None:
         """So many leases, by chance: the length of a fault is its nature."""
@@ -222,7 +220,9 @@ def isolated(storm: Storm) -> Iterator[None]:
     with storm.node() as node:
         lost = storm.without_majority([node])
         storm.pool.network.isolate(node.host)
-        with storm.cut(node, lose_majority=lost):
+        # Where it decides without the others, or nobody can decide, all are cut off by it.
+        evicted = [node] if lost == [node] else storm.pool.nodes
+        with storm.cut(*evicted, lose_majority=lost):
             yield
 
 

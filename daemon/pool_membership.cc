@@ -242,29 +242,29 @@ void PoolMembership::begin_leaving(replication::ReplicatedQueue& queue) {
     queue.hurry();
 }
 
-awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootTime until) {
+template <class Condition>
+awaitable<void> PoolMembership::wait_while(Condition holds, BootTime until) {
     boost::asio::steady_timer timer(home_.context());
-    const auto left = std::make_shared<bool>(false);
-    while (has_peers() && !queue.all_copied() && clock_.boot() + agreement_time < until) {
+    while (holds() && clock_.boot() < until) {
         timer.expires_after(poll_every);
         co_await timer.async_wait(boost::asio::use_awaitable);
     }
+}
+
+awaitable<bool> PoolMembership::leave(replication::ReplicatedQueue& queue, BootTime until) {
+    const auto agree_by = until - agreement_time;
+    co_await wait_while([&] { return has_peers() && !queue.all_copied(); }, agree_by);
     // What is copied the pool gives to others in any case; empty partitions would stay behind, and
     // how an attempt ended nobody else could tell.
-    const auto tidy_until = std::min(until - agreement_time, clock_.boot() + tidying_time);
-    while (has_peers() && (!queue.owns_nothing() || queue.will_be_asked()) &&
-           clock_.boot() < tidy_until) {
-        timer.expires_after(poll_every);
-        co_await timer.async_wait(boost::asio::use_awaitable);
-    }
+    const auto untidy = [&] { return !queue.owns_nothing() || queue.will_be_asked(); };
+    co_await wait_while([&] { return has_peers() && untidy(); },
+                        std::min(agree_by, clock_.boot() + tidying_time));
     bool last_holder = has_peers() && queue.is_last_holder();
     const auto messages = queue.counters().messages;
+    const auto left = std::make_shared<bool>(false);
     control().leave([left](const Result<void>&) { *left = true; });
-    const auto patience = std::max(until, clock_.boot() + agreement_time / 2);
-    while (!*left && clock_.boot() < patience) {
-        timer.expires_after(poll_every);
-        co_await timer.async_wait(boost::asio::use_awaitable);
-    }
+    co_await wait_while([&] { return !*left; },
+                        std::max(until, clock_.boot() + agreement_time / 2));
     // Whoever else had some of this mail may have left at the same time.
     last_holder = last_holder || (has_peers() && queue.is_last_holder()) ||
                   queue.has_mail_of(control().left_with());

@@ -86,6 +86,8 @@ private:
     // A live member that is not known to have renewed its lease since; empty: all have.
     std::string not_heard_since(BootTime since) const;
     bool votes_are_settled() const;
+    template <class Condition>
+    boost::asio::awaitable<void> wait_while(Condition holds, BootTime until);
     admin::PoolView view() const;
     replication::PeerNetworkFigures peer_figures() const;
 

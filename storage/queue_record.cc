@@ -198,9 +198,9 @@ MailWishes read_wishes(const v1::EnvelopeRecord::Wishes& in) {
 
 // An older release would lose what the first format has no room for.
 bool has_wishes(const Envelope& envelope) {
-    auto wishes = envelope.wishes;
-    wishes.priority = 0;  // may be forgotten
-    return wishes != MailWishes{} || envelope.utf8_header ||
+    MailWishes forgettable;
+    forgettable.priority = envelope.wishes.priority;
+    return envelope.wishes != forgettable || envelope.utf8_header ||
            std::ranges::any_of(envelope.recipients, [](const Recipient& one) {
                return one.wishes.notify.said || !one.wishes.original.empty() ||
                       one.last.notices_passed_on;

@@ -18,7 +18,7 @@ from harness.crowd import Crowd, Habits
 from harness.doubts import ever_in_doubt
 from harness.ledger import Evidence, Rules, Verdict, judge
 from harness.network import Host
-from harness.node import answer_of, merged
+from harness.node import merged
 from harness.pool import Pool, PoolNode
 from harness.recording_sink import Mode, RecordingSink
 from harness.records import Dump, FaultLog, Notice, Queued, Sent
@@ -209,9 +209,11 @@ class MailPool(Pool):
 
     def flush(self) -> None:
         """Everything is due now: asked again while a part is just changing its owner."""
-        config = str(self.running()[0].config)
-        wait.until(lambda: answer_of("--config", config, "queue", "flush").returncode == 0,
-                   "all of the queue is flushed", 60, every_s=0.5)
+        def flushed() -> bool:
+            self.running()[0].cli("queue", "flush")  # IncompleteError: not yet
+            return True
+
+        wait.until(flushed, "all of the queue is flushed", 60, every_s=0.5)
 
     def drain(self, timeout_s: float = 120) -> float:
         """Waits until no node lists anything: seconds."""

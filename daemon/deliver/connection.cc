@@ -412,7 +412,7 @@ void Connection::break_off(std::string why) {
 // would be sent again and again until it arrives, long after another node took over.
 void Connection::lease_lost() {
     if (!stream_ || !stream_->socket().is_open() || stream_->unsent_bytes() == 0) return;
-    our_fault_ = true;
+    break_off("the lease was lost before the server had acknowledged all that was sent");
     stream_->reset();
 }
 

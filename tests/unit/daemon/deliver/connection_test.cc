@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/daemon/deliver/delivery_fixture.h"
 
 using namespace posthorse;
@@ -522,6 +525,38 @@ TEST_CASE("abort ends what is under way") {
         CHECK(kinds_of(attempt) == std::vector{K::deferred});
         CHECK(in_doubt(attempt.result.outcomes));
     }
+    CHECK_FALSE(fixture.usable());
+}
+
+TEST_CASE("what waits in the kernel when the lease is lost is dropped, and says so") {
+    constexpr std::uint32_t chunks = 32;  // more than the buffers of both sides take
+    DeliveryFixture fixture;
+    fixture.messages.set_chunks(std::vector(chunks + 1, std::string(1 << 20, 'x')));
+    std::atomic<bool> ended = false;
+    SmtpServer server([&](Peer& peer) {
+        peer.write("220 hi\r\n");
+        peer.read_line();
+        peer.write("250 hi\r\n");
+        for (int i = 0; i < 2; ++i) {
+            peer.read_line();
+            peer.write("250 ok\r\n");
+        }
+        peer.read_line();
+        peer.write("354 ok\r\n");
+        while (!ended) {  // while nothing waits, nothing happens
+            fixture.lose_lease();
+            std::this_thread::yield();
+        }
+    });
+    REQUIRE_FALSE(fixture.open({server.port()}));
+    const auto attempt = fixture.deliver(make_job({"a@d.example"}, chunks));
+    ended = true;
+    CHECK(kinds_of(attempt) == std::vector{K::deferred});
+    CHECK_FALSE(in_doubt(attempt.result.outcomes));
+    CHECK(attempt.result.end == AttemptEnd::unfinished);
+    CHECK(attempt.result.health == DestinationHealth::good);
+    CHECK(attempt.result.outcomes[0].status.reply.text.find("the lease was lost") !=
+          std::string::npos);
     CHECK_FALSE(fixture.usable());
 }
 

@@ -170,4 +170,8 @@ void DeliveryFixture::abort() {
     shard.get().post([this] { connection->abort(); });
 }
 
+void DeliveryFixture::lose_lease() {
+    shard.get().post([this] { connection->lease_lost(); });
+}
+
 }  // namespace posthorse::tests

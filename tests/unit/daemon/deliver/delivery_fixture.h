@@ -66,6 +66,7 @@ public:
     bool usable();
     void quit();
     void abort();
+    void lose_lease();
 
     runtime::SystemClock clock;
     RunningShard shard;

@@ -355,7 +355,9 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     const auto due = settlement.goes_on ? before.due_at : settlement.next_due;
     auto after = storage::apply_outcomes(before, settlement.outcomes, due);
     if (after && settlement.warned) after = storage::mark_warned(std::move(*after));
-    if (after) after = storage::drop_doubts(std::move(*after), settlement.ended_attempts);
+    if (after)
+        after = storage::end_attempts(std::move(*after), settlement.ended_attempts,
+                                      settlement.outcomes);
     if (after) after = with_events(std::move(*after), before, std::move(settlement.events));
     if (after && settlement.end) after = storage::after_claim(std::move(*after), *settlement.end);
     if (after && !settlement.hold_why.empty()) after = held(*std::move(after), settlement.hold_why);

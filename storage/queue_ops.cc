@@ -138,10 +138,13 @@ Envelope after_claim(Envelope current, AttemptEnd end) {
     return current;
 }
 
-Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts) {
-    std::erase_if(current.doubts, [&](const Doubt& doubt) {
+Envelope end_attempts(Envelope current,
+                      std::span<const std::uint32_t> attempts,
+                      std::span<const RecipientOutcome> outcomes) {
+    const auto counted = std::erase_if(current.doubts, [&](const Doubt& doubt) {
         return std::ranges::find(attempts, doubt.attempt) != attempts.end();
     });
+    if (counted == 0 && in_doubt(outcomes)) current.in_doubt += 1;
     return current;
 }
 

@@ -2,11 +2,9 @@
 //
 // Place     replication/replicated_queue calls them and wraps what they give into operations of
 //           storage/queue_store.h. Nobody else changes an envelope.
-// Contract  Every change bumps `version`, but for note(), drop_doubts() and after_claim(), which
-// are
-//           parts of one.
-//           A recipient that is final (delivered, failed) stays as it
-//           is, whatever is said about it later (P2, P4). A held message is due `never`: only
+// Contract  Every change bumps `version`, but for note(), end_attempts() and after_claim(), which
+//           are parts of one. A recipient that is final (delivered, failed) stays as it is,
+//           whatever is said about it later (P2, P4). A held message is due `never`: only
 //           resume() makes it due again. No message is due before its release (RFC 4865).
 // Errors    Misuse (a recipient that does not exist, an illegal change) is a bug and aborts.
 #pragma once
@@ -52,8 +50,11 @@ Envelope settle_doubts(Envelope current, WallTime due, std::uint32_t cut_off);
 // What the end of a claim says of the message: one that came to its end clears it.
 Envelope after_claim(Envelope current, AttemptEnd end);
 
-// The ends of these attempts have been told; apply_outcomes() says what they were.
-Envelope drop_doubts(Envelope current, std::span<const std::uint32_t> attempts);
+// These attempts ended; apply_outcomes() says how. No doubt about them is open any more. When a
+// reply was lost, and they were not in doubt already, one more attempt is counted as such.
+Envelope end_attempts(Envelope current,
+                      std::span<const std::uint32_t> attempts,
+                      std::span<const RecipientOutcome> outcomes);
 
 // One more line of the timeline, made safe to print and kept short (history_text_max). The first
 // event stays, then the newest (history_events_max).

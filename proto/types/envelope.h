@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -162,7 +163,7 @@ struct Envelope {
     WallTime release_at{};  // no attempt before it (RFC 4865), whatever happens; 1970: at once
     bool held = false;      // by an operator or a guard; `held_why` says
     std::string held_why;
-    std::uint32_t in_doubt = 0;  // attempts whose end nobody knew when their node died (P4)
+    std::uint32_t in_doubt = 0;  // attempts whose end nobody knew: node or reply was lost (P4)
     std::vector<Doubt> doubts;   // those of them that are not decided yet
     // Claims, one after another, whose attempts took their node with them or did not end by
     // themselves: the guard against poison counts them.
@@ -225,7 +226,7 @@ struct RecipientOutcome {
 };
 
 // Of an attempt: a recipient may have the message, and nobody knows.
-inline bool in_doubt(const std::vector<RecipientOutcome>& outcomes) {
+inline bool in_doubt(std::span<const RecipientOutcome> outcomes) {
     return std::ranges::any_of(
         outcomes, [](const RecipientOutcome& outcome) { return outcome.status.reply_lost; });
 }

@@ -121,10 +121,8 @@ void History::check_against(const Attempt& earlier,
     if (!earlier.taken.contains(recipient)) return;
     counts_.duplicates += 1;
     const bool counted = claimed.in_doubt > earlier.in_doubt;
-    if (earlier.lost)
-        counts_.dup_lost += 1;
-    else if (counted)
-        counts_.dup_in_doubt += 1;
+    if (counted)
+        (earlier.lost ? counts_.dup_lost : counts_.dup_in_doubt) += 1;
     else if (power_took_.contains({earlier.id, earlier.name}) || rotted_.contains(earlier.id))
         counts_.dup_power += 1;
     else if (earlier.alone)

@@ -87,7 +87,8 @@ MUTANTS = [
              "                             storage::apply_outcomes(*found, told.outcomes, "
              "clock_.wall());\n"
              "                         const std::vector ended{told.attempt.attempt};\n"
-             "                         if (after) after = storage::drop_doubts(*after, ended);\n"
+             "                         if (after)\n"
+             "                             after = storage::end_attempts(*after, ended, {});\n"
              "                         submit(id, storage::settle(*found, after, {}, ended),\n"
              "                                [](Result<void>) {});\n"),)),
     Mutant("old_epoch_after_answer", "bad_network", 1000, (

@@ -129,7 +129,9 @@ TEST_CASE("an attempt in doubt stays open, with all that its intent said, until 
     CHECK(after.doubts[1] == Doubt{4, {1}, second.remote, second.started, second.by});
 
     const std::vector<std::uint32_t> told{3, 99};
-    const Envelope rest = drop_doubts(after, told);
+    std::vector<RecipientOutcome> lost{{.recipient = 0, .kind = OutcomeKind::deferred}};
+    lost[0].status.reply_lost = true;
+    const Envelope rest = end_attempts(after, told, lost);  // told, and counted before
     REQUIRE(rest.doubts.size() == 1);
     CHECK(rest.doubts[0].attempt == 4);
     CHECK(rest.in_doubt == 2);
@@ -146,6 +148,15 @@ TEST_CASE(
     CHECK(after_claim(twice, AttemptEnd::completed).version == twice.version);  // part of a change
     CHECK(resume(hold(twice, "poison"), at_ms(1)).cut_off == 0);
     CHECK(retry(twice, at_ms(1)).cut_off == 2);
+}
+
+TEST_CASE("an attempt whose reply was lost is counted as in doubt, once") {
+    std::vector<RecipientOutcome> outcomes{{.recipient = 0, .kind = OutcomeKind::deferred},
+                                           {.recipient = 1, .kind = OutcomeKind::deferred}};
+    const std::vector<std::uint32_t> ended{3};
+    CHECK(end_attempts(before, ended, outcomes) == before);
+    outcomes[0].status.reply_lost = outcomes[1].status.reply_lost = true;
+    CHECK(end_attempts(before, ended, outcomes).in_doubt == before.in_doubt + 1);
 }
 
 TEST_CASE("an attempt that is in doubt already is not counted again, and its intent can end") {

@@ -152,8 +152,8 @@ void HeldPartitions::pool_changed(const PoolState& state) {
         const bool mine = partition != nullptr && partition->owner == control_.self();
         const bool goes_on = partition != nullptr && partition->epoch <= held.slice.epoch && !mine;
         if (!goes_on) give_up(held.link, held.slice, HolderRefusal::fenced);
-        if (mine) forget_bodies({id, partition->epoch});
     }
+    forget_taken_up(state);
 }
 
 void HeldPartitions::refuse(LinkId link, const Slice& slice, HolderRefusal why) {
@@ -244,12 +244,25 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
 
 void HeldPartitions::forget_bodies(const Slice& slice) {
     std::erase_if(arriving_, [&](const auto& entry) {
-        const auto id = entry.first;
-        if (id.partition() != slice.partition) return false;
-        store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::Forget{id}},
-                     [](Result<void>) {});
+        if (entry.first.partition() != slice.partition) return false;
+        forget_body(entry.first, slice.epoch);
         return true;
     });
+}
+
+// Before the take-up may bring them whole, whether their owner is heard or not: what was committed
+// is forgotten no more.
+void HeldPartitions::forget_taken_up(const PoolState& state) {
+    std::erase_if(arriving_, [&](const auto& entry) {
+        const auto* partition = state.find(entry.first.partition());
+        if (partition == nullptr || partition->owner != control_.self()) return false;
+        forget_body(entry.first, partition->epoch);
+        return true;
+    });
+}
+
+void HeldPartitions::forget_body(QueueId id, Epoch epoch) {
+    store_.apply({{id.partition(), epoch, Sequence{0}}, storage::Forget{id}}, [](Result<void>) {});
 }
 
 // A part of a body that began before the listing did, or its commit: all of it is to be had from

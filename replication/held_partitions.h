@@ -87,6 +87,8 @@ private:
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
     bool note_chunks(const storage::Operation& operation);
     void forget_bodies(const Slice& slice);
+    void forget_taken_up(const PoolState& state);
+    void forget_body(QueueId id, Epoch epoch);
     void leave_gap(const Slice& slice);
     static void leave_out(storage::Operation& operation);
     void owe_ack(PartitionId partition);

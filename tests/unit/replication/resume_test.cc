@@ -199,3 +199,30 @@ TEST_CASE("what a holder still lacks comes in the epoch that began meanwhile") {
     check_unlisted(pool);
     pool.check_same({1, 3});
 }
+
+TEST_CASE("what was a part of a body here, and was taken up whole, stays so under the next owner") {
+    Cluster pool(3, {{1, 2, 3}});
+    const auto id = pool[1].begin();
+    bool taken = false;
+    pool[1].append(id, 1, "body", taken);
+    pool.run();
+    pool.network.cut(one, two);
+    std::optional<Result<void>> answer;
+    pool[1].commit(id, answer, 1);
+    pool.run();
+    CHECK(pool[2].stored().empty());
+    CHECK(pool[3].stored().size() == 1);
+
+    const auto hand_over = [&](NodeId to) {
+        pool.pool.change(HandOver{PartitionId{1}, pool.partition().epoch, to}).value();
+        pool.run();
+    };
+    hand_over(two);  // it waits for the one that it cannot reach
+    pool.evict(1);
+    REQUIRE(pool.partition().owner == two);
+    pool.check_same({2, 3});
+    REQUIRE(pool[2].stored().size() == 1);
+    hand_over(three);
+    pool.check_same({2, 3});
+    CHECK(pool[2].stored().size() == 1);
+}

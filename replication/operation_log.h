@@ -47,7 +47,7 @@ public:
     std::size_t bytes() const noexcept { return bytes_after(Sequence{first_.value - 1}); }
     // Of the operations behind this one that are still here.
     std::size_t bytes_after(Sequence sequence) const noexcept {
-        if (sequence >= last()) return 0;
+        if (operations_.empty() || sequence >= last()) return 0;
         const auto next = std::max(sequence.value + 1, first_.value);
         return end_ - operations_[next - first_.value].begin;
     }

@@ -139,7 +139,8 @@ void Node::append(const Envelope& envelope, std::uint32_t index, std::shared_ptr
                            queue_->abort(envelope.id);
                            return (*heard)(false);
                        }
-                       process_.after(around_.world.between(0ms, 20ms),
+                       const bool slow = around_.world.chance(25);
+                       process_.after(around_.world.between(0ms, slow ? 4s : 20ms),
                                       [=, this] { append(envelope, index + 1, heard); });
                    });
 }

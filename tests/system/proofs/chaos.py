@@ -1,11 +1,12 @@
 """Whatever happens to nodes, links and disks, no mail is lost, and none comes twice without cause.
 
-Clients hand in mail all the time, to destinations that take it at once, late, not at all, with lost
-replies, or only later. Meanwhile, by chance (the seed is printed, `--seed N` takes it again): kill
--9, SIGSTOP, leaving, halves, cut and one-way links, closed doors, slow, failing and full disks, an
-empty disk, a disk of yesterday, damaged records, all killed at once; some on top of each other.
-Then everything heals, the queue drains, and the ledger (harness/ledger.py) must find every promise
-kept: what came twice was in flight at a fault of its node. And no two nodes owned one partition.
+Clients, some of them slow, hand in mail all the time, to destinations that take it at once, late,
+not at all, with lost replies, or only later. Meanwhile, by chance (the seed is printed, `--seed N`
+takes it again): kill -9, SIGSTOP, leaving, halves, cut and one-way links, closed doors, slow,
+failing and full disks, an empty disk, a disk of yesterday, damaged records, all killed at once;
+some on top of each other. Then everything heals, the queue drains, and the ledger
+(harness/ledger.py) must find every promise kept: what came twice was in flight at a fault of its
+node. And no two nodes owned one partition.
 
 What a node takes alone (pool.when_short = "degrade") is lost with its disk, as it says: pools that
 do so keep their disks here, the others ("refuse") lose some, one at a time.
@@ -32,6 +33,9 @@ from proofs.storm import (EVERYTHING, FLOOR_BYTES, HARMLESS, LOSING, STOP_BUDGET
 DOMAINS = {"sink.test": "accept", "slow.test": "slow", "none.test": "bounce",
            "grey.test": "greylist", "flaky.test": Mode(delay_s=(0, 0.2), lost=0.05),
            "later.test": "defer"}
+QUICK = Habits(domains=tuple(DOMAINS), rate=30)
+# Their bodies come in pieces for three seconds: the end of a stream or of a lease finds some.
+SLOW = Habits(domains=tuple(DOMAINS), rate=2, sessions=6, sizes=(250_000,), line=80_000)
 Plan = list[tuple[Fault, ...]]  # what happens, one after the other; some two at a time
 EPISODE_S = 150.0   # of a full run, until it is calm and judged
 DRAIN_S = 180.0
@@ -90,12 +94,13 @@ def episode(run: Run, size: int, when_short: str, for_s: float = 0,
             pool.start()
             storm = Storm(pool, run.lease_s, run.rng, small)
             over, plan = time.monotonic() + for_s, list(plan or [])
-            habits = Habits(domains=tuple(DOMAINS), rate=30)
-            with pool.crowd(habits, "chaos", run.rng.randrange(1 << 30)) as crowd:
+            seeds = (run.rng.randrange(1 << 30) for _ in range(2))
+            with (pool.crowd(QUICK, "chaos", next(seeds)) as quick,
+                  pool.crowd(SLOW, "slow", next(seeds)) as slow):
                 while not storm.counts or (time.monotonic() < over if for_s else plan):
                     plan = plan or once_each(run, when_short == "refuse")
                     blow(storm, plan.pop())
-                sent = crowd.stop()
+                sent = quick.stop() + slow.stop()
             calm_and_judged(run, storm, sent)
         finally:
             small.close()

@@ -203,7 +203,10 @@ void HeldPartitions::begin_copy(Held& held, Sequence before) {
 void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
     auto* to = held(link, slice);
     if (to == nullptr) return;
-    if (!result) return give_up(link, slice, HolderRefusal::failed);
+    if (!result) {
+        leave_gap(slice);
+        return give_up(link, slice, HolderRefusal::failed);
+    }
     to->target.reset();
     partial_.erase(slice.partition);
     to->durable = to->received;  // EndCopy was synced behind all of them
@@ -312,9 +315,10 @@ void HeldPartitions::applied(
 }
 
 // Operations behind the one that failed may be applied already, and the position with them: it says
-// more than is here. The copy is not whole before a listing says so, in another process too.
+// more than is here. The copy is not whole before a listing says so, in another process too; the
+// end of an earlier one may be on its way to the disk.
 void HeldPartitions::leave_gap(const Slice& slice) {
-    if (!partial_.insert(slice.partition).second) return;
+    partial_.insert(slice.partition);
     store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
                  [](Result<void>) {});
 }

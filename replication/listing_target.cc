@@ -35,8 +35,11 @@ void ListingTarget::apply(AnyChange change, Completion<> done) {
 }
 
 void ListingTarget::apply(AnyChange change) {
+    pending_ += 1;
     apply(std::move(change), [this](Result<void> result) {
-        if (!result) fail(result.error());
+        pending_ -= 1;
+        if (!result) return fail(result.error());
+        if (end_ && pending_ == 0) end_copy(*std::exchange(end_, std::nullopt));
     });
 }
 
@@ -200,6 +203,14 @@ void ListingTarget::on(ListEnd end) {
     if (lacks_some()) return want_missing();
     if (!different_.empty()) return want_different();
     forget_unlisted();
+    if (pending_ == 0) return end_copy(std::move(end));
+    end_ = std::move(end);
+}
+
+// Everything that was asked for is here: a copy that lacks what its disk had no room for would
+// stand where it is not.
+void ListingTarget::end_copy(ListEnd end) {
+    if (lacks_some()) return want_missing();
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};

@@ -104,3 +104,20 @@ TEST_CASE("many that differ are wanted a page at a time") {
     }
     CHECK(wanted == many);
 }
+
+TEST_CASE("a copy that has no room for a record is not whole, though the end came with it") {
+    Holder holder;
+    holder.page({holder.changed, holder.fresh});
+    holder.pool[1].disk.faults.free_bytes = 0;
+    holder.target->on(Record{holder.slice, holder.record(holder.fresh),
+                             make_chunk(std::string(QueueNode::head))});
+    holder.end();
+    REQUIRE(holder.done.has_value());
+    CHECK(holder.done->error().code == Errc::full);
+    std::optional<storage::Position> at;
+    holder.pool[1].store->fence(holder.slice.partition, holder.slice.epoch,
+                                [&](Result<storage::Position> found) { at = found.value(); });
+    holder.pool.run();
+    REQUIRE(at.has_value());
+    CHECK(*at < storage::Position{Epoch{1}, Sequence{9}});
+}

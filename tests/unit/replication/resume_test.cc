@@ -226,3 +226,14 @@ TEST_CASE("what was a part of a body here, and was taken up whole, stays so unde
     pool.check_same({2, 3});
     CHECK(pool[2].stored().size() == 1);
 }
+
+TEST_CASE("a holder without room acknowledges nothing that it has not, however often it is asked") {
+    Cluster pool(2, {{1, 2}});
+    pool[1].control->agrees = false;
+    pool[2].disk.faults.free_bytes = 0;
+    std::vector<std::optional<Result<void>>> answers(3);
+    for (auto& answer : answers) pool[1].commit(pool[1].begin(), answer);
+    pool.pass(6s);
+    for (const auto& answer : answers) CHECK_FALSE((answer && answer->has_value()));
+    CHECK(pool[2].stored().empty());
+}

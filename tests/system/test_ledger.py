@@ -67,6 +67,9 @@ IN_ORDER = {
                   replace(NO_USER, began=20, ended=20.1, refused=((TO, "421 later"),)),
                   replace(COPY, peer=B, began=30, dot=31, ended=32)],
         faults=[fault("cut", 10, 25)]),
+    "the leader died, and the lease ended": evidence(
+        attempts=[replace(COPY, reply=""), SECOND], faults=[fault("kill", 0.5, node=B)],
+        in_doubt=frozenset({QUEUE_ID})),
     "paused in flight": evidence(attempts=[COPY, SECOND], faults=[fault("pause", 2.1, 15)]),
     "reply withheld": evidence(attempts=[replace(COPY, reply="", withheld=True), SECOND],
                                in_doubt=frozenset()),
@@ -131,6 +134,9 @@ BROKEN = {
                                                    faults=[fault("kill", 1.9)])),
     "twice, the fault was later": ("I5", evidence(attempts=[COPY, SECOND],
                                                  faults=[fault("kill", 6)])),
+    "twice, the fault was another's, and not in doubt": ("I5", evidence(
+        attempts=[replace(COPY, reply=""), SECOND], faults=[fault("kill", 0.5, node=B)],
+        in_doubt=frozenset({OTHER_ID}))),
     "three times, one fault": ("I5", evidence(
         attempts=[COPY, SECOND, replace(SECOND, began=40, dot=41, ended=42)],
         faults=[fault("kill", 2.25)])),

@@ -47,6 +47,8 @@ class Rules:
     # What becomes of a message is recorded when it was tried at each of its destinations.
     round_s: float = 30.0
     answer_s: float = 75.0    # a client hears something by then, lease or no lease
+    # So long after a fault of the leader others may lose their leases.
+    leaderless_s: float = 10.0
     stale_s: float = 30.0     # what is done so long is listed nowhere
 
 
@@ -125,6 +127,17 @@ class _Books:
             if fault.may_repeat and in_time and attempt.peer in fault.nodes:
                 return fault.kind
         return ""
+
+
+    def was_in_doubt(self, attempt: Attempt) -> bool:
+        known = self.evidence.in_doubt or frozenset()
+        return not attempt.queue_id or attempt.queue_id in known
+
+    def leaderless(self, attempt: Attempt, rules: Rules) -> bool:
+        """Its node may have lost its lease, and broken it off, by a fault of another one."""
+        return any(fault.may_repeat and fault.began <= attempt.ended and
+                   attempt.began <= fault.ended + rules.leaderless_s
+                   for fault in self.evidence.faults)
 
 
 def newest(dumps: list[Dump]) -> list[Dump]:
@@ -240,9 +253,11 @@ def _repeat(books: _Books, rules: Rules, verdict: Verdict, key: Key,
     why = books.explanation(first, settle_s)
     if why:
         verdict.repeats[why] += 1
-        known = books.evidence.in_doubt
-        if known is not None and first.queue_id and first.queue_id not in known:
+        if books.evidence.in_doubt is not None and not books.was_in_doubt(first):
             verdict.breaks("I5", f"{what}: a {why} explains it, and it was never in doubt")
+        return
+    if not first.reply and books.was_in_doubt(first) and books.leaderless(first, rules):
+        verdict.repeats["lease lost"] += 1
         return
     if any(fault.kind in COMING_BACK and first.ended <= fault.ended and
            fault.began <= second.began for fault in books.evidence.faults):

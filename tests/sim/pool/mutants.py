@@ -123,7 +123,7 @@ MUTANTS = [
     Mutant("intents_lost_at_restart", "kills", 500, (
         Edit("storage/recovery.cc", "            if (*there) continue;\n", ""),)),
     # Of a start that is over: the one that goes on now is ended by it.
-    Mutant("delayed_leave", "leaves", 500, (
+    Mutant("delayed_leave", "leaves", 2000, (
         Edit("replication/core/control_messages.cc",
              "    return is_stale(header) && !coming ? Refusal::stale_incarnation"
              " : Refusal::none;\n",

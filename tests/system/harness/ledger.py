@@ -128,7 +128,6 @@ class _Books:
                 return fault.kind
         return ""
 
-
     def was_in_doubt(self, attempt: Attempt) -> bool:
         known = self.evidence.in_doubt or frozenset()
         return not attempt.queue_id or attempt.queue_id in known

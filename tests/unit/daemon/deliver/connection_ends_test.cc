@@ -69,13 +69,7 @@ TEST_CASE("an attempt that outlasts all its time is broken off, whatever it wait
 
 TEST_CASE("a server that takes its time is cut off when the attempt's is over") {
     SmtpServer slow([](Peer& peer) {
-        peer.write("220 hi\r\n");
-        peer.read_line();
-        peer.write("250 hi\r\n");
-        for (int i = 0; i < 2; ++i) {
-            peer.read_line();
-            peer.write("250 ok\r\n");
-        }
+        take_envelope(peer);
         peer.read_to_end();
     });
     auto settings = DeliveryFixture::default_settings();

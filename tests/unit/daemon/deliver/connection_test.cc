@@ -377,15 +377,7 @@ TEST_CASE("without permission the dot is not sent and the connection is reset") 
     std::string end;
     std::promise<void> ended;
     SmtpServer server([&](Peer& peer) {
-        peer.write("220 hi\r\n");
-        peer.read_line();
-        peer.write("250 hi\r\n");
-        for (int i = 0; i < 2; ++i) {
-            peer.read_line();
-            peer.write("250 ok\r\n");
-        }
-        peer.read_line();
-        peer.write("354 ok\r\n");
+        wait_for_body(peer);
         end = peer.read_to_end();
         ended.set_value();
     });
@@ -405,13 +397,7 @@ TEST_CASE("without permission the dot is not sent and the connection is reset") 
 
 TEST_CASE("a reply before its question is not taken for the answer to the dot") {
     SmtpServer server([](Peer& peer) {
-        peer.write("220 hi\r\n");
-        peer.read_line();
-        peer.write("250 hi\r\n");
-        for (int i = 0; i < 2; ++i) {
-            peer.read_line();
-            peer.write("250 ok\r\n");
-        }
+        take_envelope(peer);
         peer.read_line();
         peer.write("354 ok\r\n250 2.0.0 accepted already\r\n");
         hang(peer);
@@ -437,15 +423,7 @@ TEST_CASE("a message that cannot be read is deferred, and its beginning is dropp
 TEST_CASE("a connection that the server closed while it idled is known for stale") {
     std::promise<void> closed;
     SmtpServer server([&](Peer& peer) {
-        peer.write("220 hi\r\n");
-        peer.read_line();
-        peer.write("250 hi\r\n");
-        for (int i = 0; i < 2; ++i) {
-            peer.read_line();
-            peer.write("250 ok\r\n");
-        }
-        peer.read_line();
-        peer.write("354 ok\r\n");
+        wait_for_body(peer);
         peer.read_until("\r\n.\r\n");
         peer.write("250 ok\r\n");
         peer.close();
@@ -507,15 +485,7 @@ TEST_CASE("abort ends what is under way") {
     }
     SUBCASE("after the dot: in doubt") {
         SmtpServer server([&](Peer& peer) {
-            peer.write("220 hi\r\n");
-            peer.read_line();
-            peer.write("250 hi\r\n");
-            for (int i = 0; i < 2; ++i) {
-                peer.read_line();
-                peer.write("250 ok\r\n");
-            }
-            peer.read_line();
-            peer.write("354 ok\r\n");
+            wait_for_body(peer);
             peer.read_until("\r\n.\r\n");
             fixture.abort();
             hang(peer);
@@ -534,15 +504,7 @@ TEST_CASE("what waits in the kernel when the lease is lost is dropped, and says 
     fixture.messages.set_chunks(std::vector(chunks + 1, std::string(1 << 20, 'x')));
     std::atomic<bool> ended = false;
     SmtpServer server([&](Peer& peer) {
-        peer.write("220 hi\r\n");
-        peer.read_line();
-        peer.write("250 hi\r\n");
-        for (int i = 0; i < 2; ++i) {
-            peer.read_line();
-            peer.write("250 ok\r\n");
-        }
-        peer.read_line();
-        peer.write("354 ok\r\n");
+        wait_for_body(peer);
         while (!ended) {  // while nothing waits, nothing happens
             fixture.lose_lease();
             std::this_thread::yield();

@@ -83,6 +83,22 @@ void Peer::interrupt() {
 
 // --- SmtpServer
 
+void take_envelope(Peer& peer) {
+    peer.write("220 hi\r\n");
+    peer.read_line();
+    peer.write("250 hi\r\n");
+    for (int i = 0; i < 2; ++i) {
+        peer.read_line();
+        peer.write("250 ok\r\n");
+    }
+}
+
+void wait_for_body(Peer& peer) {
+    take_envelope(peer);
+    peer.read_line();
+    peer.write("354 ok\r\n");
+}
+
 SmtpServer::SmtpServer(Script script)
     : script_(std::move(script)),
       acceptor_(context_, {asio::ip::address_v4::loopback(), 0}),

@@ -52,6 +52,10 @@ private:
     std::string buffer_;
 };
 
+// Says what lets a client without extensions come to the end of RCPT; or on to its message.
+void take_envelope(Peer& peer);
+void wait_for_body(Peer& peer);
+
 // What a polite server says. Replies are by the verb that begins a command, or by the whole line;
 // "." answers the final dot, "" greets. An empty reply hangs up.
 struct Manners {

@@ -259,6 +259,23 @@ TEST_CASE("the next attempt does not sleep through the message's end") {
     CHECK(driver.reports.at(0).next_due == message.expires_at);
 }
 
+TEST_CASE("attempts in doubt are told apart") {
+    CoreDriver driver;
+    driver.offer(1, {"a@a.example"});
+    const auto [worker, job] = *driver.running.begin();
+    driver.running.clear();
+    JobResult result{.id = job.id,
+                     .attempt = job.attempt,
+                     .destination = job.destination,
+                     .outcomes = {{.recipient = 0}}};
+    result.outcomes[0].status.reply_lost = true;
+    driver.call([&](Effects& out) {
+        driver.core.job_ended(worker, result, WorkerAfter::lingers, driver.now, out);
+    });
+    CHECK(in_doubt(driver.reports.at(0).outcomes));
+    CHECK(driver.reports.at(0).ended_attempts == std::vector<std::uint32_t>{job.attempt});
+}
+
 TEST_CASE("without room a message goes back as it was, and wanted() says so") {
     CoreDriver driver({.active_max = 2});
     CHECK(driver.core.wanted() == 2);

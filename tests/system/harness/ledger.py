@@ -129,8 +129,7 @@ class _Books:
         return ""
 
     def was_in_doubt(self, attempt: Attempt) -> bool:
-        known = self.evidence.in_doubt or frozenset()
-        return not attempt.queue_id or attempt.queue_id in known
+        return attempt.queue_id in (self.evidence.in_doubt or ())
 
     def leaderless(self, attempt: Attempt, rules: Rules) -> bool:
         """Its node may have lost its lease, and broken it off, by a fault of another one."""
@@ -252,7 +251,8 @@ def _repeat(books: _Books, rules: Rules, verdict: Verdict, key: Key,
     why = books.explanation(first, settle_s)
     if why:
         verdict.repeats[why] += 1
-        if books.evidence.in_doubt is not None and not books.was_in_doubt(first):
+        looked = books.evidence.in_doubt is not None and first.queue_id
+        if looked and not books.was_in_doubt(first):
             verdict.breaks("I5", f"{what}: a {why} explains it, and it was never in doubt")
         return
     if not first.reply and books.was_in_doubt(first) and books.leaderless(first, rules):

@@ -118,7 +118,7 @@ def garbage(stage: Stage, door: str) -> None:
     for octets in GARBAGE:
         with at_handshake(stage, door) as client:
             client.write(octets)
-            client.socket.shutdown(socket.SHUT_WR)
+            client.end_writing()
             closed_without_a_reply(client)
     with at_handshake(stage, door) as client:  # a record that cannot be decrypted, later
         client.start_tls()

@@ -1,6 +1,5 @@
 """Attacks in what follows DATA and BDAT: S1 to S3, S5, S7, S21, S22, S24, S27 to S29."""
 
-import socket
 import time
 from itertools import product
 
@@ -171,7 +170,7 @@ def breaks(stage: Stage, door: str) -> int:
             client.reset()
         with stage.talk(door).hello().data() as client:
             client.write(text)
-            client.socket.shutdown(socket.SHUT_WR)
+            client.end_writing()
             client.expect_end()
     with stage.talk(door).hello().data() as client:
         client.write(b"QUIT\r\n")  # is text

@@ -161,11 +161,15 @@ class Oracle:
         wait.until(lambda: self.files() <= self._files + FILES_SLACK,
                    f"files are closed again ({self._files} before, {self.files()} now)", 30)
         self.judge_log(node.log, log_at)
-        memory = node.memory_kib()
-        self.peak_kib = max(self.peak_kib, memory)
+        self.peak_kib = max(self.peak_kib, node.memory_kib())
+        self.memory_returns()
+
+    def memory_returns(self) -> None:
+        """What the heap keeps of freed memory it gives back in the course of seconds."""
         most = MEMORY_GROWTH_MAX_FULL_KIB if self._stage.full else MEMORY_GROWTH_MAX_KIB
-        if memory > self._memory_kib + most:
-            raise AssertionError(f"memory grew from {self._memory_kib} to {memory} KiB")
+        wait.until(lambda: self._node.memory_kib() <= self._memory_kib + most,
+                   f"memory is back at {self._memory_kib} KiB and {most} more, from "
+                   f"{self._node.memory_kib()}", 30)
 
     @staticmethod
     def judge_log(log: Path, since: int) -> None:

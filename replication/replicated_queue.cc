@@ -63,7 +63,7 @@ void ReplicatedQueue::start(Completion<> done) {
 // The first of them is enough to begin: others may wait for holders that are away.
 void ReplicatedQueue::partition_taken(PartitionId id, Result<void> result) {
     if (result && ownership_.find(id) != nullptr) {
-        takeovers_ += 1;
+        taken_[id] = ++takeovers_;
         for (const auto message : std::exchange(undecided_[id], {})) store_.release(message);
         undecided_.erase(id);
         find_doubts(id);
@@ -83,13 +83,20 @@ void ReplicatedQueue::partition_given_up(PartitionId id) {
         return true;
     });
     claimable_.erase(id);
+    taken_.erase(id);
     doubts_.given_up(id);
     std::erase_if(unread_doubts_, in_it);
 }
 
-// A claim that was made while its partition went is nobody's.
-bool ReplicatedQueue::still_owns(QueueId id) {
-    if (owned(id) != nullptr) return true;
+std::uint64_t ReplicatedQueue::taken(PartitionId id) const {
+    const auto found = taken_.find(id);
+    return found == taken_.end() ? 0 : found->second;
+}
+
+// A claim that was made while its partition went is nobody's, though it may be back, even in the
+// same epoch: its attempts in doubt are claimed first.
+bool ReplicatedQueue::still_owns(QueueId id, std::uint64_t since) {
+    if (owned(id) != nullptr && taken(id.partition()) == since) return true;
     store_.release(id);
     return false;
 }
@@ -277,31 +284,36 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
         return done(Envelopes{});
     auto all = std::make_shared<Gathering<Envelope>>();
     all->missing = partitions.size();
-    all->done = while_alive([this, done = std::move(done)](Result<Envelopes> found) mutable {
-        if (!found) return done(std::move(found));
-        Envelopes hand_out;
-        for (auto& envelope : *found) {
-            if (!still_owns(envelope.id)) continue;
-            // An operator resumed what is still being delivered: the attempt's settle() frees it.
-            if (claimed_.contains(envelope.id)) continue;
-            if (auto open = unread_doubts_.extract(envelope.id); !open.empty()) {
-                put_in_doubt(envelope, std::move(open.mapped()));
-                continue;
-            }
-            if (!envelope.doubts.empty()) {
-                decide_doubts(std::move(envelope), hand_out);
-                continue;
-            }
-            claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
-            hand_out.push_back(std::move(envelope));
-        }
-        done(std::move(hand_out));
-    });
+    all->done = while_alive(
+        [this, since = taken_, done = std::move(done)](Result<Envelopes> found) mutable {
+            if (!found) return done(std::move(found));
+            done(hand_out(*std::move(found), since));
+        });
     const auto share = (limit + partitions.size() - 1) / partitions.size();
     for (const auto& [id, epoch] : partitions) {
         store_.claim(id, epoch, clock_.wall(), share,
                      [all](Result<Envelopes> part) { all->add(std::move(part)); });
     }
+}
+
+std::vector<Envelope> ReplicatedQueue::hand_out(Envelopes found, const Taken& since) {
+    Envelopes handed_out;
+    for (auto& envelope : found) {
+        if (!still_owns(envelope.id, since.at(envelope.id.partition()))) continue;
+        // An operator resumed what is still being delivered: the attempt's settle() frees it.
+        if (claimed_.contains(envelope.id)) continue;
+        if (auto open = unread_doubts_.extract(envelope.id); !open.empty()) {
+            put_in_doubt(envelope, std::move(open.mapped()));
+            continue;
+        }
+        if (!envelope.doubts.empty()) {
+            decide_doubts(std::move(envelope), handed_out);
+            continue;
+        }
+        claimed_.emplace(envelope.id, Claimed{envelope, {}, {}});
+        handed_out.push_back(std::move(envelope));
+    }
+    return handed_out;
 }
 
 void ReplicatedQueue::next_due(Completion<WallTime> done) {

@@ -39,10 +39,11 @@ void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion
     // Its attempts in doubt are claimed first: an action in between would hide them.
     if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, action, why = std::move(why),
+                     while_alive([this, action, since = taken(id.partition()), why = std::move(why),
                                   done = std::move(done)](Result<Envelope> current) mutable {
                          if (!current) return done(std::move(current));
-                         if (!still_owns(current->id)) return done(no_such_message(current->id));
+                         if (!still_owns(current->id, since))
+                             return done(no_such_message(current->id));
                          apply_action(std::move(*current), action, why, std::move(done));
                      }));
 }
@@ -101,8 +102,9 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
         return done(Error{Errc::conflict, id.to_string() + " is being delivered; try again"});
     if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, done = std::move(done)](Result<Envelope> found) mutable {
-                         if (found && !still_owns(found->id))
+                     while_alive([this, since = taken(id.partition()),
+                                  done = std::move(done)](Result<Envelope> found) mutable {
+                         if (found && !still_owns(found->id, since))
                              return done(no_such_message(found->id));
                          if (found) claimed_.emplace(found->id, Claimed{*found, {}, {}});
                          done(std::move(found));

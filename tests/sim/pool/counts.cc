@@ -8,7 +8,7 @@ namespace {
 
 using Field = std::uint64_t Counts::*;
 
-constexpr std::array<std::pair<const char*, Field>, 37> fields{{
+constexpr std::array<std::pair<const char*, Field>, 38> fields{{
     {"accepted", &Counts::accepted},
     {"delivered", &Counts::delivered},
     {"bounced", &Counts::bounced},
@@ -38,6 +38,7 @@ constexpr std::array<std::pair<const char*, Field>, 37> fields{{
     {"pauses", &Counts::pauses},
     {"cuts", &Counts::cuts},
     {"failed_syncs", &Counts::failed_syncs},
+    {"full_disks", &Counts::full_disks},
     {"damaged", &Counts::damaged},
     {"mended", &Counts::mended},
     {"new_disks", &Counts::new_disks},

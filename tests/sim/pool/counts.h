@@ -37,6 +37,7 @@ struct Counts {
     std::uint64_t pauses = 0;
     std::uint64_t cuts = 0;
     std::uint64_t failed_syncs = 0;
+    std::uint64_t full_disks = 0;
     std::uint64_t damaged = 0;
     std::uint64_t mended = 0;
     std::uint64_t new_disks = 0;

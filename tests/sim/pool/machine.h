@@ -62,6 +62,8 @@ public:
     void fail_next_sync();
     void leave(Duration patience);
     void pace(DiskPace pace) { pace_ = pace; }
+    // For each round of writes anew: nothing fills up.
+    void limit_room(std::uint64_t free_bytes) { disk_->queue.faults.free_bytes = free_bytes; }
     void jump_wall(Duration by) { clock_.jump_wall(by); }
     void set_wall() { clock_.set_wall(); }
     // Requires that it does not run.

@@ -56,6 +56,13 @@ void disks(S& s) {
            2s);
 }
 
+// Holders and owners without room, and a leader that cannot be asked for other holders.
+void full_disks(S& s) {
+    s.begin(several(s));
+    s.mess(trouble_time,
+           {&S::full_disk, &S::full_disk, &S::cut, &S::kill, &S::lose_power, &S::mood}, 1500ms);
+}
+
 void clocks(S& s) {
     s.begin(several(s));
     s.mess(trouble_time, {&S::jump_wall, &S::pause, &S::cut, &S::kill, &S::mood}, 1500ms);
@@ -166,6 +173,7 @@ const std::vector<Scenario> all = {
     {"replace_all", replace_all},
     {"leaves", leaves},
     {"drains", drains},
+    {"full_disks", full_disks},
 };
 
 }  // namespace

@@ -149,6 +149,7 @@ void Simulation::heal() {
     for (const auto& machine : pool.machines()) {
         machine->held = false;
         machine->pace({});
+        machine->limit_room(UINT64_MAX);
         machine->set_wall();
         machine->go_on();
         if (!machine->retired) machine->boot();

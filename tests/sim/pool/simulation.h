@@ -74,7 +74,6 @@ public:
     // One of these now and then, while clients send.
     void mess(Duration time, const std::vector<Trouble>& troubles, Duration every);
     void kill();
-    void kill_owner();  // while an attempt of it is under way
     void lose_power();
     void lose_all_power();
     void stop_for_long();
@@ -84,6 +83,7 @@ public:
     void bad_network();
     void slow_disk();
     void hanging_disk();
+    void full_disk();
     void fail_sync();
     void jump_wall();
     void new_disk();
@@ -106,7 +106,6 @@ private:
     void compare();
     void resume_drained();
     void later(UniqueFunction<void()> end) { world.after(some_time(), std::move(end)); }
-    void restore_later(Machine& machine);
 
     bool healed_ = true;
 };

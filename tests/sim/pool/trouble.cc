@@ -147,6 +147,18 @@ void Simulation::hanging_disk() {
     later([machine] { machine->pace({}); });
 }
 
+// From nothing at all to a few records.
+void Simulation::full_disk() {
+    auto* machine = pool.any();
+    if (machine == nullptr) return;
+    const auto room = world.chance(30) ? 0 : world.below(1000);
+    journal.note("the disk of " + machine->label() + " has room for " + std::to_string(room) +
+                 " octets");
+    counts.full_disks += 1;
+    machine->limit_room(room);
+    later([machine] { machine->limit_room(UINT64_MAX); });
+}
+
 void Simulation::fail_sync() {
     if (auto* machine = pool.any()) machine->fail_next_sync();
 }

@@ -218,6 +218,28 @@ TEST_CASE("a partition that is taken up later has its attempts in doubt resolved
     CHECK(pool.wakes > 0);
 }
 
+TEST_CASE("what is found for a claim of before a partition went and came back is not sent") {
+    Pool pool;
+    const auto id = pool.accepted();
+    pool.intend(id, 1, {0});
+    pool.disk_work.stall();
+    std::optional<Result<void>> recorded;
+    pool.intend(id, 2, {1}, recorded);  // the next round of writes comes before the claim
+    std::optional<std::vector<Envelope>> found;
+    pool.queue->claim(9, [&](Result<std::vector<Envelope>> part) { found = part.value(); });
+    take_all(pool);
+    give_all(pool, InEpoch::same);
+    CHECK_FALSE(found.has_value());
+    pool.disk_work.go_on();
+    pool.home.run();
+    REQUIRE(found.has_value());
+    CHECK(found->empty());
+    const auto claimed = pool.claim();
+    REQUIRE(claimed.size() == 1);
+    CHECK(claimed.front().in_doubt == 2);
+    CHECK(pool.queue->counters().in_doubt == 2);
+}
+
 TEST_CASE("a partition that goes while it is taken up is not used, and comes back whole") {
     Pool pool;
     const auto id = pool.accepted();

@@ -24,11 +24,7 @@ HeldPartitions::HeldPartitions(storage::QueueStore& store,
       streams_(streams),
       home_(home),
       pace_(pace),
-      attempts_(attempts) {
-    for (const auto& partition : store.partitions()) {
-        if (partition.copying) partial_.insert(partition.id);
-    }
-}
+      attempts_(attempts) {}
 
 HeldPartitions::~HeldPartitions() = default;
 
@@ -125,24 +121,24 @@ void HeldPartitions::take(LinkId link, const PeerStreams::Peer& from, Open open)
     if (held.source) held.source->end();
     // An owner that asks twice may follow what it heard first, before it hears the second.
     const bool again = held.link == link && held.slice == open.slice && held.opened;
-    held = Held{.link = link, .slice = open.slice, .opened = again};
+    held = Held{.link = link, .slice = open.slice, .opened = again, .whole = again && held.whole};
     store_.fence(open.slice.partition, open.slice.epoch,
-                 while_alive([this, link, slice = open.slice](Result<storage::Position> at) {
-                     opened(link, slice, std::move(at));
+                 while_alive([this, link, slice = open.slice](Result<storage::CopyState> copy) {
+                     opened(link, slice, std::move(copy));
                  }));
 }
 
-void HeldPartitions::opened(LinkId link, Slice slice, Result<storage::Position> at) {
+void HeldPartitions::opened(LinkId link, Slice slice, Result<storage::CopyState> copy) {
     const auto found = held_.find(slice.partition);
     if (found == held_.end() || found->second.link != link || found->second.slice != slice) return;
-    if (!at) {
-        const bool fenced = at.error().code == Errc::fenced;
+    if (!copy) {
+        const bool fenced = copy.error().code == Errc::fenced;
         return give_up(link, slice, fenced ? HolderRefusal::fenced : HolderRefusal::failed);
     }
     auto& held = found->second;
     held.opened = true;
-    held.at = *at;
-    streams_.answer(link, Standing{slice, *at});
+    held.whole = copy->whole;
+    streams_.answer(link, Standing{slice, copy->at});
 }
 
 // What an owner of the past still sends is not applied: the value that ended it is known here.
@@ -177,12 +173,12 @@ void HeldPartitions::take(LinkId link, Follow follow) {
     to->expected = follow.next;
     const Sequence before{follow.next.value - 1};
     to->received = to->durable = before;
-    // It told a position that it is not at any more: it has parts of what came later.
-    if (!follow.listing && is_partial(follow.slice.partition))
-        return give_up(link, follow.slice, HolderRefusal::gap);
+    // It has parts of what came after the position that it told.
+    if (!follow.listing && !to->whole) return give_up(link, follow.slice, HolderRefusal::gap);
     to->listed = follow.listing;
     // What ends the bodies that were arriving was sent before, or their owner is no more.
-    if (follow.listing || follow.next == Sequence{1}) forget_bodies(follow.slice);
+    if (follow.listing || follow.next == Sequence{1})
+        forget_bodies(follow.slice.partition, follow.slice.epoch);
     if (follow.listing) begin_copy(*to, before);
 }
 
@@ -190,7 +186,7 @@ void HeldPartitions::take(LinkId link, Follow follow) {
 void HeldPartitions::begin_copy(Held& held, Sequence before) {
     const auto link = held.link;
     const auto slice = held.slice;
-    partial_.insert(slice.partition);
+    held.whole = false;
     if (held.target) return held.target->begin();  // its end may be on its way to the disk
     held.target = std::make_shared<ListingTarget>(
         slice, storage::Position{slice.epoch, before}, store_,
@@ -203,12 +199,9 @@ void HeldPartitions::begin_copy(Held& held, Sequence before) {
 void HeldPartitions::whole(LinkId link, Slice slice, Result<void> result) {
     auto* to = held(link, slice);
     if (to == nullptr) return;
-    if (!result) {
-        leave_gap(slice);
-        return give_up(link, slice, HolderRefusal::failed);
-    }
+    if (!result) return give_up(link, slice, HolderRefusal::failed);
     to->target.reset();
-    partial_.erase(slice.partition);
+    to->whole = true;
     to->durable = to->received;  // EndCopy was synced behind all of them
     owe_ack(slice.partition);
 }
@@ -218,7 +211,7 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     const Slice slice{stamp.partition, stamp.epoch};
     auto* to = held(link, slice);
     if (to == nullptr || !to->expected) return streams_.read_on(link, bytes);
-    const bool whole = note_chunks(operate.operation);
+    const bool whole = arriving_.came(operate.operation);
     const bool lacks_body =
         !whole && std::holds_alternative<storage::Commit>(operate.operation.change);
     const bool can_wait = !lacks_body || to->target || to->listed;
@@ -233,6 +226,7 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
     if (is_late) to->target->want_missing();
     if (!whole) leave_out(operate.operation);
     const auto need = need_of(operate.operation.change);
+    operate.operation.unbroken = true;
     std::optional<QueueId> born;  // claimed: by its owner, which is not here
     if (const auto* commit = std::get_if<storage::Commit>(&operate.operation.change))
         born = commit->envelope.id;
@@ -245,27 +239,19 @@ void HeldPartitions::take(LinkId link, Operate operate, std::size_t bytes) {
                  }));
 }
 
-void HeldPartitions::forget_bodies(const Slice& slice) {
-    std::erase_if(arriving_, [&](const auto& entry) {
-        if (entry.first.partition() != slice.partition) return false;
-        forget_body(entry.first, slice.epoch);
-        return true;
-    });
+void HeldPartitions::forget_bodies(PartitionId partition, Epoch epoch) {
+    for (const auto id : arriving_.extract(partition))
+        store_.apply({{partition, epoch, Sequence{0}}, storage::Forget{id}}, [](Result<void>) {});
 }
 
 // Before the take-up may bring them whole, whether their owner is heard or not: what was committed
 // is forgotten no more.
 void HeldPartitions::forget_taken_up(const PoolState& state) {
-    std::erase_if(arriving_, [&](const auto& entry) {
-        const auto* partition = state.find(entry.first.partition());
-        if (partition == nullptr || partition->owner != control_.self()) return false;
-        forget_body(entry.first, partition->epoch);
-        return true;
-    });
-}
-
-void HeldPartitions::forget_body(QueueId id, Epoch epoch) {
-    store_.apply({{id.partition(), epoch, Sequence{0}}, storage::Forget{id}}, [](Result<void>) {});
+    for (const auto id : arriving_.partitions()) {
+        const auto* partition = state.find(id);
+        if (partition != nullptr && partition->owner == control_.self())
+            forget_bodies(id, partition->epoch);
+    }
 }
 
 // A part of a body that began before the listing did, or its commit: all of it is to be had from
@@ -279,29 +265,9 @@ void HeldPartitions::leave_out(storage::Operation& operation) {
     }
 }
 
-// False: of this body some chunks did not come to this process.
-bool HeldPartitions::note_chunks(const storage::Operation& operation) {
-    if (const auto* append = std::get_if<storage::Append>(&operation.change)) {
-        const auto known = arriving_.find(append->id);
-        const std::uint32_t chunks = known == arriving_.end() ? 0 : known->second;
-        if (append->index != chunks + 1) return false;
-        arriving_[append->id] = append->index;
-        return true;
-    }
-    if (const auto* abort = std::get_if<storage::Abort>(&operation.change))
-        arriving_.erase(abort->id);
-    const auto* commit = std::get_if<storage::Commit>(&operation.change);
-    if (commit == nullptr || commit->envelope.chunk_count == 0) return true;
-    const auto arrived = arriving_.extract(commit->envelope.id);
-    return !arrived.empty() && arrived.mapped() == commit->envelope.chunk_count;
-}
-
 void HeldPartitions::applied(
     LinkId link, Slice slice, Sequence sequence, Need need, Result<void> result) {
-    if (!result) {
-        forget_bodies(slice);  // it may be a part of one
-        leave_gap(slice);
-    }
+    if (!result) forget_bodies(slice.partition, slice.epoch);  // it may be a part of one
     auto* to = held(link, slice);
     if (to == nullptr) return;
     if (!result) {
@@ -312,15 +278,6 @@ void HeldPartitions::applied(
     if (need == Need::durable) to->durable = std::max(to->durable, sequence);
     to->quietly = need == Need::local ? to->quietly + 1 : quiet_operations_max;
     if (!to->target && to->quietly >= quiet_operations_max) owe_ack(slice.partition);
-}
-
-// Operations behind the one that failed may be applied already, and the position with them: it says
-// more than is here. The copy is not whole before a listing says so, in another process too; the
-// end of an earlier one may be on its way to the disk.
-void HeldPartitions::leave_gap(const Slice& slice) {
-    partial_.insert(slice.partition);
-    store_.apply({{slice.partition, slice.epoch, Sequence{0}}, storage::BeginCopy{}},
-                 [](Result<void>) {});
 }
 
 // One for all that the store completed together.

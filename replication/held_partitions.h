@@ -16,10 +16,9 @@
 
 #include <map>
 #include <memory>
-#include <set>
-#include <unordered_map>
 
 #include "proto/types/executor.h"
+#include "replication/arriving_bodies.h"
 #include "replication/attempt_book.h"
 #include "replication/control_plane.h"
 #include "replication/listing_source.h"
@@ -48,17 +47,13 @@ public:
 
     // Copies are being made whole here.
     std::size_t copying() const;
-    // The copy here was being made whole when the stream, or an earlier process, ended.
-    bool is_partial(PartitionId id) const { return partial_.contains(id); }
-    // This node owns it now, and made it whole itself.
-    void made_whole(PartitionId id) { partial_.erase(id); }
 
 private:
     struct Held {
         LinkId link;
         Slice slice;
-        bool opened = false;  // fenced, and told where the copy stands
-        storage::Position at;
+        bool opened = false;               // fenced, and told where the copy stands
+        bool whole = false;                // what the copy lacks is what its owner did later
         std::optional<Sequence> expected;  // of the next operation; none before Follow
         Sequence received;
         Sequence durable;
@@ -80,16 +75,13 @@ private:
     void take(LinkId link, const PeerStreams::Peer& from, const Ask& ask);
     void begin_copy(Held& held, Sequence before);
     void list(Held& to, std::vector<QueueId> ids);
-    void opened(LinkId link, Slice slice, Result<storage::Position> at);
+    void opened(LinkId link, Slice slice, Result<storage::CopyState> copy);
     void applied(LinkId link, Slice slice, Sequence sequence, Need need, Result<void> result);
     void whole(LinkId link, Slice slice, Result<void> result);
     void refuse(LinkId link, const Slice& slice, HolderRefusal why);
     void give_up(LinkId link, const Slice& slice, HolderRefusal why);
-    bool note_chunks(const storage::Operation& operation);
-    void forget_bodies(const Slice& slice);
+    void forget_bodies(PartitionId partition, Epoch epoch);
     void forget_taken_up(const PoolState& state);
-    void forget_body(QueueId id, Epoch epoch);
-    void leave_gap(const Slice& slice);
     static void leave_out(storage::Operation& operation);
     void owe_ack(PartitionId partition);
     void send_acks();
@@ -101,10 +93,7 @@ private:
     Pace& pace_;
     AttemptBook& attempts_;
     std::map<PartitionId, Held> held_;
-    std::set<PartitionId> partial_;  // between BeginCopy and EndCopy
-    // Chunks that came of bodies without a commit, since this process began: recovery collects
-    // what came before.
-    std::unordered_map<QueueId, std::uint32_t> arriving_;
+    ArrivingBodies arriving_;
     std::vector<PartitionId> acks_owed_;
     std::shared_ptr<char> alive_ = std::make_shared<char>();
 };

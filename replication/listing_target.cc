@@ -30,7 +30,9 @@ auto ListingTarget::here(Call call) {
 }
 
 void ListingTarget::apply(AnyChange change, Completion<> done) {
-    store_.apply({{slice_.partition, slice_.epoch, Sequence{0}}, std::move(change)},
+    store_.apply({.stamp = {slice_.partition, slice_.epoch, Sequence{0}},
+                  .change = std::move(change),
+                  .unbroken = true},
                  here(std::move(done)));
 }
 

@@ -56,7 +56,9 @@ void Ownership::pool_changed(const PoolState& state) {
     const auto self = ports_.control.self();
     for (const auto& [id, partition] : std::map(partitions_)) {
         const auto* now = state.find(id);
-        if (now == nullptr || now->owner != self)
+        // An earlier epoch: the pool goes on from a disk of the past, and nobody could tell.
+        const bool mine = now != nullptr && now->owner == self;
+        if (!mine || now->epoch < partition->state().epoch)
             disown(id);
         else if (*now != partition->state())
             partition->changed(*now);
@@ -81,6 +83,7 @@ void Ownership::pool_changed(const PoolState& state) {
     held_.pool_changed(state);
     keep_streams(state);
     takeover_times_.changed(state, self, ports_.clock.boot());
+    untaken_.clear();
     for (const auto& partition : state.partitions) {
         const bool mine = partition.owner == self && !handed_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
@@ -123,10 +126,11 @@ void Ownership::keep_streams(const PoolState& state) {
 }
 
 void Ownership::own(const PartitionState& state) {
-    const auto taking = std::make_shared<TakeUp>(
-        state, ports_.control.self(), held_.is_partial(state.id), ports_.store, ports_.streams,
-        while_alive(
-            [this, state](Result<storage::Position> base) { taken_up(state, std::move(base)); }));
+    const auto taking =
+        std::make_shared<TakeUp>(state, ports_.control.self(), ports_.store, ports_.streams,
+                                 while_alive([this, state](Result<storage::Position> base) {
+                                     taken_up(state, std::move(base));
+                                 }));
     taking_up_[state.id] = taking;
     taking->begin(ports_.clock.boot());
 }
@@ -134,8 +138,10 @@ void Ownership::own(const PartitionState& state) {
 // In an epoch that this node owned before, an accepted value had taken it and was never committed.
 void Ownership::taken_up(const PartitionState& state, Result<storage::Position> base) {
     const auto keep_alive = taking_up_.extract(state.id);
-    if (!base) return events_.taken(state.id, base.error());
-    held_.made_whole(state.id);
+    if (!base) {
+        untaken_.push_back(state);
+        return events_.taken(state.id, base.error());
+    }
     const auto former = former_.extract(state.id);
     const bool goes_on = !former.empty() && former.mapped()->state().epoch == state.epoch;
     const auto partition = goes_on ? former.mapped()
@@ -197,6 +203,10 @@ void Ownership::tick() {
     }
     if (drains_) hand_over();
     ask_again();
+    if (now >= next_take_up_ && ports_.store.healthy()) {
+        next_take_up_ = now + look_every;
+        for (const auto& state : std::exchange(untaken_, {})) own(state);
+    }
 }
 
 void Ownership::tend(PartitionId id, OwnedPartition& partition) {

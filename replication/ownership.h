@@ -153,6 +153,8 @@ private:
     BootTime next_look_{};
     BootTime next_solo_close_{};
     BootTime next_mend_{};
+    std::vector<PartitionState> untaken_;  // there was no room for what it lacks: once more
+    BootTime next_take_up_{};
     std::map<PartitionId, BootTime> next_invitation_;
     std::map<NodeId, BootTime> avoided_until_;  // as holders: they were silent
     TakeoverTimes takeover_times_;

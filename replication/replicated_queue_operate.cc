@@ -120,11 +120,15 @@ void ReplicatedQueue::chunk(QueueId id, std::uint32_t index, Completion<Chunk> d
     const auto claimed = claimed_.find(id);
     if (index == 0 && claimed != claimed_.end() && claimed->second.head)
         return done(claimed->second.head);
-    store_.chunk(id, index,
-                 while_alive([this, id, done = std::move(done)](Result<Chunk> bytes) mutable {
-                     if (!bytes && bytes.error().code == Errc::corrupt) ownership_.fetch_body(id);
-                     done(std::move(bytes));
-                 }));
+    const bool is_due = claimed != claimed_.end() && index <= claimed->second.envelope.chunk_count;
+    store_.chunk(
+        id, index,
+        while_alive([this, id, is_due, done = std::move(done)](Result<Chunk> bytes) mutable {
+            const auto is = [&](Errc code) { return !bytes && bytes.error().code == code; };
+            const bool lacks = is_due && is(Errc::not_found) && claimed_.contains(id);
+            if (lacks || is(Errc::corrupt)) ownership_.fetch_body(id);
+            done(std::move(bytes));
+        }));
 }
 
 void ReplicatedQueue::list(QueueId after, std::size_t limit, Completion<Envelopes> done) {

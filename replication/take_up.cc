@@ -11,14 +11,12 @@ constexpr Duration ask_again = std::chrono::milliseconds{50};
 
 TakeUp::TakeUp(PartitionState state,
                NodeId self,
-               bool partial,
                storage::QueueStore& store,
                PeerStreams& streams,
                Completion<storage::Position> done)
     : state_(std::move(state)),
       slice_{state_.id, state_.epoch},
       self_(self),
-      partial_(partial),
       store_(store),
       streams_(streams),
       done_(std::move(done)) {}
@@ -29,15 +27,16 @@ void TakeUp::begin(BootTime now) {
         others_[node] = {.heard = now};
         ask(node);
     }
-    store_.fence(state_.id, state_.epoch, [weak = weak_from_this()](Result<storage::Position> at) {
-        const auto self = weak.lock();
-        if (self && !self->ended_) self->fenced(std::move(at));
-    });
+    store_.fence(state_.id, state_.epoch,
+                 [weak = weak_from_this()](Result<storage::CopyState> copy) {
+                     const auto self = weak.lock();
+                     if (self && !self->ended_) self->fenced(std::move(copy));
+                 });
 }
 
-void TakeUp::fenced(Result<storage::Position> at) {
-    if (!at) return finish(at.error());
-    own_ = *at;
+void TakeUp::fenced(Result<storage::CopyState> copy) {
+    if (!copy) return finish(copy.error());
+    own_ = *copy;
     consider();
 }
 
@@ -91,8 +90,8 @@ void TakeUp::consider() {
     const auto furthest = std::max_element(
         others_.begin(), others_.end(),
         [](const auto& one, const auto& other) { return *one.second.at < *other.second.at; });
-    if (furthest == others_.end() || *furthest->second.at <= *own_)
-        return partial_ ? declare_whole() : finish(*own_);
+    if (furthest == others_.end() || *furthest->second.at <= own_->at)
+        return own_->whole ? finish(own_->at) : declare_whole();
     source_ = furthest->first;
     target_ = std::make_shared<ListingTarget>(
         slice_, *furthest->second.at, store_,
@@ -101,6 +100,7 @@ void TakeUp::consider() {
             if (!result) return finish(result.error());
             finish(at);
         });
+    target_->begin();
     streams_.send(*source_, Pull{slice_});
 }
 
@@ -116,7 +116,7 @@ void TakeUp::declare_whole() {
             if (!intents) return self.finish(intents.error());
             const auto& slice = self.slice_;
             self.store_.apply({{slice.partition, slice.epoch, Sequence{0}},
-                               storage::EndCopy{*self.own_, *std::move(intents)}},
+                               storage::EndCopy{self.own_->at, *std::move(intents)}},
                               here([](TakeUp& whole, Result<void> result) {
                                   if (!result) return whole.finish(result.error());
                                   // Like no other copy: it has parts of what came later.

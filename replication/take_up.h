@@ -27,7 +27,6 @@ class TakeUp : public std::enable_shared_from_this<TakeUp> {
 public:
     TakeUp(PartitionState state,
            NodeId self,
-           bool partial,
            storage::QueueStore& store,
            PeerStreams& streams,
            Completion<storage::Position> done);
@@ -49,7 +48,7 @@ private:
         bool again = false;
     };
 
-    void fenced(Result<storage::Position> at);
+    void fenced(Result<storage::CopyState> copy);
     void ask(NodeId node);
     void consider();
     void declare_whole();
@@ -58,12 +57,11 @@ private:
     const PartitionState state_;
     const Slice slice_;
     const NodeId self_;
-    const bool partial_;  // this node's copy is not whole
     storage::QueueStore& store_;
     PeerStreams& streams_;
     Completion<storage::Position> done_;
     bool ended_ = false;
-    std::optional<storage::Position> own_;
+    std::optional<storage::CopyState> own_;
     std::map<NodeId, Asked> others_;
     std::optional<NodeId> source_;  // whose copy comes
     std::shared_ptr<ListingTarget> target_;

@@ -29,6 +29,11 @@ Error misplaced(PartitionId partition) {
                                "to be, or the other way round"};
 }
 
+Error behind_a_gap(PartitionId partition) {
+    return {Errc::invalid, "partition " + std::to_string(partition.value) +
+                               ": something before this change was refused and has not come again"};
+}
+
 Error ahead_of_its_epoch(PartitionId partition) {
     return {Errc::invalid, "partition " + std::to_string(partition.value) +
                                ": a copy cannot stand in a later epoch than its owner's"};
@@ -69,7 +74,7 @@ void CommitQueue::submit(Operation operation, Completion<> done) {
     enqueue({.what = std::move(operation), .done = std::move(done)});
 }
 
-void CommitQueue::submit(Fence fence, Completion<Position> done) {
+void CommitQueue::submit(Fence fence, Completion<CopyState> done) {
     PH_ASSERT(fence.partition != store_itself);
     enqueue({.what = fence, .done = {}, .fenced = std::move(done)});
 }
@@ -182,7 +187,28 @@ std::optional<Error> CommitQueue::refuse(const Operation& operation,
     if (!has_its_place(operation)) return misplaced(stamp.partition);
     const auto* end = std::get_if<EndCopy>(&operation.change);
     if (end != nullptr && end->at.epoch > stamp.epoch) return ahead_of_its_epoch(stamp.partition);
+    if (is_behind_a_gap(operation)) return behind_a_gap(stamp.partition);
     return std::nullopt;
+}
+
+bool CommitQueue::is_behind_a_gap(const Operation& operation) const {
+    const auto& stamp = operation.stamp;
+    const auto gap = gaps_.find(stamp.partition);
+    if (gap == gaps_.end() || gap->second.epoch != stamp.epoch) return false;
+    if (std::holds_alternative<BeginCopy>(operation.change)) return false;
+    const bool outside = stamp.sequence == Sequence{0};
+    return operation.unbroken && (outside || stamp.sequence > gap->second.last);
+}
+
+// The first of them leaves the gap. What is outside of the order does not come again: the copy has
+// to begin anew.
+void CommitQueue::refuse(Request& request, const Operation& operation, Error why) {
+    request.result = std::move(why);
+    const auto& stamp = operation.stamp;
+    if (!operation.unbroken || request.result.error().code == Errc::fenced) return;
+    const Position here{stamp.epoch, stamp.sequence};
+    auto& gap = gaps_.try_emplace(stamp.partition, here).first->second;
+    gap = gap.epoch < here.epoch ? here : std::min(gap, here);
 }
 
 std::optional<Error> CommitQueue::take_room(const Operation& operation, Round& round) const {
@@ -198,26 +224,19 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
     const Stamp& stamp = operation.stamp;
     PH_ASSERT(stamp.partition != store_itself);
     PartitionMark& mark = mark_of(stamp.partition, round);
-    if (const auto refusal = refuse(operation, mark)) {
-        request.result = *refusal;
-        return;
-    }
+    if (auto refusal = refuse(operation, mark))
+        return refuse(request, operation, *std::move(refusal));
     request.durable = is_durable(operation);
     const bool in_order = stamp.sequence != Sequence{0};
     if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
         request.verdict = Verdict::already_applied;
         return;
     }
-    if (const auto refusal = take_room(operation, round)) {
-        request.result = *refusal;
-        return;
-    }
+    if (auto refusal = take_room(operation, round))
+        return refuse(request, operation, *std::move(refusal));
     if (looks(operation, mark.before.has_value())) {
         const Result<Effect> effect = append_looked(disk_, operation, round.writes);
-        if (!effect) {
-            request.result = effect.error();
-            return;
-        }
+        if (!effect) return refuse(request, operation, effect.error());
         request.effect = *effect;
     } else {
         append_writes(operation, round.writes);
@@ -230,6 +249,8 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
     if (in_order) mark.at = {.epoch = stamp.epoch, .last = stamp.sequence};
     if (const auto* commit = std::get_if<Commit>(&operation.change))
         claims_.born(commit->envelope, stamp.epoch);
+    if (operation.unbroken || std::holds_alternative<BeginCopy>(operation.change))
+        gaps_.erase(stamp.partition);
     if (std::holds_alternative<BeginCopy>(operation.change)) mark.before = mark.position();
     if (const auto* end = std::get_if<EndCopy>(&operation.change)) {
         mark.at = std::max(mark.at, end->at);
@@ -246,7 +267,7 @@ void CommitQueue::judge_one(Request& request, const Fence& fence, Round& round) 
     request.durable = true;
     request.verdict = Verdict::apply;
     mark.fence = fence.epoch;
-    request.position = mark.position();
+    request.state = {.at = mark.position(), .whole = !mark.before};
 }
 
 // One batch with one range of each family: a crash takes all of it or nothing.
@@ -292,7 +313,9 @@ void CommitQueue::write(Round& round) {
     for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
     for (const Request& request : round.requests) {
         const auto* drop = std::get_if<Drop>(&request.what);
-        if (drop != nullptr && request.verdict == Verdict::apply) marks_.erase(drop->partition);
+        if (drop == nullptr || request.verdict != Verdict::apply) continue;
+        marks_.erase(drop->partition);
+        gaps_.erase(drop->partition);
     }
 }
 
@@ -371,8 +394,8 @@ void CommitQueue::answer(Request& request) {
     const Result<void>& result = request.result;
     if (request.done) request.done(result);
     if (request.fenced)
-        request.fenced(result ? Result<Position>(request.position)
-                              : Result<Position>(result.error()));
+        request.fenced(result ? Result<CopyState>(request.state)
+                              : Result<CopyState>(result.error()));
 }
 
 void CommitQueue::complete(Requests all) {

@@ -66,7 +66,7 @@ public:
                 const Recovered& recovered);
 
     void submit(Operation operation, Completion<> done);
-    void submit(Fence fence, Completion<Position> done);
+    void submit(Fence fence, Completion<CopyState> done);
     void submit(Drop drop, Completion<> done);
     void submit(Probe probe, Completion<> done);
     void submit(Mend mend);
@@ -81,13 +81,13 @@ private:
     enum class Verdict { apply, already_applied, refused };
     struct Request {
         std::variant<Operation, Fence, Drop, Probe, Mend> what;
-        Completion<> done;                 // none for Mend
-        Completion<Position> fenced = {};  // instead, for Fence
+        Completion<> done;                  // none for Mend
+        Completion<CopyState> fenced = {};  // instead, for Fence
         // What became of it.
         Verdict verdict = Verdict::refused;
         bool durable = false;  // complete when it is synced
         Result<void> result = {};
-        Position position = {};  // for Fence
+        CopyState state = {};  // for Fence
         Effect effect = {};
         std::string report = {};  // of Mend: what operators should hear
     };
@@ -113,6 +113,8 @@ private:
     void judge_one(Request& request, const Probe& probe, Round& round);
     void judge_one(Request& request, const Mend& mend, Round& round);
     std::optional<Error> refuse(const Operation& operation, const PartitionMark& mark) const;
+    void refuse(Request& request, const Operation& operation, Error why);
+    bool is_behind_a_gap(const Operation& operation) const;
     std::optional<Error> take_room(const Operation& operation, Round& round) const;
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
@@ -143,6 +145,9 @@ private:
     bool closed_ = false;        // mutex_
 
     std::map<PartitionId, PartitionMark> marks_;  // worker only
+    // Worker only: what was refused first and has not come again (Operation::unbroken). Nothing
+    // behind it is on the disk: the next process needs to know nothing of it.
+    std::map<PartitionId, Position> gaps_;
 
     std::atomic<bool> failed_ = false;
     MessageCounts counts_;

@@ -17,8 +17,8 @@
 //                       Among partitions there is no order. Many share one sync.
 //                       The last one that was applied is the copy's position. An operation of the
 //                       same epoch at or below it is taken as applied already and completes with
-//                       success. A refused operation leaves a gap: gaps are legal, steps back are
-//                       not.
+//                       success. A refused operation leaves a gap: at an owner gaps are legal,
+//                       steps back are not. A copy has none: see Operation::unbroken.
 //             Fence     After fence(p, e) completed, an operation of p stamped below e fails with
 //                       `fenced` and changes nothing, for ever (the fence is durable). Claims of
 //                       lower epochs are void; the position stays. An operation above the fence
@@ -39,7 +39,8 @@
 //           may call. Destroying the store completes what is pending with `cancelled`, and joins.
 // Errors    full: below the disk floor; nothing was written. Append, Commit and Restore alone.
 //           invalid: a change with a sequence that has no place in the order, or one in the order
-//           without; an EndCopy in a later epoch than its own. Nothing was changed.
+//           without; one behind a gap that may have none; an EndCopy in a later epoch than its own,
+//           or of a copy that refused something since BeginCopy. Nothing was changed.
 //           io: a write or sync failed; from then on every operation fails so (a failed sync is
 //           never tried again as if it had worked) and healthy() is false.
 //           corrupt: a record cannot be read; it is set aside, counted, and the rest goes on.
@@ -181,6 +182,18 @@ struct Operation {
                  Forget,
                  Unremember>
         change;
+    // Of a copy, which is told everything. When one is refused, so are all behind it, until it
+    // comes again, or the copy begins anew (which one outside of the order waits for), or a later
+    // epoch: a position above something that is not here would be taken for an acknowledgement, and
+    // a record whose body had no room for a message.
+    bool unbroken = false;
+};
+
+// Where a copy stands.
+struct CopyState {
+    Position at;
+    bool whole = true;  // false: between BeginCopy and EndCopy it has parts of what came later
+    bool operator==(const CopyState&) const = default;
 };
 
 // What recovery found of one partition.
@@ -214,7 +227,7 @@ public:
     virtual ~QueueStore() = default;
 
     // Completes with where the copy stands, all of it synced.
-    virtual void fence(PartitionId partition, Epoch epoch, Completion<Position> done) = 0;
+    virtual void fence(PartitionId partition, Epoch epoch, Completion<CopyState> done) = 0;
     // Everything of the partition goes, its fence too: for partitions that are no more.
     virtual void drop(PartitionId partition, Completion<> done) = 0;
     virtual void apply(Operation operation, Completion<> done) = 0;

@@ -39,7 +39,7 @@ RecordStore::~RecordStore() {
     workers_ = {};
 }
 
-void RecordStore::fence(PartitionId partition, Epoch epoch, Completion<Position> done) {
+void RecordStore::fence(PartitionId partition, Epoch epoch, Completion<CopyState> done) {
     commits_.submit(CommitQueue::Fence{.partition = partition, .epoch = epoch}, std::move(done));
 }
 

@@ -36,7 +36,7 @@ public:
                 const Recovered& recovered);
     ~RecordStore() override;
 
-    void fence(PartitionId partition, Epoch epoch, Completion<Position> done) override;
+    void fence(PartitionId partition, Epoch epoch, Completion<CopyState> done) override;
     void drop(PartitionId partition, Completion<> done) override;
     void apply(Operation operation, Completion<> done) override;
     void probe(Completion<> done) override;

@@ -92,9 +92,12 @@ MUTANTS = [
              "                         submit(id, storage::settle(*found, after, {}, ended),\n"
              "                                [](Result<void>) {});\n"),)),
     Mutant("old_epoch_after_answer", "bad_network", 1000, (
-        Edit(COMMITS, "    mark.fence = fence.epoch;\n    request.position",
-             "    request.position"),
+        Edit(COMMITS, "    mark.fence = fence.epoch;\n    request.state",
+             "    request.state"),
         LISTENS_ON)),
+    # A copy stands behind what it had no room for.
+    Mutant("position_above_a_gap", "full_disks", 1000, (
+        Edit(HELD, "    operate.operation.unbroken = true;\n", ""),)),
     # What one copy lost is read as what was removed.
     Mutant("lost_is_removed", "damage", 500, (
         Edit("replication/listing_source.cc",

@@ -22,8 +22,8 @@ void quiet(S& s) {
 void alone(S& s) {
     s.begin(1);
     s.mess(trouble_time,
-           {&S::kill, &S::lose_power, &S::fail_sync, &S::slow_disk, &S::hanging_disk, &S::pause,
-            &S::jump_wall, &S::mood, &S::operate},
+           {&S::kill, &S::lose_power, &S::fail_sync, &S::slow_disk, &S::hanging_disk, &S::full_disk,
+            &S::pause, &S::jump_wall, &S::mood, &S::operate},
            2s);
 }
 
@@ -60,7 +60,9 @@ void disks(S& s) {
 void full_disks(S& s) {
     s.begin(several(s));
     s.mess(trouble_time,
-           {&S::full_disk, &S::full_disk, &S::cut, &S::kill, &S::lose_power, &S::mood}, 1500ms);
+           {&S::full_disk, &S::full_disk, &S::cut, &S::bad_network, &S::kill, &S::lose_power,
+            &S::mood},
+           1500ms);
 }
 
 void clocks(S& s) {
@@ -82,15 +84,17 @@ void two(S& s) {
 void five(S& s) {
     s.begin(5);
     s.mess(trouble_time,
-           {&S::kill, &S::cut, &S::split, &S::pause, &S::lose_power, &S::slow_disk, &S::mood}, 1s);
+           {&S::kill, &S::cut, &S::split, &S::pause, &S::lose_power, &S::slow_disk, &S::full_disk,
+            &S::mood},
+           1s);
 }
 
 void mix(S& s) {
     s.begin(several(s));
     s.mess(trouble_time,
            {&S::kill, &S::lose_power, &S::lose_all_power, &S::stop_for_long, &S::pause, &S::cut,
-            &S::split, &S::bad_network, &S::slow_disk, &S::hanging_disk, &S::fail_sync,
-            &S::jump_wall, &S::mood, &S::operate},
+            &S::split, &S::bad_network, &S::slow_disk, &S::hanging_disk, &S::full_disk,
+            &S::fail_sync, &S::jump_wall, &S::mood, &S::operate},
            2s);
 }
 

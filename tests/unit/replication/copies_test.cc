@@ -1,6 +1,7 @@
 // Copies while all goes well, and while holders are slow, cut off or restarted.
 #include <doctest/doctest.h>
 
+#include "storage/queue_key.h"
 #include "tests/unit/replication/cluster.h"
 
 using namespace posthorse;
@@ -220,4 +221,27 @@ TEST_CASE("what nobody waits for is acknowledged a few at a time") {
     pool[1].commit(id, answer, 8);
     CHECK(answer.value().has_value());
     CHECK(pool.network.count<Ack>(two, one) == before + 3);
+}
+
+TEST_CASE("a body that its owner's disk has lost comes back from a holder") {
+    Cluster pool(2, {{1, 2}});
+    const auto id = pool[1].begin();
+    bool taken = false;
+    pool[1].append(id, 1, "body", taken);
+    std::optional<Result<void>> answer;
+    pool[1].commit(id, answer, 1);
+    REQUIRE(answer.value().has_value());
+    pool[1].disk.damage({storage::Family::body, storage::body_key(id, 1), nullptr});
+    const auto read = [&] {
+        std::string bytes;
+        pool[1].queue->chunk(id, 1, [&](Result<Chunk> found) {
+            if (found) bytes = **found;
+        });
+        pool.run();
+        return bytes;
+    };
+    CHECK(read().empty());
+    CHECK(read() == "body");
+    CHECK(pool[1].queue->counters().mended == 1);
+    pool.check_same({1, 2});
 }

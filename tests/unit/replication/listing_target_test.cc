@@ -114,10 +114,25 @@ TEST_CASE("a copy that has no room for a record is not whole, though the end cam
     holder.end();
     REQUIRE(holder.done.has_value());
     CHECK(holder.done->error().code == Errc::full);
-    std::optional<storage::Position> at;
+    std::optional<storage::CopyState> copy;
     holder.pool[1].store->fence(holder.slice.partition, holder.slice.epoch,
-                                [&](Result<storage::Position> found) { at = found.value(); });
+                                [&](Result<storage::CopyState> found) { copy = found.value(); });
     holder.pool.run();
-    REQUIRE(at.has_value());
-    CHECK(*at < storage::Position{Epoch{1}, Sequence{9}});
+    REQUIRE(copy.has_value());
+    CHECK_FALSE(copy->whole);
+    CHECK(copy->at < storage::Position{Epoch{1}, Sequence{9}});
+}
+
+TEST_CASE("a record whose body had no room does not come without it") {
+    Holder holder;
+    holder.page({holder.changed, holder.fresh});
+    auto record = holder.record(holder.fresh);
+    record.chunk_count = 1;
+    holder.pool[1].disk.faults.free_bytes = 2000;
+    holder.target->on(Body{holder.slice, record.id, 1, make_chunk(std::string(3000, 'x'))});
+    holder.target->on(Record{holder.slice, record, make_chunk(std::string(QueueNode::head))});
+    holder.end();
+    REQUIRE(holder.done.has_value());
+    CHECK_FALSE(holder.done->has_value());
+    CHECK_FALSE(holder.has(holder.fresh));
 }

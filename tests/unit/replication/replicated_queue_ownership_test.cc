@@ -134,6 +134,23 @@ TEST_CASE("what comes back in a later epoch begins it: ids and sequences are of 
     CHECK(answer->has_value());
 }
 
+TEST_CASE("a value of the past ends what is owned in a later epoch, until its time is over") {
+    Pool pool;
+    const auto id = pool.waiting();
+    take_all(pool);
+    give_all(pool, InEpoch::next);
+    auto past = pool.control->read();
+    partition_in(past).epoch.value -= 1;
+    pool.control->become(std::move(past));
+    pool.home.run();
+    CHECK(pool.claim().empty());
+    CHECK(pool.refuses() == Errc::unavailable);
+    give_all(pool, InEpoch::next);
+    const auto found = pool.claim();
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().id == id);
+}
+
 TEST_CASE("a message whose commit was cut off is delivered once the partition is back") {
     for (const auto epoch : {InEpoch::same, InEpoch::next}) {
         Pool pool({second});

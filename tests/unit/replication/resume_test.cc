@@ -237,3 +237,48 @@ TEST_CASE("a holder without room acknowledges nothing that it has not, however o
     for (const auto& answer : answers) CHECK_FALSE((answer && answer->has_value()));
     CHECK(pool[2].stored().empty());
 }
+
+TEST_CASE("what comes behind a message that a holder had no room for is no acknowledgement of it") {
+    Cluster pool(2, {{1, 2}});
+    const auto earlier = pool[1].accepted();
+    pool[1].control->agrees = false;
+    pool[2].disk.faults.free_bytes = 0;
+    std::optional<Result<void>> answer;
+    std::optional<Result<void>> recorded;
+    pool[1].commit(pool[1].begin(), answer);
+    pool[1].intend(earlier, 1, {0}, recorded);  // needs no room
+    pool.pass(3s);
+    CHECK_FALSE(answer.has_value());
+    CHECK_FALSE(recorded.has_value());
+    CHECK(pool[2].stored().size() == 1);
+    CHECK(pool[2].open_intents() == 0);
+
+    pool[2].disk.faults.free_bytes = UINT64_MAX;
+    pool.pass(2s);
+    REQUIRE(answer.has_value());
+    CHECK(answer->has_value());
+    CHECK(recorded.value().has_value());
+    check_unlisted(pool);
+    pool.check_same({1, 2});
+}
+
+TEST_CASE("a new owner that had no room for what it lacks takes the partition up when it has") {
+    Cluster pool(3, {{1, 2, 3}});
+    pool.network.cut(one, two);
+    std::optional<Result<void>> answer;
+    const auto id = pool[1].begin();
+    pool[1].commit(id, answer);
+    pool[2].disk.faults.free_bytes = 0;
+    pool.pool.change(HandOver{PartitionId{1}, pool.partition().epoch, two}).value();
+    pool.evict(1);
+    REQUIRE(pool.partition().owner == two);
+    pool.pass(3s);
+    CHECK(pool[2].stored().empty());
+    CHECK(pool[2].claim().empty());
+
+    pool[2].disk.faults.free_bytes = UINT64_MAX;
+    pool.pass(3s);
+    REQUIRE(pool[2].stored().size() == 1);
+    CHECK(pool[2].claim().size() == 1);
+    pool.check_same({2, 3});
+}

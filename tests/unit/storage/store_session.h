@@ -60,9 +60,13 @@ public:
         return apply({.stamp = {.partition = partition, .epoch = epoch, .sequence = Sequence{0}},
                       .change = std::move(change)});
     }
-    Result<Position> fence(PartitionId partition, Epoch epoch) {
-        return rig.loop.template await<Position>(
+    Result<CopyState> stand(PartitionId partition, Epoch epoch) {
+        return rig.loop.template await<CopyState>(
             [&](auto done) { store().fence(partition, epoch, std::move(done)); });
+    }
+    Result<Position> fence(PartitionId partition, Epoch epoch) {
+        const auto copy = stand(partition, epoch);
+        return copy ? Result<Position>(copy->at) : copy.error();
     }
     Result<void> drop(PartitionId partition) {
         return rig.loop.await([&](Completion<> done) { store().drop(partition, std::move(done)); });

@@ -37,11 +37,8 @@ void ListingTarget::apply(AnyChange change, Completion<> done) {
 }
 
 void ListingTarget::apply(AnyChange change) {
-    pending_ += 1;
     apply(std::move(change), [this](Result<void> result) {
-        pending_ -= 1;
-        if (!result) return fail(result.error());
-        if (end_ && pending_ == 0) end_copy(*std::exchange(end_, std::nullopt));
+        if (!result) fail(result.error());
     });
 }
 
@@ -200,19 +197,12 @@ void ListingTarget::forget_unlisted() {
     }
 }
 
+// The store refuses the end of a copy that it had no room for.
 void ListingTarget::on(ListEnd end) {
     // Another end follows what is wanted here.
     if (lacks_some()) return want_missing();
     if (!different_.empty()) return want_different();
     forget_unlisted();
-    if (pending_ == 0) return end_copy(std::move(end));
-    end_ = std::move(end);
-}
-
-// Everything that was asked for is here: a copy that lacks what its disk had no room for would
-// stand where it is not.
-void ListingTarget::end_copy(ListEnd end) {
-    if (lacks_some()) return want_missing();
     auto intents = begun_;
     for (auto& intent : end.intents) {
         const AttemptName name{intent.id, intent.attempt};

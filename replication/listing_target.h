@@ -20,7 +20,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -76,15 +75,12 @@ private:
     Touch before_touched(QueueId id) const;
     bool lacks_some() const;
     void forget_unlisted();
-    void end_copy(ListEnd end);
 
     const Slice slice_;
     const storage::Position at_;
     storage::QueueStore& store_;
     const std::function<void(Frame)> send_;
     Completion<> done_;
-    std::size_t pending_ = 0;     // changes that the store has not done yet
-    std::optional<ListEnd> end_;  // it came, and waits for them
     bool ended_ = false;
     Page page_;  // that is being judged
     QueueId judged_;

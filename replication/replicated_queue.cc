@@ -88,15 +88,11 @@ void ReplicatedQueue::partition_given_up(PartitionId id) {
     std::erase_if(unread_doubts_, in_it);
 }
 
-std::uint64_t ReplicatedQueue::taken(PartitionId id) const {
-    const auto found = taken_.find(id);
-    return found == taken_.end() ? 0 : found->second;
-}
-
 // A claim that was made while its partition went is nobody's, though it may be back, even in the
 // same epoch: its attempts in doubt are claimed first.
 bool ReplicatedQueue::still_owns(QueueId id, std::uint64_t since) {
-    if (owned(id) != nullptr && taken(id.partition()) == since) return true;
+    const auto taken = taken_.find(id.partition());
+    if (taken != taken_.end() && taken->second <= since) return true;
     store_.release(id);
     return false;
 }
@@ -285,7 +281,7 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
     auto all = std::make_shared<Gathering<Envelope>>();
     all->missing = partitions.size();
     all->done = while_alive(
-        [this, since = taken_, done = std::move(done)](Result<Envelopes> found) mutable {
+        [this, since = takeovers_, done = std::move(done)](Result<Envelopes> found) mutable {
             if (!found) return done(std::move(found));
             done(hand_out(*std::move(found), since));
         });
@@ -296,10 +292,10 @@ void ReplicatedQueue::claim(std::size_t limit, Completion<Envelopes> done) {
     }
 }
 
-std::vector<Envelope> ReplicatedQueue::hand_out(Envelopes found, const Taken& since) {
+std::vector<Envelope> ReplicatedQueue::hand_out(Envelopes found, std::uint64_t since) {
     Envelopes handed_out;
     for (auto& envelope : found) {
-        if (!still_owns(envelope.id, since.at(envelope.id.partition()))) continue;
+        if (!still_owns(envelope.id, since)) continue;
         // An operator resumed what is still being delivered: the attempt's settle() frees it.
         if (claimed_.contains(envelope.id)) continue;
         if (auto open = unread_doubts_.extract(envelope.id); !open.empty()) {

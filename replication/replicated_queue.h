@@ -250,13 +250,9 @@ private:
     // --- partitions come and go
     void partition_taken(PartitionId id, Result<void> result);
     void partition_given_up(PartitionId id);
-    // Of partitions that are owned: which of this process's take-ups that comes from.
-    using Taken = std::map<PartitionId, std::uint64_t>;
-    // 0: it is not owned.
-    std::uint64_t taken(PartitionId id) const;
+    // `since`: the number of take-ups when the claim was asked for.
     bool still_owns(QueueId id, std::uint64_t since);
-    // Of what was claimed while `since` was owned.
-    std::vector<Envelope> hand_out(std::vector<Envelope> found, const Taken& since);
+    std::vector<Envelope> hand_out(std::vector<Envelope> found, std::uint64_t since);
     std::vector<std::pair<PartitionId, Epoch>> claimable() const;
     bool is_quiet(PartitionId id) const;
     void submit(QueueId id, OwnedPartition::AnyChange change, Completion<> done);
@@ -312,7 +308,8 @@ private:
     HeadShelf heads_;
     // Born claimed, and nobody knows whether they were accepted: their partition went meanwhile.
     std::map<PartitionId, std::vector<QueueId>> undecided_;
-    Taken taken_;
+    // Of those that are owned: which of this process's take-ups that comes from.
+    std::map<PartitionId, std::uint64_t> taken_;
     std::set<PartitionId> claimable_;  // their attempts in doubt are claimed
     // Settled attempts whose outcomes every holder has by now.
     std::map<PartitionId, std::vector<std::pair<QueueId, std::uint32_t>>> known_everywhere_;

@@ -88,7 +88,7 @@ void ReplicatedQueue::note_doubts(QueueId id,
                                   UniqueFunction<void()> done) {
     const auto* partition = owned(id);
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, id, since = taken(id.partition()), open = std::move(open),
+                     while_alive([this, id, since = takeovers_, open = std::move(open),
                                   done = std::move(done)](Result<Envelope> before) mutable {
                          if (before && still_owns(id, since))
                              return put_in_doubt(*before, std::move(open), std::move(done));
@@ -232,7 +232,7 @@ void ReplicatedQueue::told_of(ToldAttempt told) {
     const auto* partition = owned(id);
     if (partition == nullptr) return;
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, since = taken(id.partition()),
+                     while_alive([this, since = takeovers_,
                                   told = std::move(told)](Result<Envelope> found) mutable {
                          if (!found || !still_owns(found->id, since)) return;
                          doubts_.decided(told.attempt);

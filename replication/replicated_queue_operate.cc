@@ -39,7 +39,7 @@ void ReplicatedQueue::act(QueueId id, Action action, std::string why, Completion
     // Its attempts in doubt are claimed first: an action in between would hide them.
     if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, action, since = taken(id.partition()), why = std::move(why),
+                     while_alive([this, action, since = takeovers_, why = std::move(why),
                                   done = std::move(done)](Result<Envelope> current) mutable {
                          if (!current) return done(std::move(current));
                          if (!still_owns(current->id, since))
@@ -102,7 +102,7 @@ void ReplicatedQueue::claim_one(QueueId id, Completion<Envelope> done) {
         return done(Error{Errc::conflict, id.to_string() + " is being delivered; try again"});
     if (!claimable_.contains(id.partition())) return done(is_taken_up(id));
     store_.claim_one(partition->state().epoch, id,
-                     while_alive([this, since = taken(id.partition()),
+                     while_alive([this, since = takeovers_,
                                   done = std::move(done)](Result<Envelope> found) mutable {
                          if (found && !still_owns(found->id, since))
                              return done(no_such_message(found->id));

@@ -249,9 +249,9 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
     if (in_order) mark.at = {.epoch = stamp.epoch, .last = stamp.sequence};
     if (const auto* commit = std::get_if<Commit>(&operation.change))
         claims_.born(commit->envelope, stamp.epoch);
-    if (operation.unbroken || std::holds_alternative<BeginCopy>(operation.change))
-        gaps_.erase(stamp.partition);
-    if (std::holds_alternative<BeginCopy>(operation.change)) mark.before = mark.position();
+    const bool begins = std::holds_alternative<BeginCopy>(operation.change);
+    if (begins || operation.unbroken) gaps_.erase(stamp.partition);
+    if (begins) mark.before = mark.position();
     if (const auto* end = std::get_if<EndCopy>(&operation.change)) {
         mark.at = std::max(mark.at, end->at);
         mark.before.reset();

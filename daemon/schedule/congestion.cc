@@ -1,6 +1,8 @@
 #include "daemon/schedule/congestion.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "proto/types/assert.h"
 
@@ -53,8 +55,8 @@ void Congestion::revive() {
 
 Duration Congestion::drain_time(std::size_t waiting) const {
     constexpr Duration guess = std::chrono::seconds{10};
-    if (interval_ms_ < 0) return guess;
-    return Duration{static_cast<Duration::rep>(interval_ms_ * static_cast<double>(waiting))};
+    if (ended_ == 0) return guess;
+    return Duration{static_cast<Duration::rep>(took_ms_ / ended_ * static_cast<double>(waiting))};
 }
 
 bool Congestion::pristine() const {
@@ -62,13 +64,11 @@ bool Congestion::pristine() const {
 }
 
 void Congestion::measure_pace(BootTime now) {
-    constexpr double weight = 0.1;
-    if (last_end_ != BootTime{}) {
-        const auto interval = static_cast<double>((now - last_end_).count());
-        interval_ms_ =
-            interval_ms_ < 0 ? interval : interval_ms_ + weight * (interval - interval_ms_);
-    }
-    last_end_ = now;
+    constexpr double fades_within_ms = 2000;
+    const auto passed_ms = static_cast<double>((now - std::exchange(paced_at_, now)).count());
+    const double fading = std::exp(-passed_ms / fades_within_ms);
+    ended_ = ended_ * fading + 1;
+    took_ms_ = took_ms_ * fading + passed_ms;
 }
 
 }  // namespace posthorse::schedule

@@ -37,6 +37,8 @@ public:
     // The probe did not take place.
     void withdraw_probe() { probing_ = false; }
 
+    // Something is to do, after nothing was: the pace counts from here.
+    void busy_from(BootTime now) { paced_at_ = now; }
     // A transaction was completed, whatever its replies.
     void good(BootTime now);
     // Nobody could be asked. True: the destination went down by it, or is down still.
@@ -65,8 +67,11 @@ private:
     bool probing_ = false;
     std::uint32_t downs_ = 0;  // waits in a row
     BootTime retry_at_{};
-    BootTime last_end_{};
-    double interval_ms_ = -1;  // between ends of transactions, smoothed; negative: unknown
+    // Of late: how many transactions ended, in how much time. Both fade, so that neither a burst
+    // of ends nor a pause between two of them is taken for the pace.
+    double ended_ = 0;
+    double took_ms_ = 0;
+    BootTime paced_at_{};
 };
 
 }  // namespace posthorse::schedule

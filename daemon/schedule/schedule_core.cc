@@ -151,6 +151,7 @@ void ScheduleCore::add_job(Message& message,
             std::move(recipients), now - message.envelope.wishes.priority * priority_step,
             queue.congestion.down()};
     if (job.probe) queue.congestion.begin_probe();
+    if (queue.waiting.empty() && queue.running == 0) queue.congestion.busy_from(now);
     message.waiting_at.push_back(&queue);
     ++message.jobs;
     ++jobs_;

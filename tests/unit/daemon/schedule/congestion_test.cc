@@ -106,8 +106,24 @@ TEST_CASE("an operator can open the gate") {
 TEST_CASE("the drain time follows the measured pace") {
     auto congestion = make();
     CHECK(congestion.drain_time(1000) == 10s);  // nothing is known
+    congestion.busy_from(start);
     for (int i = 1; i <= 50; ++i) congestion.good(start + i * 20ms);
     CHECK(congestion.drain_time(1000) == 20s);
+    // It doubles, and is believed within seconds.
+    for (int i = 1; i <= 500; ++i) congestion.good(start + 1s + i * 10ms);
+    CHECK(congestion.drain_time(1000) < 11s);
+}
+
+TEST_CASE("a hitch, or a time without mail, is not taken for the pace") {
+    auto congestion = make();
+    congestion.busy_from(start);
+    for (int i = 1; i <= 5000; ++i) congestion.good(start + i * 1ms);
+    CHECK(congestion.drain_time(10'000) == 10s);
+    congestion.good(start + 5200ms);
+    CHECK(congestion.drain_time(10'000) < 12s);
+    congestion.busy_from(start + 1h);
+    congestion.good(start + 1h + 1ms);
+    CHECK(congestion.drain_time(10'000) < 12s);
 }
 
 TEST_CASE("only a destination that did well is not worth remembering") {

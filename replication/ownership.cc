@@ -10,14 +10,6 @@ namespace {
 
 constexpr Duration look_every = std::chrono::seconds{1};
 constexpr Duration heal_every = std::chrono::milliseconds{100};
-constexpr Duration invite_again_after = std::chrono::seconds{5};
-// Others get a chance before a node that was silent is invited again.
-constexpr Duration avoid_for = std::chrono::seconds{10};
-// A listener that wants one copy alone fills the solo partition for ever: not one partition a
-// second.
-constexpr Duration close_solo_every = std::chrono::seconds{30};
-// Of closing partitions, at one time; octets are limited by the pace.
-constexpr std::size_t invitations_max = 8;
 constexpr Duration mend_every = std::chrono::seconds{5};
 
 }  // namespace
@@ -27,7 +19,8 @@ Ownership::Ownership(Ports ports, Settings settings, Events events, AttemptBook&
       settings_(settings),
       events_(std::move(events)),
       pace_(settings.heal_bytes_per_second),
-      held_(ports.store, ports.control, ports.streams, ports.home, pace_, attempts) {
+      held_(ports.store, ports.control, ports.streams, ports.home, pace_, attempts),
+      streams_(ports.control, ports.streams) {
     ports_.streams.receive(*this);
 }
 
@@ -70,10 +63,7 @@ void Ownership::pool_changed(const PoolState& state) {
         if (!goes_on) entry.second->end();
         return !goes_on;
     });
-    std::erase_if(handed_, [&](const auto& entry) {
-        const auto* now = state.find(entry.first);
-        return now == nullptr || now->owner != self || now->epoch != entry.second.epoch;
-    });
+    handed_over_.follow(state, self);
     const auto* own_member = state.member(self);
     drains_ = own_member != nullptr && own_member->draining;
     somebody_leaves_ =
@@ -81,48 +71,15 @@ void Ownership::pool_changed(const PoolState& state) {
                     [](const Member& member) { return member.draining && member.live; });
     pace_.unleash(is_urgent());
     held_.pool_changed(state);
-    keep_streams(state);
+    for (const auto node : streams_.follow(state)) ended(node);
     takeover_times_.changed(state, self, ports_.clock.boot());
     untaken_.clear();
     for (const auto& partition : state.partitions) {
-        const bool mine = partition.owner == self && !handed_.contains(partition.id);
+        const bool mine = partition.owner == self && !handed_over_.contains(partition.id);
         if (mine && !partitions_.contains(partition.id) && !taking_up_.contains(partition.id))
             own(partition);
     }
     drop_garbage(state);
-}
-
-// What was begun as an earlier incarnation of this node nobody believes any more.
-void Ownership::end_old_streams(const PoolState& state) {
-    const auto incarnation = ports_.control.incarnation();
-    if (!state.is_live(ports_.control.self(), incarnation)) return;
-    if (std::exchange(spoken_as_, incarnation) == incarnation) return;
-    for (const auto& [node, address] : std::exchange(kept_, {})) {
-        ports_.streams.leave(node);
-        if (up_.contains(node)) down(node);
-    }
-}
-
-// To every member: holders change often, and nodes are few.
-void Ownership::keep_streams(const PoolState& state) {
-    end_old_streams(state);
-    std::map<NodeId, std::string> wanted;
-    for (const auto& member : state.members) {
-        if (member.id != ports_.control.self() && !member.facts.address.empty())
-            wanted[member.id] = member.facts.address;
-    }
-    for (const auto& [node, address] : std::map(kept_)) {
-        if (wanted.contains(node)) continue;
-        kept_.erase(node);
-        ports_.streams.leave(node);
-        if (up_.contains(node)) down(node);
-    }
-    for (const auto& [node, address] : wanted) {
-        auto& kept = kept_[node];
-        if (kept == address) continue;
-        kept = address;
-        ports_.streams.keep(node, address);
-    }
 }
 
 void Ownership::own(const PartitionState& state) {
@@ -150,7 +107,7 @@ void Ownership::taken_up(const PartitionState& state, Result<storage::Position> 
                                          ports_.store, ports_.streams, pace_);
     partitions_[state.id] = partition;
     if (goes_on) partition->changed(state);
-    partition->begin([this](NodeId node) { return up_.contains(node); });
+    partition->begin(reached());
     events_.taken(state.id, {});
 }
 
@@ -183,12 +140,9 @@ void Ownership::tick() {
     held_.tick();
     for (const auto& [id, taking] : std::map(taking_up_)) {
         const auto silence = settings_.partition.times.silence;
-        for (const auto node : taking->tick(now, silence)) {
-            avoid(node);
-            propose_drop(id, taking->state().epoch, node);
-        }
+        for (const auto node : taking->tick(now, silence)) silent(taking->state(), node);
     }
-    for (const auto& [id, partition] : std::map(partitions_)) tend(id, *partition);
+    for (const auto& [id, partition] : std::map(partitions_)) tend(*partition);
     if (now >= next_look_for_oldest_) {
         next_look_for_oldest_ = now + look_every;
         look_for_oldest();
@@ -202,41 +156,32 @@ void Ownership::tick() {
         for (const auto& [id, partition] : partitions_) mend(id);
     }
     if (drains_) hand_over();
-    ask_again();
+    for (auto& change : handed_over_.due(drains_, now)) propose(std::move(change));
     if (now >= next_take_up_ && ports_.store.healthy()) {
         next_take_up_ = now + look_every;
         for (const auto& state : std::exchange(untaken_, {})) own(state);
     }
 }
 
-void Ownership::tend(PartitionId id, OwnedPartition& partition) {
+void Ownership::propose(Change change) {
+    ports_.control.propose(std::move(change), [](Result<void>) {});
+}
+
+void Ownership::silent(const PartitionState& state, NodeId holder) {
+    healing_.avoid(holder, ports_.clock.boot());
+    propose(DropHolder{state.id, state.epoch, holder});
+}
+
+void Ownership::tend(OwnedPartition& partition) {
     const auto now = ports_.clock.boot();
-    const auto epoch = partition.state().epoch;
+    const auto state = partition.state();
     const auto due = partition.tick(now);
-    for (const auto node : due.silent) {
-        avoid(node);
-        propose_drop(id, epoch, node);
-    }
-    if (due.called_off) avoid(*due.called_off);
-    if (due.propose_holder)
-        ports_.control.propose(AddHolder{id, epoch, *due.propose_holder}, [](Result<void>) {});
+    for (const auto node : due.silent) silent(state, node);
+    if (due.called_off) healing_.avoid(*due.called_off, now);
+    if (due.propose_holder) propose(AddHolder{state.id, state.epoch, *due.propose_holder});
     // Who is about to go would take with it what nobody else knows.
     if (!due.silent.empty() && !hurries_ && ports_.control.unevictable())
         intents_waived_ += partition.waive_intents(now);
-}
-
-void Ownership::propose_drop(PartitionId id, Epoch epoch, NodeId holder) {
-    ports_.control.propose(DropHolder{id, epoch, holder}, [](Result<void>) {});
-}
-
-void Ownership::avoid(NodeId holder) {
-    avoided_until_[holder] = ports_.clock.boot() + avoid_for;
-}
-
-bool Ownership::may_invite(NodeId node) const {
-    const auto avoided = avoided_until_.find(node);
-    return is_up(node) &&
-           (avoided == avoided_until_.end() || ports_.clock.boot() >= avoided->second);
 }
 
 void Ownership::hurry() {
@@ -252,15 +197,6 @@ void Ownership::hasten() {
 
 // ------------------------------------------------------------------ healing
 
-bool Ownership::wants_holder(const PoolState& pool, const OwnedPartition& partition) const {
-    const auto& state = partition.state();
-    if (staying_holders(pool, state) >= copies_wanted(pool)) return false;
-    // What was set aside somebody else may have.
-    const bool has_mail = ports_.store.count(state.id) > 0 || partition.under_way() > 0 ||
-                          damaged_.contains(state.id);
-    return has_mail || (state.phase == PartitionPhase::open && !state.solo);
-}
-
 void Ownership::look_for_empty(BootTime now) {
     if (now < next_look_ && !is_urgent()) return;
     next_look_ = now + look_every;
@@ -269,32 +205,32 @@ void Ownership::look_for_empty(BootTime now) {
     }
 }
 
-// In the order of their numbers, which is about that of the age of their mail. The few that are
-// open wait for nobody: new mail may be refused meanwhile.
 void Ownership::heal() {
     const auto& pool = ports_.control.read();
-    const auto now = ports_.clock.boot();
-    const auto most = is_urgent() ? partitions_.size() : invitations_max;
-    auto inviting = static_cast<std::size_t>(
-        std::count_if(partitions_.begin(), partitions_.end(),
-                      [](const auto& entry) { return entry.second->invited().has_value(); }));
-    for (const auto& [id, partition] : std::map(partitions_)) {
-        if (partition->invited() || !wants_holder(pool, *partition)) continue;
-        const auto& state = partition->state();
-        if (state.solo && state.phase == PartitionPhase::open) {
-            close_solo(id, inviting > 0);
-            continue;
-        }
-        if (drains_ && successor(state)) continue;  // who makes the copies, and is not about to go
-        auto& next = next_invitation_[id];
-        const bool open = state.phase == PartitionPhase::open;
-        if ((inviting >= most && !open) || now < next) continue;
-        const auto node = next_holder(pool, state, [this](NodeId one) { return may_invite(one); });
-        if (!node) continue;
-        next = now + invite_again_after;
-        inviting += open ? 0 : 1;
-        partition->invite(*node, true);
+    Healing::Situation here{
+        .urgent = is_urgent(), .leaving = hurries_, .draining = drains_, .reached = reached()};
+    std::vector<Healing::ShortSet> sets;
+    for (const auto& [id, partition] : partitions_) {
+        if (partition->invited())
+            here.inviting += 1;
+        else if (is_short(pool, partition->state()))
+            sets.push_back({&partition->state(), may_have_mail(*partition)});
     }
+    const auto steps = healing_.due(pool, sets, here, ports_.clock.boot());
+    for (const auto id : steps.close) propose(ClosePartition{id});
+    for (const auto& [id, node] : steps.invite) {
+        if (auto* partition = find(id)) partition->invite(node, true);
+    }
+}
+
+// What was set aside somebody else may have.
+bool Ownership::may_have_mail(const OwnedPartition& partition) const {
+    const auto id = partition.state().id;
+    return ports_.store.count(id) > 0 || partition.under_way() > 0 || damaged_.contains(id);
+}
+
+std::function<bool(NodeId)> Ownership::reached() const {
+    return [this](NodeId node) { return is_up(node); };
 }
 
 // What was set aside because it could not be read: another holder may have it.
@@ -319,13 +255,6 @@ std::uint64_t Ownership::mended() const {
     return mended;
 }
 
-void Ownership::close_solo(PartitionId id, bool healing) {
-    const auto now = ports_.clock.boot();
-    if (!hurries_ && (healing || now < next_solo_close_)) return;
-    next_solo_close_ = now + close_solo_every;
-    ports_.control.propose(ClosePartition{id}, [](Result<void>) {});
-}
-
 // A closing partition without a message is of no use to anybody.
 void Ownership::retire(PartitionId id, OwnedPartition& partition) {
     if (partition.under_way() > 0 || ports_.store.count(id) > 0 || !events_.is_quiet(id)) return;
@@ -344,26 +273,11 @@ void Ownership::look_for_mail(PartitionId id, Epoch epoch) {
                           const bool empty = found && found->empty() && partition != nullptr &&
                                              partition->under_way() == 0 && events_.is_quiet(id);
                           if (!empty || partition->state().epoch != epoch) return;
-                          ports_.control.propose(RetirePartition{id, epoch}, [](Result<void>) {});
+                          propose(RetirePartition{id, epoch});
                       }));
 }
 
 // ------------------------------------------------------------------ draining
-
-// Who stays, follows, and owns least.
-std::optional<NodeId> Ownership::successor(const PartitionState& partition) const {
-    const auto& pool = ports_.control.read();
-    std::optional<std::pair<std::ptrdiff_t, NodeId>> best;
-    for (const auto node : partition.in_sync) {
-        const auto* member = pool.member(node);
-        if (member == nullptr || !member->live || member->draining || !is_up(node)) continue;
-        const auto owned = std::count_if(pool.partitions.begin(), pool.partitions.end(),
-                                         [&](const auto& one) { return one.owner == node; });
-        if (!best || std::pair{owned, node} < *best) best = {owned, node};
-    }
-    if (!best) return std::nullopt;
-    return best->second;
-}
 
 // A copy that is being made meanwhile its next owner makes.
 void Ownership::hand_over() {
@@ -371,29 +285,16 @@ void Ownership::hand_over() {
         const auto state = partition->state();
         const bool quiet = partition->under_way() == 0 && events_.is_quiet(id);
         if (!quiet || ports_.store.count(id) == 0) continue;  // an empty one is retired
-        const auto to = successor(state);
+        const auto to = next_owner(ports_.control.read(), state, reached());
         if (!to) continue;
         disown(id);
-        handed_[id] = {state.epoch, *to, {}};
+        handed_over_.add(state, *to);
     }
 }
 
-// Until the pool's value says what became of it. When this node does not drain any more it asks for
-// another epoch instead: one of the two comes true.
-void Ownership::ask_again() {
-    constexpr Duration ask_every = std::chrono::seconds{2};
-    const auto now = ports_.clock.boot();
-    for (auto& [id, handed] : std::map(handed_)) {
-        if (now < handed.again_at) continue;
-        handed_[id].again_at = now + ask_every;
-        if (drains_)
-            ports_.control.propose(HandOver{id, handed.epoch, handed.to}, [](Result<void>) {});
-        else
-            propose_drop(id, handed.epoch, NodeId{});
-    }
-}
+// ------------------------------------------------------------------ figures
 
-bool Ownership::is_short(const OwnedPartition& partition) const {
+bool Ownership::lacks_copies(const OwnedPartition& partition) const {
     const auto& pool = ports_.control.read();
     const auto wanted = std::min<std::size_t>(pool.settings.copies, pool.members.size());
     return partition.state().in_sync.size() < wanted;
@@ -402,7 +303,7 @@ bool Ownership::is_short(const OwnedPartition& partition) const {
 std::uint64_t Ownership::under_replicated() const {
     std::uint64_t messages = 0;
     for (const auto& [id, partition] : partitions_) {
-        if (is_short(*partition)) messages += ports_.store.count(id);
+        if (lacks_copies(*partition)) messages += ports_.store.count(id);
     }
     return messages;
 }
@@ -411,7 +312,7 @@ std::optional<WallTime> Ownership::oldest_under_replicated() const {
     std::optional<WallTime> oldest;
     for (const auto& [id, accepted_at] : oldest_) {
         const auto* partition = find(id);
-        const bool counts = partition != nullptr && is_short(*partition);
+        const bool counts = partition != nullptr && lacks_copies(*partition);
         if (counts && (!oldest || accepted_at < *oldest)) oldest = accepted_at;
     }
     return oldest;
@@ -421,7 +322,7 @@ std::optional<WallTime> Ownership::oldest_under_replicated() const {
 void Ownership::look_for_oldest() {
     const auto lacks = [&](PartitionId id) {
         const auto* partition = find(id);
-        return partition != nullptr && is_short(*partition) && ports_.store.count(id) > 0;
+        return partition != nullptr && lacks_copies(*partition) && ports_.store.count(id) > 0;
     };
     std::erase_if(oldest_, [&](const auto& entry) { return !lacks(entry.first); });
     for (const auto& [id, partition] : partitions_) {
@@ -471,7 +372,7 @@ bool Ownership::all_copied() const {
 // ------------------------------------------------------------------ frames
 
 void Ownership::up(NodeId node) {
-    up_.insert(node);
+    streams_.up(node);
     takeover_times_.up(node);
     for (const auto& [id, taking] : std::map(taking_up_)) taking->up(node);
     for (const auto& [id, partition] : std::map(partitions_)) partition->up(node);
@@ -479,7 +380,11 @@ void Ownership::up(NodeId node) {
 }
 
 void Ownership::down(NodeId node) {
-    up_.erase(node);
+    streams_.down(node);
+    ended(node);
+}
+
+void Ownership::ended(NodeId node) {
     takeover_times_.down(node, ports_.clock.boot());
     for (const auto& [id, partition] : std::map(partitions_)) partition->down(node);
 }

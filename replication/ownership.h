@@ -5,14 +5,11 @@
 //           take_up.h, owned_partition.h, held_partitions.h. The one receiver of the peers' frames.
 // Contract  What the pool takes is given up before pool_changed() returns; what it gives is taken
 //           up first (take_up.h) and then told by `taken`.
-//           Once a second: closing partitions without mail are retired, and short sets with mail
-//           widened, those with the oldest mail first, few at a time. The solo partition is closed
-//           when there is mail in it and somebody to copy it to: the pool opens another.
+//           Closing partitions without mail are retired, and short sets with mail widened
+//           (core/healing.h).
 //           While this node drains, each partition goes to a holder that stays, as soon as there is
 //           one and nothing of it is under way; the copies that are missing then are made by that
-//           one, in a hurry, and this node holds on until they are. It is given up here before the
-//           pool is asked, and never taken up again in the epoch of that question: the answer may
-//           be lost.
+//           one, in a hurry, and this node holds on until they are (core/handed_over.h).
 // Owner     ReplicatedQueue, on home.
 #pragma once
 
@@ -22,7 +19,10 @@
 #include <set>
 #include <vector>
 
+#include "replication/core/handed_over.h"
+#include "replication/core/healing.h"
 #include "replication/held_partitions.h"
+#include "replication/kept_streams.h"
 #include "replication/owned_partition.h"
 #include "replication/take_up.h"
 #include "replication/takeover_times.h"
@@ -69,7 +69,7 @@ public:
     }
     std::size_t taking_up() const noexcept { return taking_up_.size(); }
     bool drains() const noexcept { return drains_; }
-    bool is_up(NodeId node) const { return up_.contains(node); }
+    bool is_up(NodeId node) const { return streams_.is_up(node); }
     void send(NodeId node, Frame frame) { ports_.streams.send(node, std::move(frame)); }
 
     // Messages of its own partitions that have fewer holders than they should.
@@ -83,7 +83,7 @@ public:
     // Every message has as many other holders that stay as it should.
     bool all_copied() const;
     // Nothing is left to hand over or to retire.
-    bool owns_nothing() const { return partitions_.empty() && handed_.empty(); }
+    bool owns_nothing() const { return partitions_.empty() && handed_over_.empty(); }
     // This store cannot read the body of a message of its own: a holder's copy replaces it.
     void fetch_body(QueueId id);
     std::uint64_t mended() const;
@@ -103,29 +103,25 @@ private:
     template <class Call>
     auto while_alive(Call call);
     PoolState pool_without_self() const;
-    void end_old_streams(const PoolState& state);
-    void keep_streams(const PoolState& state);
     void own(const PartitionState& state);
     void taken_up(const PartitionState& state, Result<storage::Position> base);
     void disown(PartitionId id);
-    void propose_drop(PartitionId id, Epoch epoch, NodeId holder);
-    void avoid(NodeId holder);
-    bool may_invite(NodeId node) const;
-    void tend(PartitionId id, OwnedPartition& partition);
+    void ended(NodeId node);
+    void propose(Change change);
+    void silent(const PartitionState& state, NodeId holder);
+    void tend(OwnedPartition& partition);
     void heal();
+    bool may_have_mail(const OwnedPartition& partition) const;
     void look_for_empty(BootTime now);
-    bool is_short(const OwnedPartition& partition) const;
+    bool lacks_copies(const OwnedPartition& partition) const;
     void look_for_oldest();
-    bool wants_holder(const PoolState& pool, const OwnedPartition& partition) const;
     void mend(PartitionId id);
-    void close_solo(PartitionId id, bool healing);
     void retire(PartitionId id, OwnedPartition& partition);
     void look_for_mail(PartitionId id, Epoch epoch);
     void hand_over();
+    std::function<bool(NodeId)> reached() const;
     // Copies are made as fast as it goes: somebody waits for them, who is about to leave.
     bool is_urgent() const { return hurries_ || somebody_leaves_; }
-    std::optional<NodeId> successor(const PartitionState& partition) const;
-    void ask_again();
     void drop_garbage(const PoolState& state);
 
     const Ports ports_;
@@ -137,26 +133,17 @@ private:
     std::map<PartitionId, std::shared_ptr<TakeUp>> taking_up_;
     // Their sequences and ids go on when they come back in their epoch.
     std::map<PartitionId, std::shared_ptr<OwnedPartition>> former_;
-    struct Handed {
-        Epoch epoch;
-        NodeId to;
-        BootTime again_at;
-    };
-    std::map<PartitionId, Handed> handed_;  // given up, and the pool was asked
-    std::set<PartitionId> retiring_;        // closing, with an owner: empty when they go
+    HandedOver handed_over_;
+    std::set<PartitionId> retiring_;  // closing, with an owner: empty when they go
     std::uint64_t pool_incarnation_ = 0;
-    Incarnation spoken_as_;               // as which the streams were begun
-    std::map<NodeId, std::string> kept_;  // streams, by address
-    std::set<NodeId> up_;
+    KeptStreams streams_;
+    Healing healing_;
     std::set<PartitionId> damaged_;  // some of their mail cannot be read here
     BootTime next_heal_{};
     BootTime next_look_{};
-    BootTime next_solo_close_{};
     BootTime next_mend_{};
     std::vector<PartitionState> untaken_;  // there was no room for what it lacks: once more
     BootTime next_take_up_{};
-    std::map<PartitionId, BootTime> next_invitation_;
-    std::map<NodeId, BootTime> avoided_until_;  // as holders: they were silent
     TakeoverTimes takeover_times_;
     std::map<PartitionId, WallTime> oldest_;  // accepted, of partitions that are short
     BootTime next_look_for_oldest_{};

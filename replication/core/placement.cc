@@ -330,6 +330,25 @@ std::optional<NodeId> next_holder(const PoolState& state,
     return best->second;
 }
 
+bool is_short(const PoolState& state, const PartitionState& partition) {
+    return staying_holders(state, partition) < copies_wanted(state);
+}
+
+std::optional<NodeId> next_owner(const PoolState& state,
+                                 const PartitionState& partition,
+                                 const std::function<bool(NodeId)>& reached) {
+    std::optional<std::pair<std::ptrdiff_t, NodeId>> best;
+    for (const NodeId& node : partition.in_sync) {
+        const auto* member = state.member(node);
+        if (member == nullptr || !takes_part(*member) || !reached(node)) continue;
+        const auto owned = std::count_if(state.partitions.begin(), state.partitions.end(),
+                                         [&](const auto& one) { return one.owner == node; });
+        if (!best || std::pair{owned, node} < *best) best = {owned, node};
+    }
+    if (!best) return std::nullopt;
+    return best->second;
+}
+
 std::size_t short_partitions(const PoolState& state) {
     const auto wanted = copies_wanted(state);
     return static_cast<std::size_t>(std::count_if(

@@ -49,6 +49,12 @@ std::size_t staying_holders(const PoolState& state, const PartitionState& partit
 std::optional<NodeId> next_holder(const PoolState& state,
                                   const PartitionState& partition,
                                   const std::function<bool(NodeId)>& reached);
+// It has fewer of them than a message should have holders.
+bool is_short(const PoolState& state, const PartitionState& partition);
+// To whom an owner that drains hands a partition over: who has a copy, stays, and owns least.
+std::optional<NodeId> next_owner(const PoolState& state,
+                                 const PartitionState& partition,
+                                 const std::function<bool(NodeId)>& reached);
 // Partitions whose messages have fewer holders than they should, though their owner lives.
 std::size_t short_partitions(const PoolState& state);
 

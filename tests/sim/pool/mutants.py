@@ -13,7 +13,7 @@ from mutation import Edit, Mutant, main  # noqa: E402
 COMMITS = "storage/commit_queue.cc"
 HELD = "replication/held_partitions.cc"
 OWNED = "replication/owned_partition.cc"
-OWNERSHIP = "replication/ownership.cc"
+HEALING = "replication/core/healing.cc"
 QUEUE = "replication/replicated_queue.cc"
 DOUBTS = "replication/replicated_queue_doubts.cc"
 DUTIES = "replication/core/leader_duties.cc"
@@ -67,8 +67,8 @@ MUTANTS = [
              "        if (partition != before || owner_began_anew) partition.epoch.value += 1;\n",
              "        if (partition != before) partition.epoch.value += 1;\n"),)),
     Mutant("solo_widened_open", "cuts", 500, (
-        Edit(OWNERSHIP,
-             "        if (state.solo && state.phase == PartitionPhase::open) {\n",
+        Edit(HEALING,
+             "        if (state->solo && open) {\n",
              "        if (false) {\n"),
         Edit(POOL_STATE,
              "                    if (partition.solo && partition.phase == PartitionPhase::open)\n"

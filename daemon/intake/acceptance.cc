@@ -232,52 +232,71 @@ asio::awaitable<void> Acceptance::ensure_begun() {
 asio::awaitable<Reply> Acceptance::finish() {
     PH_ASSERT(!finished_);
     if (in_header_ && !refusal_) end_header();
-    co_await ensure_begun();
     auto head = co_await make_head();
     if (!head) {
         abort();
         co_return *refusal_;
     }
-    auto envelope = make_envelope(head->size());
+    auto envelope = make_envelope(head->text.size());
     size_bytes_ = envelope.size_bytes;
     const auto release_at = envelope.release_at;
     finished_ = true;
-    auto stored = co_await runtime::completed_on<void>(
-        context_.home, [&context = context_, envelope = std::move(envelope),
-                        head = make_chunk(std::move(*head))](Completion<> done) mutable {
-            envelope.due_at = context.first_due(envelope);
-            auto hand_on = [&context, envelope,
-                            done = std::move(done)](Result<void> result) mutable {
-                if (result) context.accepted(std::move(envelope));
-                done(std::move(result));
-            };
-            context.queue.commit(std::move(envelope), std::move(head), std::move(hand_on));
-        });
-    if (!stored) {
-        refuse(stored.error(), "the message could not be committed");
+    const auto id = co_await commit(std::move(envelope), *std::move(head));
+    if (!id) {
+        refuse(id.error(), "the queue does not take the message");
         co_return *refusal_;
     }
+    id_ = *id;
     log_accepted(release_at);
     co_return Reply{250, {2, 0, 0}, "ok: queued as " + id_.to_string()};
 }
 
+// One way to home and back: what came in one piece begins there, too.
+asio::awaitable<Result<QueueId>> Acceptance::commit(Envelope envelope, Head head) {
+    co_return co_await runtime::completed_on<QueueId>(
+        context_.home, [&context = context_, begun = begun_, size = transaction_.declared_bytes,
+                        copies = client_.copies, envelope = std::move(envelope),
+                        head = std::move(head)](Completion<QueueId> done) mutable {
+            auto commit = [&context, envelope = std::move(envelope), head = std::move(head),
+                           done = std::move(done)](Result<QueueId> id) mutable {
+                if (!id) return done(id.error());
+                envelope.id = *id;
+                head.text.replace(head.id_at, QueueId::text_length, id->to_string());
+                envelope.due_at = context.first_due(envelope);
+                auto hand_on = [&context, envelope,
+                                done = std::move(done)](Result<void> result) mutable {
+                    if (!result) return done(result.error());
+                    const auto id = envelope.id;
+                    context.accepted(std::move(envelope));
+                    done(id);
+                };
+                context.queue.commit(std::move(envelope), make_chunk(std::move(head.text)),
+                                     std::move(hand_on));
+            };
+            if (begun) return commit(envelope.id);
+            context.queue.begin(size, copies, std::move(commit));
+        });
+}
+
 // Chunk 0: trace fields, signatures, and the whole message when it is small. nullopt: refused.
-asio::awaitable<std::optional<std::string>> Acceptance::make_head() {
+asio::awaitable<std::optional<Acceptance::Head>> Acceptance::make_head() {
     const bool streamed = chunk_count_ > 0;
     while (streamed && !buffer_.empty() && !refusal_) co_await flush_chunk();
     if (refusal_) co_return std::nullopt;
-    auto head = co_await verified();
+    Head head{co_await verified(), 0};
     if (refusal_) co_return std::nullopt;
-    head += trace_field();
+    const auto trace = trace_field();
+    head.id_at = head.text.size() + trace.queue_id_at;
+    head.text += trace.text;
     if (signing_) {
         auto fields = co_await sign();
         if (!fields) {
             refuse(fields.error(), "the message cannot be signed");
             co_return std::nullopt;
         }
-        head += *fields;
+        head.text += *fields;
     }
-    if (!streamed) head += buffer_;
+    if (!streamed) head.text += buffer_;
     co_return head;
 }
 
@@ -412,7 +431,7 @@ std::string Acceptance::acceptance_event() const {
     return sanitise(what, history_text_max);
 }
 
-std::string Acceptance::trace_field() const {
+mail::ReceivedField Acceptance::trace_field() const {
     const auto& recipients = transaction_.recipients;
     return mail::received_field(
         {.origin = origin_,

@@ -27,6 +27,7 @@
 #include "daemon/intake/admission.h"
 #include "daemon/intake/intake_context.h"
 #include "proto/mail/header.h"
+#include "proto/mail/trace_header.h"
 #include "proto/smtp/server_session.h"
 
 namespace posthorse::intake {
@@ -51,6 +52,12 @@ public:
     std::uint64_t size_bytes() const noexcept { return size_bytes_; }
 
 private:
+    // Chunk 0. The id of a message in one piece is known when it goes into the queue.
+    struct Head {
+        std::string text;
+        std::size_t id_at;  // in `text`
+    };
+
     void take_header_end(std::string_view bytes);
     void end_header();
     void note_header(std::string_view section);
@@ -65,7 +72,8 @@ private:
     std::string cut_chunk();
     asio::awaitable<void> flush_chunk();
     asio::awaitable<void> ensure_begun();
-    asio::awaitable<std::optional<std::string>> make_head();
+    asio::awaitable<std::optional<Head>> make_head();
+    asio::awaitable<Result<QueueId>> commit(Envelope envelope, Head head);
     asio::awaitable<Result<std::string>> sign();
     void refuse(Reply why);
     void refuse(const Error& error, const char* what);
@@ -74,7 +82,7 @@ private:
     void log_verified() const;
     Envelope make_envelope(std::uint64_t head_bytes) const;
     std::string acceptance_event() const;  // for its history
-    std::string trace_field() const;
+    mail::ReceivedField trace_field() const;
 
     IntakeContext& context_;
     Client client_;

@@ -46,13 +46,17 @@ std::string with_clause(const Origin& origin) {
 
 }  // namespace
 
-std::string received_field(const TraceFacts& facts) {
-    std::string field = "Received: " + from_clause(facts.origin) + "\r\n\tby " +
-                        as_token(facts.host_name) + " (Posthorse)\r\n\t" +
-                        with_clause(facts.origin) + "\r\n\tid " + as_token(facts.queue_id);
-    if (!facts.recipient.empty()) field += "\r\n\tfor <" + sanitise_utf8(facts.recipient) + '>';
-    if (facts.priority != 0) field += "\r\n\tpriority " + std::to_string(facts.priority);
-    return field + ";\r\n\t" + format_date(facts.at) + "\r\n";
+ReceivedField received_field(const TraceFacts& facts) {
+    ReceivedField field;
+    auto& text = field.text;
+    text = "Received: " + from_clause(facts.origin) + "\r\n\tby " + as_token(facts.host_name) +
+           " (Posthorse)\r\n\t" + with_clause(facts.origin) + "\r\n\tid ";
+    field.queue_id_at = text.size();
+    text += as_token(facts.queue_id);
+    if (!facts.recipient.empty()) text += "\r\n\tfor <" + sanitise_utf8(facts.recipient) + '>';
+    if (facts.priority != 0) text += "\r\n\tpriority " + std::to_string(facts.priority);
+    text += ";\r\n\t" + format_date(facts.at) + "\r\n";
+    return field;
 }
 
 std::string_view protocol_name(const ProtocolFacts& facts) {

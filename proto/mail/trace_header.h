@@ -19,7 +19,11 @@ struct TraceFacts {
 };
 
 // The whole field with its CR LF, folded. Holds no byte that a client could use to forge another.
-std::string received_field(const TraceFacts& facts);
+struct ReceivedField {
+    std::string text;
+    std::size_t queue_id_at;  // in `text`: who does not know the id yet puts it there later
+};
+ReceivedField received_field(const TraceFacts& facts);
 
 struct ProtocolFacts {
     bool esmtp = false;

@@ -44,8 +44,9 @@ void check_trace(std::string_view text) {
                                        .host_name = "mx",
                                        .queue_id = "1",
                                        .recipient = hostile});
-    const auto header = parse_header(field);
-    PH_ASSERT(header.fields.size() == 1 && header.length == field.size());
+    const auto header = parse_header(field.text);
+    PH_ASSERT(header.fields.size() == 1 && header.length == field.text.size());
+    PH_ASSERT(field.text.compare(field.queue_id_at, 3, "1\r\n") == 0);
 }
 
 }  // namespace

@@ -248,6 +248,7 @@ void Node::compose_delivery() {
     heed_operators(*queue_, *scheduler_, home());
     report_doubts(*queue_, *reporter_, clock_);
     report_poison(*queue_, metrics_);
+    report_stuck_partitions(*queue_, clock_);
 }
 
 void Node::compose_intake() {

@@ -54,6 +54,10 @@ void export_copies(runtime::Metrics& metrics, const replication::ReplicatedQueue
     export_gauge(metrics, "posthorse_copies_under_way",
                  "Partitions of which this node's copy is being made whole.",
                  [&] { return queue.counters().copying; });
+    export_gauge(metrics, "posthorse_partitions_not_taken_up",
+                 "Partitions of this node whose mail waits: other holders have not said what they "
+                 "have, or what is lacking here finds no room.",
+                 [&] { return queue.counters().not_taken_up; });
     export_gauge(metrics, "posthorse_in_doubt_undecided",
                  "Attempts of other nodes whose end nobody has told yet.",
                  [&] { return queue.counters().undecided; });

@@ -97,4 +97,16 @@ void report_poison(replication::ReplicatedQueue& queue, runtime::Metrics& metric
     });
 }
 
+void report_stuck_partitions(replication::ReplicatedQueue& queue, const Clock& clock) {
+    constexpr std::int64_t every_ms = 60'000;
+    queue.on_not_taken_up([&clock, limit = runtime::log::RateLimit(every_ms)](
+                              PartitionId id, const Error& why) mutable {
+        std::uint64_t suppressed = 0;
+        if (!limit.allow(clock.boot().time_since_epoch().count(), suppressed)) return;
+        runtime::log::warning(
+            "not_taken_up",
+            {{"partition", id.value}, {"why", why.what}, {"suppressed", suppressed}});
+    });
+}
+
 }  // namespace posthorse

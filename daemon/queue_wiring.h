@@ -39,4 +39,7 @@ void report_doubts(replication::ReplicatedQueue& queue,
 // A message that was held because its delivery ends nodes, or stalls, is logged and counted.
 void report_poison(replication::ReplicatedQueue& queue, runtime::Metrics& metrics);
 
+// Mail of a partition that this node owns and cannot use is stuck: why, is logged.
+void report_stuck_partitions(replication::ReplicatedQueue& queue, const Clock& clock);
+
 }  // namespace posthorse

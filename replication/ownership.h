@@ -68,6 +68,8 @@ public:
         return partitions_;
     }
     std::size_t taking_up() const noexcept { return taking_up_.size(); }
+    // Its own, and it may not use them yet: others were not heard, or there was no room.
+    std::size_t not_taken_up() const noexcept { return taking_up_.size() + untaken_.size(); }
     bool drains() const noexcept { return drains_; }
     bool is_up(NodeId node) const { return streams_.is_up(node); }
     void send(NodeId node, Frame frame) { ports_.streams.send(node, std::move(frame)); }

@@ -68,6 +68,7 @@ void ReplicatedQueue::partition_taken(PartitionId id, Result<void> result) {
         undecided_.erase(id);
         find_doubts(id);
     }
+    if (!result && not_taken_up_) not_taken_up_(id, result.error());
     if (!started_ || (!result && ownership_.taking_up() > 0)) return;
     accepting_ = result.has_value();
     std::exchange(started_, {})(std::move(result));

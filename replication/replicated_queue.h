@@ -82,6 +82,7 @@ struct QueueCounters {
     std::uint64_t lag = 0;               // operations that some holder has not synced
     std::uint64_t intents_alone = 0;     // recorded here only: nobody could be asked or dropped
     std::uint64_t takeovers = 0;         // partitions taken up since start
+    std::uint64_t not_taken_up = 0;      // partitions of this node whose mail waits for that
     std::uint64_t copying = 0;           // copies of others that are being made whole here
     std::uint64_t held = 0;              // messages of others that are held here
     std::uint64_t held_bytes = 0;        // of these
@@ -217,6 +218,10 @@ public:
     void on_taken_over(UniqueFunction<void(Duration)> taken_over) {
         taken_over_ = std::move(taken_over);
     }
+    // A partition could not be taken up, and why: its mail waits. Each time that it was tried.
+    void on_not_taken_up(UniqueFunction<void(PartitionId, const Error&)> not_taken_up) {
+        not_taken_up_ = std::move(not_taken_up);
+    }
     // Nothing is claimed, arriving or under way.
     bool idle() const;
 
@@ -326,6 +331,7 @@ private:
     UniqueFunction<void(const Intent&)> doubt_;
     UniqueFunction<void(const Envelope&)> poison_;
     UniqueFunction<void(Duration)> taken_over_;
+    UniqueFunction<void(PartitionId, const Error&)> not_taken_up_;
     std::shared_ptr<char> alive_ =
         std::make_shared<char>();  // completions that come late see it gone
 };

@@ -174,6 +174,7 @@ QueueCounters ReplicatedQueue::counters() const {
                            .under_replicated = ownership_.under_replicated(),
                            .intents_alone = ownership_.intents_waived(),
                            .takeovers = takeovers_,
+                           .not_taken_up = ownership_.not_taken_up(),
                            .copying = ownership_.copying(),
                            .mended = ownership_.mended()};
     if (const auto oldest = ownership_.oldest_under_replicated())

@@ -272,13 +272,19 @@ TEST_CASE("a new owner that had no room for what it lacks takes the partition up
     pool.pool.change(HandOver{PartitionId{1}, pool.partition().epoch, two}).value();
     pool.evict(1);
     REQUIRE(pool.partition().owner == two);
+    std::optional<Error> why;
+    pool[2].queue->on_not_taken_up([&](PartitionId, const Error& error) { why = error; });
     pool.pass(3s);
     CHECK(pool[2].stored().empty());
     CHECK(pool[2].claim().empty());
+    REQUIRE(why.has_value());
+    CHECK(why->code == Errc::full);
+    CHECK(pool[2].queue->counters().not_taken_up == 1);
 
     pool[2].disk.faults.free_bytes = UINT64_MAX;
     pool.pass(3s);
     REQUIRE(pool[2].stored().size() == 1);
+    CHECK(pool[2].queue->counters().not_taken_up == 0);
     CHECK(pool[2].claim().size() == 1);
     pool.check_same({2, 3});
 }

@@ -46,7 +46,7 @@ void check_trace(std::string_view text) {
                                        .recipient = hostile});
     const auto header = parse_header(field.text);
     PH_ASSERT(header.fields.size() == 1 && header.length == field.text.size());
-    PH_ASSERT(field.text.compare(field.queue_id_at, 3, "1\r\n") == 0);
+    PH_ASSERT(field.text.compare(field.queue_id_at - 4, 5, "\tid 1") == 0);
 }
 
 }  // namespace

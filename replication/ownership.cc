@@ -71,7 +71,7 @@ void Ownership::pool_changed(const PoolState& state) {
                     [](const Member& member) { return member.draining && member.live; });
     pace_.unleash(is_urgent());
     held_.pool_changed(state);
-    for (const auto node : streams_.follow(state)) ended(node);
+    for (const auto node : streams_.follow(state)) went_down(node);
     takeover_times_.changed(state, self, ports_.clock.boot());
     untaken_.clear();
     for (const auto& partition : state.partitions) {
@@ -381,10 +381,10 @@ void Ownership::up(NodeId node) {
 
 void Ownership::down(NodeId node) {
     streams_.down(node);
-    ended(node);
+    went_down(node);
 }
 
-void Ownership::ended(NodeId node) {
+void Ownership::went_down(NodeId node) {
     takeover_times_.down(node, ports_.clock.boot());
     for (const auto& [id, partition] : std::map(partitions_)) partition->down(node);
 }

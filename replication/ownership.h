@@ -108,7 +108,7 @@ private:
     void own(const PartitionState& state);
     void taken_up(const PartitionState& state, Result<storage::Position> base);
     void disown(PartitionId id);
-    void ended(NodeId node);
+    void went_down(NodeId node);
     void propose(Change change);
     void silent(const PartitionState& state, NodeId holder);
     void tend(OwnedPartition& partition);

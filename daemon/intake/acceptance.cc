@@ -253,7 +253,7 @@ asio::awaitable<Reply> Acceptance::finish() {
 
 // One way to home and back: what came in one piece begins there, too.
 asio::awaitable<Result<QueueId>> Acceptance::commit(Envelope envelope, Head head) {
-    co_return co_await runtime::completed_on<QueueId>(
+    return runtime::completed_on<QueueId>(
         context_.home, [&context = context_, begun = begun_, size = transaction_.declared_bytes,
                         copies = client_.copies, envelope = std::move(envelope),
                         head = std::move(head)](Completion<QueueId> done) mutable {

@@ -21,6 +21,9 @@ Healing::Steps Healing::due(const PoolState& pool,
                             BootTime now) {
     std::erase_if(next_invitation_, [&](const auto& entry) { return now >= entry.second; });
     std::erase_if(avoided_until_, [&](const auto& entry) { return now >= entry.second; });
+    const auto may_invite = [&](NodeId node) {
+        return here.reached(node) && !avoided_until_.contains(node);
+    };
     Steps steps;
     auto inviting = here.inviting;
     for (const auto& [state, has_mail] : sets) {
@@ -33,8 +36,7 @@ Healing::Steps Healing::due(const PoolState& pool,
         if (here.draining && next_owner(pool, *state, here.reached)) continue;
         const bool in_line = !open && !here.urgent && inviting >= inviting_max;
         if (in_line || next_invitation_.contains(state->id)) continue;
-        const auto node = next_holder(
-            pool, *state, [&](NodeId candidate) { return may_invite(candidate, here, now); });
+        const auto node = next_holder(pool, *state, may_invite);
         if (!node) continue;
         next_invitation_[state->id] = now + invite_again_after;
         inviting += open ? 0 : 1;
@@ -45,11 +47,6 @@ Healing::Steps Healing::due(const PoolState& pool,
 
 void Healing::avoid(NodeId node, BootTime now) {
     avoided_until_[node] = now + avoid_for;
-}
-
-bool Healing::may_invite(NodeId node, const Situation& here, BootTime now) const {
-    const auto avoided = avoided_until_.find(node);
-    return here.reached(node) && (avoided == avoided_until_.end() || now >= avoided->second);
 }
 
 bool Healing::may_close(const Situation& here, bool inviting, BootTime now) {

@@ -50,7 +50,6 @@ public:
     void avoid(NodeId node, BootTime now);
 
 private:
-    bool may_invite(NodeId node, const Situation& here, BootTime now) const;
     bool may_close(const Situation& here, bool inviting, BootTime now);
 
     std::map<PartitionId, BootTime> next_invitation_;

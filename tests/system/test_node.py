@@ -15,6 +15,7 @@ from harness.dns_server import DnsServer
 from harness.mails import HARD_MAIL
 from harness.node import BINARY, LOGIN, PASSWORD, Node, merged, routes_to
 from harness.rawclient import RawClient
+from harness.recording_sink import queue_id_of
 from harness.sinks import BlackHole, Sink
 
 QUICK_RETRY = {"queue": {"min_retry_age": "1s", "max_retry_age": "1s"}}
@@ -50,6 +51,21 @@ def test_mail_goes_in_with_a_login_and_comes_out(node, sink):
     assert sink.received[0].content.endswith(HARD_MAIL)
     assert sink.received[0].sender == LOGIN
     wait.until(lambda: node.queue() == [], "the queue is empty")
+
+
+@pytest.mark.parametrize("size", [100, 600_000], ids=["one piece", "chunks"])
+def test_the_client_and_the_trace_hear_the_same_id(node, sink, size):
+    mail = b"Subject: x\r\n\r\n" + b"A line of a body that is long.\r\n" * (size // 32)
+    context = ssl.create_default_context(cafile=node.certificates.ca)
+    with smtplib.SMTP_SSL("localhost", node.ports["submissions"], "client.test",
+                          context=context) as client:
+        client.login(LOGIN, PASSWORD)
+        client.mail(LOGIN)
+        client.rcpt("you@sink.test")
+        code, text = client.data(mail)
+    assert code == 250
+    wait.until(lambda: sink.received, "the mail arrives")
+    assert queue_id_of(sink.received[0].content) == text.split()[-1].decode()
 
 
 def test_mail_is_signed(sink):

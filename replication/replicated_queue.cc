@@ -110,6 +110,7 @@ bool ReplicatedQueue::has_mail_of(const std::vector<PartitionId>& partitions) co
 }
 
 void ReplicatedQueue::tick() {
+    store_.sync_patient();
     ownership_.tick();
     vouch();
     for (const auto node : doubts_.nodes()) ask_about_doubts(node);
@@ -383,6 +384,7 @@ void ReplicatedQueue::settle(Settlement settlement, Completion<> done) {
     auto change = storage::settle(before, std::move(after), std::move(settlement.notices),
                                   settlement.ended_attempts);
     if (stays) change.claim = storage::ClaimAfter::stays;
+    change.patient = !notices && !settlement.ended_attempts.empty();
     change.remember = to_remember(settlement);
     const bool remembered = !change.remember.empty();
     const auto id = settlement.id;

@@ -115,6 +115,12 @@ void CommitQueue::close() {
         left.swap(waiting_);
     }
     cancel(std::move(left));
+    worker_.post([this] { cancel(std::exchange(unsynced_, {})); });
+}
+
+bool CommitQueue::is_closed() {
+    const std::lock_guard lock(mutex_);
+    return closed_;
 }
 
 void CommitQueue::cancel(Requests all) {
@@ -163,13 +169,11 @@ void CommitQueue::run_round() {
     Round round{.requests = take(), .room_bytes = disk_.free_bytes()};
     for (Request& request : round.requests) judge(request, round);
     write(round);
-    Requests durable = take_durable(round.requests);
+    unsynced_.splice(unsynced_.end(), take_durable(round.requests));
     make_visible(round.requests);
     complete(std::move(round.requests));
-    if (durable.empty()) return;
-    sync(durable);
-    make_visible(durable);
-    complete(std::move(durable));
+    if (must_sync()) sync();
+    some_unsynced_ = !unsynced_.empty();
 }
 
 void CommitQueue::judge(Request& request, Round& round) {
@@ -227,6 +231,7 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
     if (auto refusal = refuse(operation, mark))
         return refuse(request, operation, *std::move(refusal));
     request.durable = is_durable(operation);
+    request.patient = is_patient(operation);
     const bool in_order = stamp.sequence != Sequence{0};
     if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
         request.verdict = Verdict::already_applied;
@@ -340,10 +345,28 @@ CommitQueue::Requests CommitQueue::take_durable(Requests& all) {
     return durable;
 }
 
-void CommitQueue::sync(Requests& written) {
-    if (const auto synced = disk_.sync(); !synced) return refuse(written, synced.error());
-    syncs_ += 1;
-    synced_operations_ += written.size();
+bool CommitQueue::must_sync() const {
+    return unsynced_.size() >= settings_.patient_max ||
+           std::ranges::any_of(unsynced_, [](const Request& one) { return !one.patient; });
+}
+
+void CommitQueue::sync() {
+    Requests written = std::exchange(unsynced_, {});
+    if (const auto synced = disk_.sync(); !synced) {
+        refuse(written, synced.error());
+    } else {
+        syncs_ += 1;
+        synced_operations_ += written.size();
+    }
+    make_visible(written);
+    complete(std::move(written));
+}
+
+void CommitQueue::sync_patient() {
+    if (!some_unsynced_.exchange(false)) return;
+    worker_.post([this] {
+        if (!unsynced_.empty() && !is_closed()) sync();
+    });
 }
 
 void CommitQueue::make_visible(const Requests& all) {

@@ -4,7 +4,8 @@
 // Contract  Each round takes what has gathered since the last one, judges it in order (fence, room,
 //           applied before), and writes what passed as one batch. What is durable-class
 //           (queue_store.h) is complete when a sync behind it is over; the rest of the round does
-//           not wait for that. A round takes at most `round_bytes_max`, so that a large body does
+//           not wait for that, and a round of nothing but patient operations is not synced for
+//           itself. A round takes at most `round_bytes_max`, so that a large body does
 //           not hold up a small commit for long; and what looks at the disk (copy_batch.h, Mend)
 //           waits for the next round when this one writes what it would look for. After a failed
 //           write everything is refused: a failed sync is never tried again.
@@ -55,6 +56,7 @@ public:
     struct Settings {
         std::uint64_t disk_floor_bytes = 0;
         std::size_t round_bytes_max = 4 * 1024 * 1024;
+        std::size_t patient_max = 64;             // that wait for a sync, before they get one
         std::function<void(std::string)> report;  // what operators should hear; runs at home
     };
 
@@ -70,6 +72,8 @@ public:
     void submit(Drop drop, Completion<> done);
     void submit(Probe probe, Completion<> done);
     void submit(Mend mend);
+    // What is patient and waits for a sync gets one.
+    void sync_patient();
     // What has not begun is cancelled, and so is all that follows.
     void close();
 
@@ -86,6 +90,7 @@ private:
         // What became of it.
         Verdict verdict = Verdict::refused;
         bool durable = false;  // complete when it is synced
+        bool patient = false;  // with others, or when sync_patient() says so
         Result<void> result = {};
         CopyState state = {};  // for Fence
         Effect effect = {};
@@ -101,6 +106,7 @@ private:
     };
 
     void enqueue(Request request);
+    bool is_closed();
     void cancel(Requests all);
     void run_round();
     Requests take();
@@ -119,7 +125,8 @@ private:
     PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
     static Requests take_durable(Requests& all);
-    void sync(Requests& written);
+    bool must_sync() const;
+    void sync();
     void refuse(Requests& all, const Error& error);
     void make_visible(const Requests& all);
     void make_visible(const Request& request, const Operation& operation);
@@ -148,7 +155,9 @@ private:
     // Worker only: what was refused first and has not come again (Operation::unbroken). Nothing
     // behind it is on the disk: the next process needs to know nothing of it.
     std::map<PartitionId, Position> gaps_;
+    Requests unsynced_;  // worker only: written, and complete when a sync is over
 
+    std::atomic<bool> some_unsynced_ = false;
     std::atomic<bool> failed_ = false;
     MessageCounts counts_;
     std::atomic<std::uint64_t> set_aside_ = 0;

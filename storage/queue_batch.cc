@@ -115,6 +115,11 @@ bool is_durable(const Operation& operation) {
            is<EndCopy>(operation);
 }
 
+bool is_patient(const Operation& operation) {
+    const auto* settle = std::get_if<Settle>(&operation.change);
+    return settle != nullptr && settle->patient;
+}
+
 bool grows(const Operation& operation) {
     return is<Commit>(operation) || is<Append>(operation) || is<Restore>(operation);
 }

@@ -28,6 +28,8 @@ MailAmount amount_of(const Envelope& envelope);
 MailAmount mail_gained(const Operation& operation);
 // Must be on disk before its completion (queue_store.h, Durable).
 bool is_durable(const Operation& operation);
+// Is durable, and may wait for somebody else's sync.
+bool is_patient(const Operation& operation);
 // Makes the queue larger: refused below the disk floor.
 bool grows(const Operation& operation);
 // Whether it is in the order of its partition, or outside, as it ought to be.

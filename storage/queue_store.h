@@ -12,7 +12,8 @@
 //             Durable   Commit, Settle, BeginCopy and EndCopy complete only after they and every
 //                       earlier operation of the partition are synced to disk. All others complete
 //                       when they are in the write-ahead log, unsynced: they survive the process,
-//                       not the power.
+//                       not the power. A patient Settle waits for a sync that others need, or for
+//                       sync_patient(), or until there are many.
 //             Order     Operations of one partition become visible and durable in stamp order.
 //                       Among partitions there is no order. Many share one sync.
 //                       The last one that was applied is the copy's position. An operation of the
@@ -130,6 +131,8 @@ struct Settle {
     // --- of no meaning to other holders
     ClaimAfter claim = ClaimAfter::ends;
     std::vector<AttemptOutcome> remember;
+    // --- of no meaning to the record: nobody waits for its completion
+    bool patient = false;
 };
 
 // --- outside of the order, with sequence 0: Append, and
@@ -233,6 +236,8 @@ public:
     virtual void apply(Operation operation, Completion<> done) = 0;
     // Completes after a write of its own, behind all before it, is synced: the disk still works.
     virtual void probe(Completion<> done) = 0;
+    // What is patient has waited long enough: it is synced. To be called again and again.
+    virtual void sync_patient() = 0;
 
     // Claims up to `limit` messages of `partition` due at or before `until`, soonest first.
     virtual void claim(PartitionId partition,

@@ -40,6 +40,7 @@ public:
     void drop(PartitionId partition, Completion<> done) override;
     void apply(Operation operation, Completion<> done) override;
     void probe(Completion<> done) override;
+    void sync_patient() override { commits_.sync_patient(); }
     void claim(PartitionId partition,
                Epoch epoch,
                WallTime until,

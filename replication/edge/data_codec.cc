@@ -142,6 +142,7 @@ void put_change(const storage::Settle& settle, Changes& to) {
     record.set_due_before_ms(to_ms(settle.due_before));
     record.set_chunk_count(settle.chunk_count);
     record.set_size_bytes(settle.size_bytes);
+    record.set_patient(settle.patient);
     if (settle.after) record.set_after(storage::encode(*settle.after));
     for (const auto& notice : settle.notices)
         put_commit(notice.envelope, notice.head, *record.add_notices());
@@ -167,6 +168,7 @@ storage::Settle settle_from(Changes::Settle& record, const FrameScope& scope) {
         .due_before = from_ms(record.due_before_ms()),
         .chunk_count = chunk_count_from(record.chunk_count(), "operate.settle.chunk_count", scope),
         .size_bytes = record.size_bytes()};
+    settle.patient = record.patient();
     if (!record.after().empty()) {
         settle.after = envelope_from(record.after(), "operate.settle.after", scope);
         scope.faults.require(settle.after->id == settle.id, "operate.settle.after",

@@ -55,7 +55,10 @@ MUTANTS = [
              "    return control_.lease_live(BootTime{wall - offset->second},\n"
              "                               settings_.drift_margin);\n"),)),
     Mutant("failed_sync_ignored", "disks", 500, (
-        Edit(COMMITS, "!synced) return refuse(written, synced.error());", "!synced) return;"),)),
+        Edit(COMMITS, "        refuse(written, synced.error());\n", ""),)),
+    Mutant("settled_before_its_sync", "power", 500, (
+        Edit(COMMITS, "    request.durable = is_durable(operation);\n",
+             "    request.durable = is_durable(operation) && !is_patient(operation);\n"),)),
     Mutant("widening_taken_for_failed", "bad_network", 2000, (
         Edit(OWNED,
              "        const bool only_invited = invited() == node && !newcomer_->proposed;\n",

@@ -150,6 +150,8 @@ struct QueueNode {
         std::optional<Result<void>> answer;
         queue->settle(std::move(settlement), [&](Result<void> result) { answer = result; });
         home.run();
+        queue->tick();
+        home.run();
         return answer.value();
     }
     Result<Envelope> act(QueueId id, replication::Action action) {

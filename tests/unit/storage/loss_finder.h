@@ -32,7 +32,8 @@ public:
     std::optional<std::string> run(int lives, std::uint32_t operations_max) {
         for (int life = 0; life < lives; ++life) {
             const std::uint32_t operations = 1 + random_() % operations_max;
-            for (std::uint32_t i = 0; i < operations; ++i) submit_one();
+            for (std::uint32_t i = 1; i < operations; ++i) submit_one();
+            submit_commit();  // what is patient waits for it
             const std::uint32_t awaited = random_() % (operations + 1);
             const std::uint32_t completed_before = completed_;
             queue_.rig.loop.run_until([&] { return completed_ - completed_before >= awaited; });
@@ -50,6 +51,7 @@ private:
     using State = std::optional<Envelope>;
 
     void submit_one() {
+        if (random_() % 8 == 0) queue_.store().sync_patient();
         if (messages_.empty() || random_() % 3 == 0) return submit_commit();
         auto message = messages_.begin();
         std::advance(message, random_() % messages_.size());
@@ -72,7 +74,9 @@ private:
     }
 
     void submit_settle(const Envelope& before, State after) {
-        submit(before.id, after, settle(before, after, {}, {}));
+        auto change = settle(before, after, {}, {});
+        change.patient = random_() % 2 == 0;
+        submit(before.id, after, std::move(change));
     }
 
     template <class Change>

@@ -455,6 +455,49 @@ void check_grouping() {
     }
 }
 
+// A patient settlement shares the sync of others, or has one when it is told.
+template <class Rig>
+void check_patience() {
+    Session<Rig> queue;
+    const Envelope first = sample_envelope(sample_id(1));
+    const Envelope second = sample_envelope(sample_id(2));
+    for (const Envelope& one : {first, second}) REQUIRE(queue.write(Commit{one, make_chunk("x")}));
+    int settled = 0;
+    const auto settle_patiently = [&](const Envelope& before, std::optional<Envelope> after) {
+        auto change = settle(before, std::move(after), {}, {});
+        change.patient = true;
+        queue.store().apply(queue.stamped(std::move(change)),
+                            [&](Result<void> result) { settled += result ? 1 : 0; });
+    };
+    const auto write_other = [&] {
+        REQUIRE(queue.write(Abort{sample_id(9), 0}));  // complete without a sync
+    };
+    settle_patiently(first, std::nullopt);
+    SUBCASE("of others") {
+        REQUIRE(queue.write(Commit{sample_envelope(sample_id(3)), make_chunk("x")}));
+        CHECK(settled == 1);
+    }
+    SUBCASE("when it is told") {
+        for (int often = 0; often < 1000 && settled == 0; ++often) {
+            write_other();
+            queue.store().sync_patient();
+        }
+        CHECK(settled == 1);
+    }
+    SUBCASE("when there are many") {
+        Envelope parked = second;
+        for (int many = 0; many < 1000; ++many) {
+            const Envelope before = std::exchange(parked, park(parked, at_ms(many)));
+            settle_patiently(before, parked);
+            write_other();
+        }
+        CHECK(settled > 0);
+    }
+    queue.lose_power();
+    CHECK_FALSE(queue.envelope(first.id).has_value());
+    CHECK(queue.envelope(second.id).has_value());
+}
+
 template <class Rig>
 void check_queue_store() {
     SUBCASE("messages") {
@@ -483,6 +526,9 @@ void check_queue_store() {
     }
     SUBCASE("grouping") {
         check_grouping<Rig>();
+    }
+    SUBCASE("patience") {
+        check_patience<Rig>();
     }
     SUBCASE("copies") {
         check_copies<Rig>();

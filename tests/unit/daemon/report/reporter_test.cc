@@ -73,6 +73,8 @@ struct Stage {
         reporter->settle({envelope, std::move(outcomes), {1}, clock.wall() + 5min},
                          [&] { ++settled; });
         home.run();
+        queue->tick();
+        home.run();
         CHECK(settled == 1);
     }
 

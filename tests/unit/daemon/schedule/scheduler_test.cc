@@ -43,7 +43,10 @@ public:
 
     template <class Condition>
     void run_until(Condition condition) {
-        while (!condition()) home.context().run_one();
+        while (!condition()) {
+            queue->tick();
+            home.context().run_one();
+        }
     }
 
     // A message that was accepted and is claimed still.

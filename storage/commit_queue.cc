@@ -17,28 +17,6 @@ Error cancelled() {
     return {Errc::cancelled, "the queue is closing"};
 }
 
-Error fenced(PartitionId partition, Epoch tried, Epoch fence) {
-    return {Errc::fenced, "partition " + std::to_string(partition.value) + " is at epoch " +
-                              std::to_string(fence.value) + ", this came from epoch " +
-                              std::to_string(tried.value)};
-}
-
-Error misplaced(PartitionId partition) {
-    return {Errc::invalid, "partition " + std::to_string(partition.value) +
-                               ": a change that is not in the order of its partition, and ought "
-                               "to be, or the other way round"};
-}
-
-Error behind_a_gap(PartitionId partition) {
-    return {Errc::invalid, "partition " + std::to_string(partition.value) +
-                               ": something before this change was refused and has not come again"};
-}
-
-Error ahead_of_its_epoch(PartitionId partition) {
-    return {Errc::invalid, "partition " + std::to_string(partition.value) +
-                               ": a copy cannot stand in a later epoch than its owner's"};
-}
-
 Error no_room(std::uint64_t floor) {
     return {Errc::full, "less than disk_floor_bytes (" + std::to_string(floor) +
                             ") would be left on the disk: free some, or lower the floor"};
@@ -63,7 +41,7 @@ CommitQueue::CommitQueue(KeyValue& disk,
       settings_(std::move(settings)),
       set_aside_(recovered.set_aside) {
     for (const auto& [id, partition] : recovered.partitions) {
-        marks_.emplace(id, partition.mark);
+        book_.open(id, partition.mark);
         claims_.fence(id, partition.mark.fence);
         counts_.add(id, {static_cast<std::int64_t>(partition.messages),
                          static_cast<std::int64_t>(partition.bytes)});
@@ -138,11 +116,6 @@ bool CommitQueue::goes_alone(const Request& request) {
            std::holds_alternative<EndCopy>(operation->change);
 }
 
-bool CommitQueue::copying(PartitionId partition) const {
-    const auto mark = marks_.find(partition);
-    return mark != marks_.end() && mark->second.before.has_value();
-}
-
 CommitQueue::Requests CommitQueue::take() {
     const std::lock_guard lock(mutex_);
     Requests taken;
@@ -154,7 +127,7 @@ CommitQueue::Requests CommitQueue::take() {
         alone = goes_alone(next);
         if (alone && !taken.empty()) break;
         if (const auto* operation = std::get_if<Operation>(&next.what)) {
-            if (names.collides(*operation, copying(operation->stamp.partition))) break;
+            if (names.collides(*operation, book_.copying(operation->stamp.partition))) break;
             names.add(*operation);
             bytes += size_of(*operation);
         }
@@ -184,37 +157,6 @@ void CommitQueue::judge(Request& request, Round& round) {
     std::visit([&](const auto& what) { judge_one(request, what, round); }, request.what);
 }
 
-std::optional<Error> CommitQueue::refuse(const Operation& operation,
-                                         const PartitionMark& mark) const {
-    const Stamp& stamp = operation.stamp;
-    if (stamp.epoch < mark.fence) return fenced(stamp.partition, stamp.epoch, mark.fence);
-    if (!has_its_place(operation)) return misplaced(stamp.partition);
-    const auto* end = std::get_if<EndCopy>(&operation.change);
-    if (end != nullptr && end->at.epoch > stamp.epoch) return ahead_of_its_epoch(stamp.partition);
-    if (is_behind_a_gap(operation)) return behind_a_gap(stamp.partition);
-    return std::nullopt;
-}
-
-bool CommitQueue::is_behind_a_gap(const Operation& operation) const {
-    const auto& stamp = operation.stamp;
-    const auto gap = gaps_.find(stamp.partition);
-    if (gap == gaps_.end() || gap->second.epoch != stamp.epoch) return false;
-    if (std::holds_alternative<BeginCopy>(operation.change)) return false;
-    const bool outside = stamp.sequence == Sequence{0};
-    return operation.unbroken && (outside || stamp.sequence > gap->second.last);
-}
-
-// The first of them leaves the gap. What is outside of the order does not come again: the copy has
-// to begin anew.
-void CommitQueue::refuse(Request& request, const Operation& operation, Error why) {
-    request.result = std::move(why);
-    const auto& stamp = operation.stamp;
-    if (!operation.unbroken || request.result.error().code == Errc::fenced) return;
-    const Position here{stamp.epoch, stamp.sequence};
-    auto& gap = gaps_.try_emplace(stamp.partition, here).first->second;
-    gap = gap.epoch < here.epoch ? here : std::min(gap, here);
-}
-
 std::optional<Error> CommitQueue::take_room(const Operation& operation, Round& round) const {
     if (!grows(operation)) return std::nullopt;
     const std::uint64_t bytes = size_of(operation);
@@ -227,19 +169,17 @@ std::optional<Error> CommitQueue::take_room(const Operation& operation, Round& r
 void CommitQueue::judge_one(Request& request, const Operation& operation, Round& round) {
     const Stamp& stamp = operation.stamp;
     PH_ASSERT(stamp.partition != store_itself);
-    PartitionMark& mark = mark_of(stamp.partition, round);
-    if (auto refusal = refuse(operation, mark))
-        return refuse(request, operation, *std::move(refusal));
+    const auto ruling = book_.judge(operation);
+    if (!ruling) return refuse(request, operation, ruling.error());
     request.durable = is_durable(operation);
     request.patient = is_patient(operation);
-    const bool in_order = stamp.sequence != Sequence{0};
-    if (in_order && stamp.epoch == mark.at.epoch && stamp.sequence <= mark.at.last) {
+    if (*ruling == PartitionBook::Ruling::applied_before) {
         request.verdict = Verdict::already_applied;
         return;
     }
     if (auto refusal = take_room(operation, round))
         return refuse(request, operation, *std::move(refusal));
-    if (looks(operation, mark.before.has_value())) {
+    if (looks(operation, book_.copying(stamp.partition))) {
         const Result<Effect> effect = append_looked(disk_, operation, round.writes);
         if (!effect) return refuse(request, operation, effect.error());
         request.effect = *effect;
@@ -248,31 +188,25 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
         request.effect.mail = mail_gained(operation);
     }
     request.verdict = Verdict::apply;
-
-    if (stamp.epoch > mark.fence) claims_.raise(stamp.partition, stamp.epoch);
-    mark.fence = stamp.epoch;
-    if (in_order) mark.at = {.epoch = stamp.epoch, .last = stamp.sequence};
+    if (book_.take(operation)) claims_.raise(stamp.partition, stamp.epoch);
     if (const auto* commit = std::get_if<Commit>(&operation.change))
         claims_.born(commit->envelope, stamp.epoch);
-    const bool begins = std::holds_alternative<BeginCopy>(operation.change);
-    if (begins || operation.unbroken) gaps_.erase(stamp.partition);
-    if (begins) mark.before = mark.position();
-    if (const auto* end = std::get_if<EndCopy>(&operation.change)) {
-        mark.at = std::max(mark.at, end->at);
-        mark.before.reset();
-    }
 }
 
-void CommitQueue::judge_one(Request& request, const Fence& fence, Round& round) {
-    PartitionMark& mark = mark_of(fence.partition, round);
-    if (fence.epoch < mark.fence) {
-        request.result = fenced(fence.partition, fence.epoch, mark.fence);
+void CommitQueue::refuse(Request& request, const Operation& operation, Error why) {
+    request.result = std::move(why);
+    book_.refuse(operation);
+}
+
+void CommitQueue::judge_one(Request& request, const Fence& fence, Round&) {
+    const auto state = book_.fence(fence.partition, fence.epoch);
+    if (!state) {
+        request.result = state.error();
         return;
     }
+    request.state = *state;
     request.durable = true;
     request.verdict = Verdict::apply;
-    mark.fence = fence.epoch;
-    request.state = {.at = mark.position(), .whole = !mark.before};
 }
 
 // One batch with one range of each family: a crash takes all of it or nothing.
@@ -289,6 +223,7 @@ void CommitQueue::judge_one(Request& request, const Drop& drop, Round& round) {
     const KeyRange range = partition_range(drop.partition);
     for (const Family family : {Family::meta, Family::envelope, Family::due, Family::body})
         round.writes.push_back({family, range.from, nullptr, range.to});
+    book_.drop(drop.partition);
     request.durable = true;
     request.verdict = Verdict::apply;
 }
@@ -304,24 +239,12 @@ void CommitQueue::judge_one(Request& request, const Mend& mend, Round& round) {
     request.verdict = Verdict::apply;
 }
 
-PartitionMark& CommitQueue::mark_of(PartitionId partition, Round& round) {
-    return round.marks.try_emplace(partition, marks_[partition]).first->second;
-}
-
 void CommitQueue::write(Round& round) {
-    for (const auto& [partition, mark] : round.marks)
-        if (mark != marks_[partition]) append_mark(partition, mark, round.writes);
+    for (const auto& [partition, mark] : book_.take_changed())
+        append_mark(partition, mark, round.writes);
     if (round.writes.empty()) return;
-
     if (const auto written = disk_.write(round.writes, Sync::no); !written)
-        return refuse(round.requests, written.error());
-    for (const auto& [partition, mark] : round.marks) marks_[partition] = mark;
-    for (const Request& request : round.requests) {
-        const auto* drop = std::get_if<Drop>(&request.what);
-        if (drop == nullptr || request.verdict != Verdict::apply) continue;
-        marks_.erase(drop->partition);
-        gaps_.erase(drop->partition);
-    }
+        refuse(round.requests, written.error());
 }
 
 void CommitQueue::refuse(Requests& all, const Error& error) {

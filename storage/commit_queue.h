@@ -1,11 +1,11 @@
 // Grouped commits: the operations of all sessions, one batch and one sync for many.
 //
 // Place     The only writer of the database, driven by storage/record_store.h on one worker.
-// Contract  Each round takes what has gathered since the last one, judges it in order (fence, room,
-//           applied before), and writes what passed as one batch. What is durable-class
-//           (queue_store.h) is complete when a sync behind it is over; the rest of the round does
-//           not wait for that, and a round of nothing but patient operations is not synced for
-//           itself. A round takes at most `round_bytes_max`, so that a large body does
+// Contract  Each round takes what has gathered since the last one, judges it in order (by
+//           partition_book.h, then for room), and writes what passed as one batch. What is
+//           durable-class (queue_store.h) is complete when a sync behind it is over; the rest of
+//           the round does not wait for that, and a round of nothing but patient operations is not
+//           synced for itself. A round takes at most `round_bytes_max`, so that a large body does
 //           not hold up a small commit for long; and what looks at the disk (copy_batch.h, Mend)
 //           waits for the next round when this one writes what it would look for. After a failed
 //           write everything is refused: a failed sync is never tried again.
@@ -16,7 +16,6 @@
 #include <atomic>
 #include <functional>
 #include <list>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,6 +27,7 @@
 #include "storage/copy_batch.h"
 #include "storage/key_value.h"
 #include "storage/message_counts.h"
+#include "storage/partition_book.h"
 #include "storage/queue_record.h"
 #include "storage/queue_store.h"
 #include "storage/recovery.h"
@@ -101,7 +101,6 @@ private:
     struct Round {
         Requests requests;
         std::vector<Write> writes;
-        std::map<PartitionId, PartitionMark> marks;  // as they will be
         std::uint64_t room_bytes = 0;
     };
 
@@ -111,18 +110,14 @@ private:
     void run_round();
     Requests take();
     static bool goes_alone(const Request& request);
-    bool copying(PartitionId partition) const;
     void judge(Request& request, Round& round);
     void judge_one(Request& request, const Operation& operation, Round& round);
     void judge_one(Request& request, const Fence& fence, Round& round);
     void judge_one(Request& request, const Drop& drop, Round& round);
     void judge_one(Request& request, const Probe& probe, Round& round);
     void judge_one(Request& request, const Mend& mend, Round& round);
-    std::optional<Error> refuse(const Operation& operation, const PartitionMark& mark) const;
     void refuse(Request& request, const Operation& operation, Error why);
-    bool is_behind_a_gap(const Operation& operation) const;
     std::optional<Error> take_room(const Operation& operation, Round& round) const;
-    PartitionMark& mark_of(PartitionId partition, Round& round);
     void write(Round& round);
     static Requests take_durable(Requests& all);
     bool must_sync() const;
@@ -151,11 +146,8 @@ private:
     bool round_posted_ = false;  // mutex_
     bool closed_ = false;        // mutex_
 
-    std::map<PartitionId, PartitionMark> marks_;  // worker only
-    // Worker only: what was refused first and has not come again (Operation::unbroken). Nothing
-    // behind it is on the disk: the next process needs to know nothing of it.
-    std::map<PartitionId, Position> gaps_;
-    Requests unsynced_;  // worker only: written, and complete when a sync is over
+    PartitionBook book_;  // worker only
+    Requests unsynced_;   // worker only: written, and complete when a sync is over
 
     std::atomic<bool> some_unsynced_ = false;
     std::atomic<bool> failed_ = false;

@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutation import Edit, Mutant, main  # noqa: E402
 
+BOOK = "storage/partition_book.cc"
 COMMITS = "storage/commit_queue.cc"
 HELD = "replication/held_partitions.cc"
 OWNED = "replication/owned_partition.cc"
@@ -35,10 +36,11 @@ MUTANTS = [
              "    if (need == Need::local) return true;\n    return std::all_of",
              "    if (need != Need::received) return true;\n    return std::all_of"),)),
     Mutant("no_epoch_check", "pauses", 2000, (
-        Edit(COMMITS,
+        Edit(BOOK,
              "    if (stamp.epoch < mark.fence) return fenced(stamp.partition, stamp.epoch, "
              "mark.fence);\n", ""),
-        Edit(COMMITS, "    if (fence.epoch < mark.fence) {\n", "    if (false) {\n"),
+        Edit(BOOK,
+             "    if (epoch < mark.fence) return fenced(partition, epoch, mark.fence);\n", ""),
         Edit(HELD,
              "    if (slice.epoch < partition->epoch || partition->owner != from.node ||\n"
              "        !pool.is_live(from.node, from.incarnation) || "
@@ -95,8 +97,7 @@ MUTANTS = [
              "                         submit(id, storage::settle(*found, after, {}, ended),\n"
              "                                [](Result<void>) {});\n"),)),
     Mutant("old_epoch_after_answer", "bad_network", 1000, (
-        Edit(COMMITS, "    mark.fence = fence.epoch;\n    request.state",
-             "    request.state"),
+        Edit(BOOK, "    mark.fence = epoch;\n", ""),
         LISTENS_ON)),
     # A copy stands behind what it had no room for.
     Mutant("position_above_a_gap", "full_disks", 1000, (

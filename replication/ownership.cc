@@ -20,7 +20,8 @@ Ownership::Ownership(Ports ports, Settings settings, Events events, AttemptBook&
       events_(std::move(events)),
       pace_(settings.heal_bytes_per_second),
       held_(ports.store, ports.control, ports.streams, ports.home, pace_, attempts),
-      streams_(ports.control, ports.streams) {
+      streams_(ports.control, ports.streams),
+      short_mail_(partitions_, ports.control, ports.store) {
     ports_.streams.receive(*this);
 }
 
@@ -145,7 +146,7 @@ void Ownership::tick() {
     for (const auto& [id, partition] : std::map(partitions_)) tend(*partition);
     if (now >= next_look_for_oldest_) {
         next_look_for_oldest_ = now + look_every;
-        look_for_oldest();
+        short_mail_.look_for_oldest();
     }
     if (now < next_heal_) return;
     next_heal_ = now + heal_every;
@@ -290,83 +291,6 @@ void Ownership::hand_over() {
         disown(id);
         handed_over_.add(state, *to);
     }
-}
-
-// ------------------------------------------------------------------ figures
-
-bool Ownership::lacks_copies(const OwnedPartition& partition) const {
-    const auto& pool = ports_.control.read();
-    const auto wanted = std::min<std::size_t>(pool.settings.copies, pool.members.size());
-    return partition.state().in_sync.size() < wanted;
-}
-
-std::uint64_t Ownership::under_replicated() const {
-    std::uint64_t messages = 0;
-    for (const auto& [id, partition] : partitions_) {
-        if (lacks_copies(*partition)) messages += ports_.store.count(id);
-    }
-    return messages;
-}
-
-std::optional<WallTime> Ownership::oldest_under_replicated() const {
-    std::optional<WallTime> oldest;
-    for (const auto& [id, accepted_at] : oldest_) {
-        const auto* partition = find(id);
-        const bool counts = partition != nullptr && lacks_copies(*partition);
-        if (counts && (!oldest || accepted_at < *oldest)) oldest = accepted_at;
-    }
-    return oldest;
-}
-
-// Ids begin with the time: the first one is the oldest.
-void Ownership::look_for_oldest() {
-    const auto lacks = [&](PartitionId id) {
-        const auto* partition = find(id);
-        return partition != nullptr && lacks_copies(*partition) && ports_.store.count(id) > 0;
-    };
-    std::erase_if(oldest_, [&](const auto& entry) { return !lacks(entry.first); });
-    for (const auto& [id, partition] : partitions_) {
-        if (!lacks(id)) continue;
-        ports_.store.list(id, QueueId{}, 1,
-                          while_alive([this, id](Result<std::vector<Envelope>> found) {
-                              if (found && !found->empty())
-                                  oldest_[id] = found->front().accepted_at;
-                              else
-                                  oldest_.erase(id);
-                          }));
-    }
-}
-
-// The pool may not have agreed yet that this node drains: it does not count as one that stays.
-PoolState Ownership::pool_without_self() const {
-    auto pool = ports_.control.read();
-    for (auto& member : pool.members) {
-        if (member.id == ports_.control.self()) member.draining = true;
-    }
-    return pool;
-}
-
-// Also of those that it does not own, or not yet.
-std::size_t Ownership::held_by_nobody_else() const {
-    const auto pool = pool_without_self();
-    return static_cast<std::size_t>(
-        std::count_if(pool.partitions.begin(), pool.partitions.end(), [&](const auto& partition) {
-            return partition.holds(ports_.control.self()) && ports_.store.count(partition.id) > 0 &&
-                   staying_holders(pool, partition) == 0;
-        }));
-}
-
-// Of what this node holds, whoever owns it. What has no mail is retired, not copied.
-bool Ownership::all_copied() const {
-    const auto pool = pool_without_self();
-    const auto wanted = copies_wanted(pool);
-    const auto self = ports_.control.self();
-    return std::all_of(pool.partitions.begin(), pool.partitions.end(),
-                       [&](const PartitionState& partition) {
-                           const bool counts = partition.owner && partition.holds(self);
-                           return !counts || ports_.store.count(partition.id) == 0 ||
-                                  staying_holders(pool, partition) >= wanted;
-                       });
 }
 
 // ------------------------------------------------------------------ frames

@@ -24,6 +24,7 @@
 #include "replication/held_partitions.h"
 #include "replication/kept_streams.h"
 #include "replication/owned_partition.h"
+#include "replication/short_mail.h"
 #include "replication/take_up.h"
 #include "replication/takeover_times.h"
 
@@ -74,16 +75,9 @@ public:
     bool is_up(NodeId node) const { return streams_.is_up(node); }
     void send(NodeId node, Frame frame) { ports_.streams.send(node, std::move(frame)); }
 
-    // Messages of its own partitions that have fewer holders than they should.
-    std::uint64_t under_replicated() const;
-    // When the oldest of these was accepted, as it was a moment ago; nullopt: there is none.
-    std::optional<WallTime> oldest_under_replicated() const;
+    const ShortMail& short_mail() const { return short_mail_; }
     // Once for each takeover: since when its mail has waited (takeover_times.h).
     std::optional<BootTime> taken_over_since(PartitionId id) { return takeover_times_.take(id); }
-    // Partitions with mail here that nobody else holds who stays.
-    std::size_t held_by_nobody_else() const;
-    // Every message has as many other holders that stay as it should.
-    bool all_copied() const;
     // Nothing is left to hand over or to retire.
     bool owns_nothing() const { return partitions_.empty() && handed_over_.empty(); }
     // This store cannot read the body of a message of its own: a holder's copy replaces it.
@@ -104,7 +98,6 @@ public:
 private:
     template <class Call>
     auto while_alive(Call call);
-    PoolState pool_without_self() const;
     void own(const PartitionState& state);
     void taken_up(const PartitionState& state, Result<storage::Position> base);
     void disown(PartitionId id);
@@ -115,8 +108,6 @@ private:
     void heal();
     bool may_have_mail(const OwnedPartition& partition) const;
     void look_for_empty(BootTime now);
-    bool lacks_copies(const OwnedPartition& partition) const;
-    void look_for_oldest();
     void mend(PartitionId id);
     void retire(PartitionId id, OwnedPartition& partition);
     void look_for_mail(PartitionId id, Epoch epoch);
@@ -147,7 +138,7 @@ private:
     std::vector<PartitionState> untaken_;  // there was no room for what it lacks: once more
     BootTime next_take_up_{};
     TakeoverTimes takeover_times_;
-    std::map<PartitionId, WallTime> oldest_;  // accepted, of partitions that are short
+    ShortMail short_mail_;
     BootTime next_look_for_oldest_{};
     std::uint64_t intents_waived_ = 0;
     bool hurries_ = false;

@@ -146,14 +146,14 @@ public:
     // This node's time is over: who waits for holders that do not answer hears so in a second.
     void hasten() { ownership_.hasten(); }
     // Every message has as many holders that stay as it should.
-    bool all_copied() const { return ownership_.all_copied(); }
+    bool all_copied() const { return ownership_.short_mail().all_copied(); }
     // What it owned was handed over, and what was empty retired.
     bool owns_nothing() const { return ownership_.owns_nothing(); }
     // Attempts of this node ended when their message had been given to another, which has not asked
     // yet how, and puts them in doubt until it hears.
     bool will_be_asked() const;
     // Some messages have no holder that stays: this node must not be thrown away.
-    bool is_last_holder() const { return ownership_.held_by_nobody_else() > 0; }
+    bool is_last_holder() const { return ownership_.short_mail().held_by_nobody_else() > 0; }
     bool has_mail_of(const std::vector<PartitionId>& partitions) const;
 
     // --- accept

@@ -171,13 +171,13 @@ QueueCounters ReplicatedQueue::counters() const {
     QueueCounters counters{.claimed = claimed_.size(),
                            .in_doubt = in_doubt_,
                            .undecided = doubts_.size(),
-                           .under_replicated = ownership_.under_replicated(),
+                           .under_replicated = ownership_.short_mail().messages(),
                            .intents_alone = ownership_.intents_waived(),
                            .takeovers = takeovers_,
                            .not_taken_up = ownership_.not_taken_up(),
                            .copying = ownership_.copying(),
                            .mended = ownership_.mended()};
-    if (const auto oldest = ownership_.oldest_under_replicated())
+    if (const auto oldest = ownership_.short_mail().oldest())
         counters.under_replicated_age = std::max(clock_.wall() - *oldest, Duration{});
     for (const auto& [id, partition] : ownership_.all()) {
         counters.messages += store_.count(id);

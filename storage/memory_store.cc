@@ -66,6 +66,13 @@ bool MemoryDisk::is_synced(Family family, std::string_view key) const {
     return synced_[static_cast<std::size_t>(family)].contains(key);
 }
 
+bool MemoryDisk::is_unsynced(Family family, std::string_view key) const {
+    return std::ranges::any_of(unsynced_, [&](const std::vector<Write>& batch) {
+        return std::ranges::any_of(
+            batch, [&](const Write& one) { return one.family == family && one.key == key; });
+    });
+}
+
 void MemoryDisk::damage(Write write) {
     apply(write, now_);
     apply(write, synced_);

@@ -48,6 +48,8 @@ public:
     std::uint64_t syncs() const { return syncs_; }
     // Would the key survive a power loss now?
     bool is_synced(Family family, std::string_view key) const;
+    // Was it written or removed since the last sync?
+    bool is_unsynced(Family family, std::string_view key) const;
 
     // Changes the bytes under a key behind the store's back: damage. Null value: the key goes.
     void damage(Write write);

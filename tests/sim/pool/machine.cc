@@ -111,13 +111,18 @@ void Machine::power_fails() {
     power_failed_ = world_.boot();
     auto& history = pool_.around().history;
     auto& queue = disk_->queue;
+    const auto key_of = [](const History::AttemptName& one) {
+        return storage::intent_key(one.first, one.second);
+    };
     const auto has = [&](const History::AttemptName& one) {
-        return queue.get(storage::Family::meta, storage::intent_key(one.first, one.second))
-            .has_value();
+        return queue.get(storage::Family::meta, key_of(one)).has_value();
+    };
+    // The end of an attempt may have been written over its record, and be lost with it.
+    const auto had = [&](const History::AttemptName& one) {
+        return has(one) || queue.is_unsynced(storage::Family::meta, key_of(one));
     };
     auto open = history.open_attempts();
-    // When a sync failed, the end of an attempt may have been written over its record.
-    if (queue.healthy()) std::erase_if(open, [&](const auto& one) { return !has(one); });
+    std::erase_if(open, [&](const auto& one) { return !had(one); });
     queue.crash(world_.below(queue.unsynced_writes() + 1));
     for (const auto& one : open) {
         if (!has(one)) history.power_took(one);

@@ -100,7 +100,7 @@ MUTANTS = [
         Edit(BOOK, "    mark.fence = epoch;\n", ""),
         LISTENS_ON)),
     # A copy stands behind what it had no room for.
-    Mutant("position_above_a_gap", "full_disks", 1000, (
+    Mutant("position_above_a_gap", "full_disks", 2000, (
         Edit(HELD, "    operate.operation.unbroken = true;\n", ""),)),
     # What one copy lost is read as what was removed.
     Mutant("lost_is_removed", "damage", 500, (

@@ -71,13 +71,12 @@ std::size_t ShortMail::held_by_nobody_else() const {
 // What has no mail is retired, not copied.
 bool ShortMail::all_copied() const {
     const auto pool = pool_without_self();
-    const auto wanted = copies_wanted(pool);
     const auto self = control_.self();
     return std::all_of(pool.partitions.begin(), pool.partitions.end(),
                        [&](const PartitionState& partition) {
                            const bool counts = partition.owner && partition.holds(self);
                            return !counts || store_.count(partition.id) == 0 ||
-                                  staying_holders(pool, partition) >= wanted;
+                                  !replication::is_short(pool, partition);
                        });
 }
 

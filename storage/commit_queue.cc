@@ -172,7 +172,6 @@ void CommitQueue::judge_one(Request& request, const Operation& operation, Round&
     const auto ruling = book_.judge(operation);
     if (!ruling) return refuse(request, operation, ruling.error());
     request.durable = is_durable(operation);
-    request.patient = is_patient(operation);
     if (*ruling == PartitionBook::Ruling::applied_before) {
         request.verdict = Verdict::already_applied;
         return;
@@ -269,8 +268,11 @@ CommitQueue::Requests CommitQueue::take_durable(Requests& all) {
 }
 
 bool CommitQueue::must_sync() const {
-    return unsynced_.size() >= settings_.patient_max ||
-           std::ranges::any_of(unsynced_, [](const Request& one) { return !one.patient; });
+    const auto waits = [](const Request& one) {
+        const auto* operation = std::get_if<Operation>(&one.what);
+        return operation != nullptr && is_patient(*operation);
+    };
+    return unsynced_.size() >= settings_.patient_max || !std::ranges::all_of(unsynced_, waits);
 }
 
 void CommitQueue::sync() {

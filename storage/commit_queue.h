@@ -90,7 +90,6 @@ private:
         // What became of it.
         Verdict verdict = Verdict::refused;
         bool durable = false;  // complete when it is synced
-        bool patient = false;  // with others, or when sync_patient() says so
         Result<void> result = {};
         CopyState state = {};  // for Fence
         Effect effect = {};

@@ -27,6 +27,7 @@
 #include "storage/disk_guard.h"
 #include "storage/record_store.h"
 #include "storage/recovery.h"
+#include "storage/rocks_log_files.h"
 #include "storage/worker.h"
 
 // The library's own checksum, which is computed in software in Debian's build and takes a third of
@@ -50,6 +51,7 @@ Error to_error(const rocksdb::Status& status) {
 }
 
 constexpr const char* body_family = "body";
+constexpr std::uint64_t first_log_bytes_max = 64 * 1024 * 1024;
 
 // What RocksDB's own threads do. A flush or compaction that fails ends the writing, too. But for
 // one: a compaction that collects bodies reads all it finds, and one damaged body must not stop a
@@ -144,7 +146,8 @@ rocksdb::DBOptions database_options(const RocksSettings& settings) {
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     // The default mode drops acknowledged records behind a flipped bit and says nothing; the
-    // strictest refuses the torn end that any kill leaves. Recycled logs would blur the two.
+    // strictest refuses the torn end that any kill leaves. RocksDB's own way to use logs again
+    // would blur the two; rocks_log_files.h does not.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     options.recycle_log_file_num = 0;
     options.max_total_wal_size = 4 * settings.write_buffer_bytes;
@@ -175,18 +178,20 @@ public:
         : guard_(settings.path, settings.disk_floor_bytes, settings.free_bytes, settings.clock),
           home_(*settings.home),
           report_(settings.report),
-          garbage_bytes_(settings.garbage_bytes) {
-        if (settings.file_system) env_ = rocksdb::NewCompositeEnv(settings.file_system);
-    }
+          garbage_bytes_(settings.garbage_bytes),
+          files_(std::make_shared<LogFileSystem>(
+              settings.file_system ? settings.file_system : rocksdb::FileSystem::Default())),
+          env_(rocksdb::NewCompositeEnv(files_)) {}
     ~RocksDatabase() override { close(); }
     RocksDatabase(const RocksDatabase&) = delete;
     RocksDatabase& operator=(const RocksDatabase&) = delete;
 
     Result<void> open(const RocksSettings& settings) {
         if (Result<void> room = guard_.prepare(); !room) return room;
+        make_first_log(settings);
         rocksdb::DBOptions options = database_options(settings);
         options.listeners.push_back(background_);
-        if (env_) options.env = env_.get();
+        options.env = env_.get();
         options.sst_file_manager = slow_removal(options.env);
         std::vector<rocksdb::ColumnFamilyHandle*> handles;
         rocksdb::DB* database = nullptr;
@@ -263,6 +268,14 @@ private:
         return Error{Errc::io, status.ToString()};
     }
 
+    // About as long as one grows until RocksDB begins the next; room for mail comes first.
+    void make_first_log(const RocksSettings& settings) {
+        const std::uint64_t bytes =
+            std::min(settings.write_buffer_bytes / 8 * 5, first_log_bytes_max);
+        if (guard_.free_bytes() >= 2 * settings.disk_floor_bytes + bytes)
+            files_->make_spare(settings.path, bytes);
+    }
+
     void adjust_collecting() {
         const bool should = !damaged_ && should_collect(collects_, body_files(), garbage_bytes_);
         if (should != collects_) set_collecting(should);
@@ -312,7 +325,8 @@ private:
     const std::function<void(std::string)> report_;
     const std::uint64_t garbage_bytes_;
     std::shared_ptr<BackgroundWork> background_ = std::make_shared<BackgroundWork>();
-    std::unique_ptr<rocksdb::Env> env_;  // outlives the database
+    const std::shared_ptr<LogFileSystem> files_;
+    const std::unique_ptr<rocksdb::Env> env_;  // outlives the database
     std::unique_ptr<rocksdb::DB> database_;
     std::array<rocksdb::ColumnFamilyHandle*, family_count> handles_{};
     std::atomic<bool> failed_ = false;

@@ -1,6 +1,6 @@
 // The queue in RocksDB: what production runs.
 //
-// Place     The one file with RocksDB in it is rocks_store.cc. node.cc opens it.
+// Place     RocksDB is in rocks_store.cc, and its files in rocks_log_files.cc. node.cc opens it.
 // Contract  As queue_store.h. Opening recovers: the write-ahead log is replayed, half-arrived
 //           bodies go, messages are counted; it looks at no mail, so it takes about a second for a
 //           million messages. A torn end of the log, which a killed process leaves, is cut off;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <ranges>
 #include <sstream>
 #include <system_error>
@@ -15,6 +16,8 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 namespace {
+
+constexpr std::uint64_t sector_bytes = 512;  // what a disk writes whole
 
 IOStatus no_power() {
     return IOStatus::IOError("the power is off");
@@ -78,6 +81,41 @@ private:
     LosingFileSystem& disk_;
 };
 
+class TrackedPages final : public rocksdb::FSRandomRWFileOwnerWrapper {
+public:
+    TrackedPages(std::unique_ptr<rocksdb::FSRandomRWFile> file,
+                 std::string name,
+                 LosingFileSystem& disk)
+        : FSRandomRWFileOwnerWrapper(std::move(file)), name_(std::move(name)), disk_(disk) {}
+
+    IOStatus Write(std::uint64_t offset,
+                   const Slice& data,
+                   const IOOptions& options,
+                   IODebugContext* debug) override {
+        IOStatus status = disk_.begin(LosingFileSystem::Operation::append);
+        if (!status.ok()) return status;
+        std::string before(data.size(), '\0');
+        Slice read;
+        status = Read(offset, before.size(), options, &read, before.data(), debug);
+        if (!status.ok()) return status;
+        before.resize(read.size());
+        status = FSRandomRWFileOwnerWrapper::Write(offset, data, options, debug);
+        if (status.ok()) disk_.note_overwritten(name_, offset, std::move(before));
+        if (status.ok()) disk_.note_written(name_, offset + data.size());
+        return status;
+    }
+    IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+        IOStatus status = disk_.begin(LosingFileSystem::Operation::sync);
+        if (status.ok()) status = Flush(options, debug);
+        if (status.ok()) disk_.note_synced(name_);
+        return status;
+    }
+
+private:
+    const std::string name_;
+    LosingFileSystem& disk_;
+};
+
 class TrackedDirectory final : public rocksdb::FSDirectoryWrapper {
 public:
     TrackedDirectory(std::unique_ptr<rocksdb::FSDirectory> directory,
@@ -111,10 +149,18 @@ void LosingFileSystem::cut_power() {
 void LosingFileSystem::restore_power(Tail tail, std::uint64_t random) {
     const std::lock_guard lock(mutex_);
     std::error_code ignored;
-    for (const auto& [name, lengths] : files_) {
-        const std::uint64_t unsynced = lengths.written - lengths.synced;
+    std::mt19937_64 coins(random);
+    for (const auto& [name, contents] : files_) {
+        const std::uint64_t unsynced = contents.written - contents.synced;
         const std::uint64_t kept = tail == Tail::torn ? random % (unsynced + 1) : 0;
-        std::filesystem::resize_file(name, lengths.synced + kept, ignored);
+        std::fstream file(name, std::ios::in | std::ios::out | std::ios::binary);
+        for (const auto& [sector, before] : contents.overwritten) {
+            if (tail == Tail::torn && random != 0 && coins() % 2 == 0) continue;
+            file.seekp(static_cast<std::streamoff>(sector * sector_bytes));
+            file.write(before.data(), static_cast<std::streamsize>(before.size()));
+        }
+        file.close();
+        std::filesystem::resize_file(name, contents.synced + kept, ignored);
     }
     for (const Rename& rename : std::views::reverse(unsynced_renames_)) {
         std::filesystem::rename(rename.to, rename.from, ignored);
@@ -165,18 +211,34 @@ void LosingFileSystem::note_appended(const std::string& name, std::uint64_t byte
     files_[name].written += bytes;
 }
 
+void LosingFileSystem::note_written(const std::string& name, std::uint64_t end) {
+    const std::lock_guard lock(mutex_);
+    files_[name].written = std::max(files_[name].written, end);
+}
+
+// Of each sector what was there at the last sync is kept.
+void LosingFileSystem::note_overwritten(const std::string& name,
+                                        std::uint64_t at,
+                                        std::string before) {
+    const std::lock_guard lock(mutex_);
+    for (std::uint64_t had = 0; had < before.size(); had += sector_bytes)
+        files_[name].overwritten.try_emplace((at + had) / sector_bytes,
+                                             before.substr(had, sector_bytes));
+}
+
 void LosingFileSystem::note_truncated(const std::string& name, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
-    Lengths& lengths = files_[name];
-    lengths.written = bytes;
-    lengths.synced = std::min(lengths.synced, bytes);
+    Contents& contents = files_[name];
+    contents.written = bytes;
+    contents.synced = std::min(contents.synced, bytes);
 }
 
 void LosingFileSystem::note_synced(const std::string& name) {
     const std::lock_guard lock(mutex_);
     if (syncs_lie_) return;
-    Lengths& lengths = files_[name];
-    lengths.synced = lengths.written;
+    Contents& contents = files_[name];
+    contents.synced = contents.written;
+    contents.overwritten.clear();
 }
 
 void LosingFileSystem::note_directory_synced(const std::string& name) {
@@ -220,9 +282,23 @@ IOStatus LosingFileSystem::ReopenWritableFile(const std::string& name,
         const std::uint64_t size = std::filesystem::file_size(name, missing);
         if (missing) unsynced_names_.insert(name);
         files_.try_emplace(name,
-                           Lengths{.written = missing ? 0 : size, .synced = missing ? 0 : size});
+                           Contents{.written = missing ? 0 : size, .synced = missing ? 0 : size});
     }
     return track(name, target()->ReopenWritableFile(name, options, file, debug), file);
+}
+
+IOStatus LosingFileSystem::NewRandomRWFile(const std::string& name,
+                                           const rocksdb::FileOptions& options,
+                                           std::unique_ptr<rocksdb::FSRandomRWFile>* file,
+                                           IODebugContext* debug) {
+    if (!powered()) return no_power();
+    const IOStatus opened = target()->NewRandomRWFile(name, options, file, debug);
+    if (!opened.ok()) return opened;
+    const std::uint64_t size = std::filesystem::file_size(name);
+    const std::lock_guard lock(mutex_);
+    files_.try_emplace(name, Contents{.written = size, .synced = size});
+    *file = std::make_unique<TrackedPages>(std::move(*file), name, *this);
+    return opened;
 }
 
 IOStatus LosingFileSystem::NewDirectory(const std::string& name,

@@ -3,8 +3,9 @@
 // Place     Given to storage/rocks_store.h as its file system. Files live in a real directory.
 // Contract  cut_power(): from here on nothing reaches the disk, whatever is called. Destroy the
 //           database, then restore_power(): every file is as long as at its last sync (or torn: a
-//           random part of the rest is there), and files made or renamed since the last sync of
-//           their directory are as if they had not been.
+//           random part of the rest is there), what was written over is there again (or torn: in
+//           random sectors), and files made or renamed since the last sync of their directory are
+//           as if they had not been.
 //           With `syncs_lie`, syncs of files report success and do nothing: what a test must find.
 // Owner     The test, together with RocksDB. Any thread.
 #pragma once
@@ -29,7 +30,7 @@ public:
     LosingFileSystem();
 
     void cut_power();
-    // `random` decides how much of each unsynced tail a torn write left.
+    // `random` decides how much of each unsynced write a torn one left; 0: nothing.
     void restore_power(Tail tail, std::uint64_t random);
     void set_syncs_lie(bool lie);
     // The operation with that number from now (0: the next one) fails, once.
@@ -45,6 +46,10 @@ public:
                                          const rocksdb::FileOptions& options,
                                          std::unique_ptr<rocksdb::FSWritableFile>* file,
                                          rocksdb::IODebugContext* debug) override;
+    rocksdb::IOStatus NewRandomRWFile(const std::string& name,
+                                      const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSRandomRWFile>* file,
+                                      rocksdb::IODebugContext* debug) override;
     rocksdb::IOStatus NewDirectory(const std::string& name,
                                    const rocksdb::IOOptions& options,
                                    std::unique_ptr<rocksdb::FSDirectory>* directory,
@@ -59,11 +64,13 @@ public:
 
 private:
     friend class TrackedFile;
+    friend class TrackedPages;
     friend class TrackedDirectory;
 
-    struct Lengths {
+    struct Contents {
         std::uint64_t written = 0;
         std::uint64_t synced = 0;
+        std::map<std::uint64_t, std::string> overwritten;  // sectors, as they were synced
     };
     struct Rename {
         std::string from;
@@ -80,6 +87,8 @@ private:
                             rocksdb::IOStatus made,
                             std::unique_ptr<rocksdb::FSWritableFile>* file);
     void note_appended(const std::string& name, std::uint64_t bytes);
+    void note_written(const std::string& name, std::uint64_t end);
+    void note_overwritten(const std::string& name, std::uint64_t at, std::string before);
     void note_truncated(const std::string& name, std::uint64_t bytes);
     void note_synced(const std::string& name);
     void note_directory_synced(const std::string& name);
@@ -90,7 +99,7 @@ private:
     bool syncs_lie_ = false;
     std::uint64_t syncs_ = 0;
     std::map<Operation, Fault> faults_;
-    std::map<std::string, Lengths> files_;
+    std::map<std::string, Contents> files_;
     std::set<std::string> unsynced_names_;  // made since their directory was synced
     std::vector<Rename> unsynced_renames_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "storage/queue_key.h"
+#include "storage/rocks_log_files.h"
 
 namespace posthorse::storage {
 
@@ -83,12 +84,20 @@ void RocksRig::fail_next_sync() {
 }
 
 void RocksRig::damage_envelope(QueueId id) {
+    damage_envelope_in(path(), id);
+}
+
+void damage_envelope_in(const std::filesystem::path& queue, QueueId id) {
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
     for (const char* name : {"default", "envelope", "due", "body"})
         families.emplace_back(name, rocksdb::ColumnFamilyOptions());
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    const auto env =
+        rocksdb::NewCompositeEnv(std::make_shared<LogFileSystem>(rocksdb::FileSystem::Default()));
+    rocksdb::DBOptions opening;
+    opening.env = env.get();
     rocksdb::DB* opened = nullptr;
-    REQUIRE(rocksdb::DB::Open({}, path().string(), families, &handles, &opened).ok());
+    REQUIRE(rocksdb::DB::Open(opening, queue.string(), families, &handles, &opened).ok());
     const std::unique_ptr<rocksdb::DB> database(opened);
     rocksdb::WriteOptions options;
     options.sync = true;

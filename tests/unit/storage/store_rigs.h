@@ -57,6 +57,9 @@ private:
     std::filesystem::path path_;
 };
 
+// The stored bytes of a message in a queue directory that nobody has open become nonsense.
+void damage_envelope_in(const std::filesystem::path& queue, QueueId id);
+
 class RocksRig {
 public:
     static constexpr bool loses_power = true;

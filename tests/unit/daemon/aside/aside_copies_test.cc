@@ -1,12 +1,9 @@
 // Copies that were set aside, in RocksDB as they lie on a disk.
 #include "daemon/aside/aside_copies.h"
 
-#include <rocksdb/db.h>
-
 #include <algorithm>
 
 #include "daemon/aside/journal.h"
-#include "storage/queue_key.h"
 #include "tests/unit/daemon/aside/copies.h"
 
 namespace posthorse::aside {
@@ -37,19 +34,6 @@ struct Rig {
         return done.front();
     }
 };
-
-// As a bad disk does.
-void damage_record(const std::filesystem::path& queue, QueueId id) {
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const char* name : {"default", "envelope", "due", "body"})
-        families.emplace_back(name, rocksdb::ColumnFamilyOptions());
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* opened = nullptr;
-    REQUIRE(rocksdb::DB::Open({}, queue.string(), families, &handles, &opened).ok());
-    const std::unique_ptr<rocksdb::DB> database(opened);
-    CHECK(database->Put({}, handles[1], storage::envelope_key(id), "nonsense").ok());
-    for (auto* handle : handles) database->DestroyColumnFamilyHandle(handle);
-}
 
 TEST_CASE("a node that never set anything aside has nothing to list") {
     Rig rig;
@@ -210,7 +194,7 @@ TEST_CASE("a record that cannot be read is named, not adopted, and can be remove
     rig.data.make(older);
     rig.data.add(older, Mail(sample_id(1), {"h"}));
     rig.data.add(older, Mail(sample_id(2), {"h"}));
-    damage_record(rig.data.aside(older) / "queue", sample_id(1));
+    storage::damage_envelope_in(rig.data.aside(older) / "queue", sample_id(1));
     for (int again = 0; again < 2; ++again) {
         const auto page = rig.copies.list("", {}, 100);
         REQUIRE(page.found.size() == 2);

@@ -43,58 +43,6 @@ std::string beside(const std::string& name, const char* other) {
     return std::filesystem::path(name).parent_path() / other;
 }
 
-class LogWriter final : public rocksdb::FSWritableFile {
-public:
-    LogWriter(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::uint64_t number)
-        : file_(std::move(file)), pages_(number) {}
-
-    IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-        if (data.empty()) return IOStatus::OK();
-        const std::lock_guard lock(mutex_);
-        size_ += data.size();
-        return write(pages_.append(data.ToStringView()), options, debug);
-    }
-    IOStatus Append(const Slice& data,
-                    const IOOptions& options,
-                    const rocksdb::DataVerificationInfo&,
-                    IODebugContext* debug) override {
-        return Append(data, options, debug);
-    }
-    IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-    // What is appended meanwhile goes to pages that are not being synced.
-    IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-        std::unique_lock lock(mutex_);
-        const auto pages = pages_.seal();
-        lock.unlock();
-        IOStatus synced = file_->Sync(options, debug);
-        lock.lock();
-        if (synced.ok()) pages_.synced(pages);
-        return synced;
-    }
-    bool IsSyncThreadSafe() const override { return true; }
-    IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
-        const std::lock_guard lock(mutex_);
-        IOStatus written = IOStatus::OK();
-        if (const auto last = pages_.last()) written = write(*last, options, debug);
-        const IOStatus closed = file_->Close(options, debug);
-        return written.ok() ? closed : written;
-    }
-    std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
-        const std::lock_guard lock(mutex_);
-        return size_;
-    }
-
-private:
-    IOStatus write(const LogPages::Run& run, const IOOptions& options, IODebugContext* debug) {
-        return file_->Write(run.offset, Slice(run.pages), options, debug);
-    }
-
-    const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
-    std::mutex mutex_;
-    LogPages pages_;          // mutex_
-    std::uint64_t size_ = 0;  // mutex_; of what RocksDB wrote
-};
-
 class LogReader final : public rocksdb::FSSequentialFile {
 public:
     LogReader(std::unique_ptr<rocksdb::FSSequentialFile> file, std::string name, std::uint64_t log)
@@ -184,6 +132,63 @@ private:
 
 }  // namespace
 
+class LogFileSystem::Writer final : public rocksdb::FSWritableFile {
+public:
+    Writer(std::unique_ptr<rocksdb::FSRandomRWFile> file,
+           std::uint64_t number,
+           LogFileSystem& system)
+        : file_(std::move(file)), system_(system), pages_(number) {}
+    ~Writer() override { system_.closed(*this); }
+
+    IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+        if (data.empty()) return IOStatus::OK();
+        const std::lock_guard lock(mutex_);
+        size_ += data.size();
+        return write(pages_.append(data.ToStringView()), options, debug);
+    }
+    IOStatus Append(const Slice& data,
+                    const IOOptions& options,
+                    const rocksdb::DataVerificationInfo&,
+                    IODebugContext* debug) override {
+        return Append(data, options, debug);
+    }
+    IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+    // What is appended meanwhile goes to pages that are not being synced.
+    IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+        std::unique_lock lock(mutex_);
+        const auto pages = pages_.seal();
+        lock.unlock();
+        IOStatus synced = file_->Sync(options, debug);
+        lock.lock();
+        if (synced.ok()) pages_.synced(pages);
+        return synced;
+    }
+    bool IsSyncThreadSafe() const override { return true; }
+    IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
+        system_.closed(*this);
+        const std::lock_guard lock(mutex_);
+        IOStatus written = IOStatus::OK();
+        if (const auto last = pages_.last()) written = write(*last, options, debug);
+        const IOStatus closed = file_->Close(options, debug);
+        return written.ok() ? closed : written;
+    }
+    std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
+        const std::lock_guard lock(mutex_);
+        return size_;
+    }
+
+private:
+    IOStatus write(const LogPages::Run& run, const IOOptions& options, IODebugContext* debug) {
+        return file_->Write(run.offset, Slice(run.pages), options, debug);
+    }
+
+    const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
+    LogFileSystem& system_;
+    std::mutex mutex_;
+    LogPages pages_;          // mutex_
+    std::uint64_t size_ = 0;  // mutex_; of what RocksDB wrote
+};
+
 // ------------------------------------------------------------------ writing and reading
 
 IOStatus LogFileSystem::NewWritableFile(const std::string& name,
@@ -192,13 +197,32 @@ IOStatus LogFileSystem::NewWritableFile(const std::string& name,
                                         IODebugContext* debug) {
     const auto number = log_number(name);
     if (!number) return target()->NewWritableFile(name, options, file, debug);
-    IOStatus status = take_spare(name);
+    IOStatus status = sync_newest();
+    if (status.ok()) status = take_spare(name);
     if (status.IsNotFound()) status = make_empty(name);
     if (!status.ok()) return status;
     std::unique_ptr<rocksdb::FSRandomRWFile> pages;
     status = target()->NewRandomRWFile(name, options, &pages, debug);
-    if (status.ok()) *file = std::make_unique<LogWriter>(std::move(pages), *number);
+    if (!status.ok()) return status;
+    auto writer = std::make_unique<Writer>(std::move(pages), *number, *this);
+    begun(*writer);
+    *file = std::move(writer);
     return status;
+}
+
+IOStatus LogFileSystem::sync_newest() {
+    const std::lock_guard lock(newest_mutex_);
+    return newest_ == nullptr ? IOStatus::OK() : newest_->Sync({}, nullptr);
+}
+
+void LogFileSystem::begun(Writer& writer) {
+    const std::lock_guard lock(newest_mutex_);
+    newest_ = &writer;
+}
+
+void LogFileSystem::closed(const Writer& writer) {
+    const std::lock_guard lock(newest_mutex_);
+    if (newest_ == &writer) newest_ = nullptr;
 }
 
 IOStatus LogFileSystem::ReopenWritableFile(const std::string& name,

@@ -6,7 +6,9 @@
 //           end, which a kill or a power loss may have torn, or Corruption when a page that was
 //           synced is damaged. A log of RocksDB's own form, of an older release, is read as it is.
 //           A file that is a log again has its name on the disk before anything is written to it:
-//           else, after a power loss, another log might get its number, and find its pages.
+//           else, after a power loss, another log might get its number, and find its pages. A log
+//           is synced before the next one begins: else a power loss might take the end of one, and
+//           leave what was written to the next.
 //           All other files are the file system's below.
 // Owner     One database, which is in one directory. Any thread.
 // Errors    The file system's. A spare that cannot be made or kept is done without.
@@ -47,6 +49,11 @@ public:
                                  rocksdb::IODebugContext* debug) override;
 
 private:
+    class Writer;
+
+    rocksdb::IOStatus sync_newest();
+    void begun(Writer& writer);
+    void closed(const Writer& writer);
     rocksdb::IOStatus make_empty(const std::string& name);
     rocksdb::IOStatus take_spare(const std::string& name);
     bool keep_spare(const std::string& name);
@@ -55,6 +62,8 @@ private:
     rocksdb::IOStatus sync_directory_of(const std::string& name);
 
     std::mutex spares_;  // taking one, and keeping one
+    std::mutex newest_mutex_;
+    Writer* newest_ = nullptr;  // newest_mutex_; the log that was begun last, until it is closed
 };
 
 }  // namespace posthorse::storage

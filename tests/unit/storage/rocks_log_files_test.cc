@@ -111,3 +111,40 @@ TEST_CASE("pages of a log whose name was lost with the power are in no spare") {
         CHECK(std::filesystem::exists(name));
     }
 }
+
+TEST_CASE("the power does not take the end of a log that another one follows") {
+    const TemporaryDirectory directory;
+    const auto disk = std::make_shared<LosingFileSystem>();
+    LogFileSystem logs(disk);
+    const std::string first = directory.path() / "000005.log";
+    {
+        std::unique_ptr<rocksdb::FSWritableFile> log;
+        REQUIRE(logs.NewWritableFile(first, {}, &log, nullptr).ok());
+        REQUIRE(log->Append("written, not synced", {}, nullptr).ok());
+        std::unique_ptr<rocksdb::FSWritableFile> next;
+        REQUIRE(logs.NewWritableFile(directory.path() / "000006.log", {}, &next, nullptr).ok());
+        sync_names(*disk, directory.path());
+        disk->cut_power();
+    }
+    disk->restore_power(LosingFileSystem::Tail::lost, 0);
+    std::unique_ptr<rocksdb::FSSequentialFile> read;
+    REQUIRE(logs.NewSequentialFile(first, {}, &read, nullptr).ok());
+    std::string scratch(100, '\0');
+    rocksdb::Slice found;
+    REQUIRE(read->Read(scratch.size(), {}, &found, scratch.data(), nullptr).ok());
+    CHECK(found.ToString() == "written, not synced");
+}
+
+TEST_CASE("a log that does not sync is followed by none") {
+    const TemporaryDirectory directory;
+    const auto disk = std::make_shared<LosingFileSystem>();
+    LogFileSystem logs(disk);
+    std::unique_ptr<rocksdb::FSWritableFile> log;
+    REQUIRE(logs.NewWritableFile(directory.path() / "000005.log", {}, &log, nullptr).ok());
+    disk->fail(LosingFileSystem::Operation::sync, 0, rocksdb::IOStatus::IOError("test: EIO"));
+    std::unique_ptr<rocksdb::FSWritableFile> next;
+    const auto begun = logs.NewWritableFile(directory.path() / "000006.log", {}, &next, nullptr);
+    CHECK(begun.IsIOError());
+    log.reset();
+    REQUIRE(logs.NewWritableFile(directory.path() / "000007.log", {}, &next, nullptr).ok());
+}

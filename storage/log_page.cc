@@ -80,7 +80,6 @@ std::uint32_t LogPages::seal() {
 
 void LogPages::synced(std::uint32_t pages) {
     PH_ASSERT(pages <= next_);
-    PH_ASSERT(pages <= next_);
     synced_ = std::max(synced_, pages);
 }
 

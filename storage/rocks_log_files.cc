@@ -238,22 +238,18 @@ IOStatus LogFileSystem::NewSequentialFile(const std::string& name,
                                           const FileOptions& options,
                                           std::unique_ptr<rocksdb::FSSequentialFile>* file,
                                           IODebugContext* debug) {
+    IOStatus status = target()->NewSequentialFile(name, options, file, debug);
     const auto number = log_number(name);
-    if (number) {
-        std::unique_ptr<rocksdb::FSSequentialFile> pages;
-        IOStatus status = target()->NewSequentialFile(name, options, &pages, debug);
-        if (!status.ok()) return status;
-        std::array<char, 8> scratch{};
-        Slice head;
-        status = pages->Read(scratch.size(), {}, &head, scratch.data(), debug);
-        if (!status.ok()) return status;
-        if (begins_log_pages(head.ToStringView())) {
-            status = target()->NewSequentialFile(name, options, &pages, debug);
-            if (status.ok()) *file = std::make_unique<LogReader>(std::move(pages), name, *number);
-            return status;
-        }
-    }
-    return target()->NewSequentialFile(name, options, file, debug);
+    if (!status.ok() || !number) return status;
+    std::unique_ptr<rocksdb::FSSequentialFile> beginning;
+    status = target()->NewSequentialFile(name, options, &beginning, debug);
+    if (!status.ok()) return status;
+    std::array<char, 8> scratch{};
+    Slice head;
+    status = beginning->Read(scratch.size(), {}, &head, scratch.data(), debug);
+    if (status.ok() && begins_log_pages(head.ToStringView()))
+        *file = std::make_unique<LogReader>(std::move(*file), name, *number);
+    return status;
 }
 
 // ------------------------------------------------------------------ spares

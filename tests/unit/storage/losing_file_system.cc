@@ -63,10 +63,7 @@ public:
         return status;
     }
     IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-        IOStatus status = disk_.begin(LosingFileSystem::Operation::sync);
-        if (status.ok()) status = Flush(options, debug);
-        if (status.ok()) disk_.note_synced(name_);
-        return status;
+        return disk_.sync(name_, [&] { return Flush(options, debug); });
     }
     IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
         return Sync(options, debug);
@@ -105,10 +102,7 @@ public:
         return status;
     }
     IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-        IOStatus status = disk_.begin(LosingFileSystem::Operation::sync);
-        if (status.ok()) status = Flush(options, debug);
-        if (status.ok()) disk_.note_synced(name_);
-        return status;
+        return disk_.sync(name_, [&] { return Flush(options, debug); });
     }
 
 private:
@@ -231,6 +225,13 @@ void LosingFileSystem::note_truncated(const std::string& name, std::uint64_t byt
     Contents& contents = files_[name];
     contents.written = bytes;
     contents.synced = std::min(contents.synced, bytes);
+}
+
+IOStatus LosingFileSystem::sync(const std::string& name, const std::function<IOStatus()>& flush) {
+    IOStatus status = begin(Operation::sync);
+    if (status.ok()) status = flush();
+    if (status.ok()) note_synced(name);
+    return status;
 }
 
 void LosingFileSystem::note_synced(const std::string& name) {

@@ -13,6 +13,7 @@
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -90,6 +91,8 @@ private:
     void note_written(const std::string& name, std::uint64_t end);
     void note_overwritten(const std::string& name, std::uint64_t at, std::string before);
     void note_truncated(const std::string& name, std::uint64_t bytes);
+    rocksdb::IOStatus sync(const std::string& name,
+                           const std::function<rocksdb::IOStatus()>& flush);
     void note_synced(const std::string& name);
     void note_directory_synced(const std::string& name);
     bool powered() const;
